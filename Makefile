@@ -1,0 +1,47 @@
+SHELL := /bin/bash
+PYTHON ?= python3
+SEEDS ?= 42,7,101,202
+BIN := .venv/bin
+
+.PHONY: certify test check bench lock clean install
+
+certify: .venv/runtime.stamp
+	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
+
+test: .venv/dev.stamp
+	$(BIN)/pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check scripts tests
+	$(BIN)/ruff check scripts tests
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+bench: .venv/runtime.stamp
+	$(BIN)/python -m scripts.bench
+
+install: .venv/runtime.stamp
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/runtime.stamp: envs/runtime.lock.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+.venv/dev.stamp: envs/dev.lock.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@ .venv/runtime.stamp
+
+# Needs uv (pip install uv).
+lock:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url -o envs/runtime.lock.txt envs/runtime.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url -c envs/runtime.lock.txt -o envs/dev.lock.txt envs/dev.in
+
+clean:
+	rm -rf .snakemake runs/fix-data-engine/logs runs/fix-data-engine/benchmarks

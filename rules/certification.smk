@@ -1,0 +1,72 @@
+"""Certification (P5): the certificate of the release, and the target that enforces it."""
+
+DEMANDS = {
+    "required_seeds": list(SETTINGS.required_seeds),
+    "minimum_grade": SETTINGS.minimum_grade,
+    "release": SETTINGS.release,
+}
+RELEASE_POSTURE = SETTINGS.runs[RELEASE_RUN_ID].posture
+VALIDATION_FILES = (
+    "validation_manifest_1B",
+    "validation_summary_1B",
+    "rng_accounting_1B",
+    "egress_checksums_1B",
+    "parameter_hash_resolved_1B",
+    "manifest_fingerprint_resolved_1B",
+    "validation_bundle_index_1B",
+)
+
+
+rule certify_release:
+    input:
+        scorecards=expand(DATA["segment1b_scorecard"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        baseline_scorecards=expand(
+            DATA["segment1b_scorecard"], run_id=BASELINE_RUN_ID, seed=SEEDS
+        ),
+        baseline_report=DATA["segment1b_p0_baseline"].format(run_id=BASELINE_RUN_ID),
+        receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        state_outputs=BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
+        validation=expand(
+            [DATA[name] for name in VALIDATION_FILES], run_id=RELEASE_RUN_ID, seed=SEEDS
+        ),
+        policies=[RELEASE_POSTURE.upstream_policy, *sorted(RELEASE_POSTURE.policies.values())],
+        gates="config/gates.yaml",
+    output:
+        certificate=DATA["segment1b_p5_certification"],
+    log:
+        f"{LOGS}/1B/certify_release.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/certify_release.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        version=state_version("scorers.certificate", "certify_release"),
+        runs_root=SETTINGS.runs_root,
+        demands=DEMANDS,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "P5: certificate over seeds {SEEDS}"
+    script:
+        "../scripts/scorers/certificate.py"
+
+
+rule certify:
+    input:
+        certificate=DATA["segment1b_p5_certification"],
+    log:
+        f"{LOGS}/1B/certify.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        demands=DEMANDS,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "Certify: hold the certificate against the minimum grade"
+    script:
+        "../scripts/scorers/certify.py"

@@ -1,0 +1,48 @@
+"""Names that the other rooms share: paths, runs, input functions."""
+
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from snakemake.exceptions import WorkflowError
+
+from scripts.errors import SegmentError
+from scripts.governance.versions import state_version
+from scripts.settings import load_settings
+from scripts.workflow import (
+    STATE_RULES,
+    Board,
+    contract_files,
+    export_package_path,
+    reference_paths,
+)
+
+export_package_path(workflow.basedir)
+try:
+    SETTINGS = load_settings(config)
+except SegmentError as error:
+    raise WorkflowError(str(error)) from None
+
+BOARD = Board(SETTINGS)
+DATA = BOARD.data
+REFERENCE = reference_paths(SETTINGS.reference)
+SEEDS = list(SETTINGS.seeds)
+LOGS = f"{SETTINGS.runs_root}/logs"
+BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
+RELEASE_RUN_ID = BOARD.named(SETTINGS.candidate).run_id
+BASELINE_RUN_ID = BOARD.named(SETTINGS.baseline_posture).run_id
+
+CONTRACT_FILES = contract_files()
+RULE_VERSIONS = {rule: state_version(f"states.{rule}") for rule in STATE_RULES}
+
+policy_of = BOARD.policy
+upstream_file = BOARD.upstream_file
+upstream_policy = BOARD.upstream_policy
+upstream_id = BOARD.upstream_id
+run_identity = BOARD.identity
+run_name = BOARD.name
+
+
+wildcard_constraints:
+    run_id="[a-f0-9]{32}",
+    seed="[0-9]+",

@@ -1,0 +1,31 @@
+"""Named targets: the scorecards of each posture over the configured seeds."""
+
+
+rule baseline:
+    input:
+        BOARD.scorecards("baseline", SEEDS),
+
+
+rule p1:
+    input:
+        BOARD.scorecards("p1", SEEDS),
+
+
+rule p2:
+    input:
+        BOARD.scorecards("p2", SEEDS),
+
+
+rule p3:
+    input:
+        BOARD.scorecards("p3", SEEDS),
+
+
+rule p4:
+    input:
+        BOARD.scorecards("p4", SEEDS),
+
+
+rule candidate:
+    input:
+        BOARD.scorecards(SETTINGS.candidate, SEEDS),

@@ -1,0 +1,260 @@
+"""Upstream 1A: generate or ingest, validate, pass, score, certify the authority, guard."""
+
+from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
+
+BUILTIN_1A = [u.run_id for u in SETTINGS.upstreams.values() if u.kind == "builtin"]
+EXTERNAL_1A = [u.run_id for u in SETTINGS.upstreams.values() if u.kind == "external"]
+EXTERNAL_TABLES = supplied_tables(SETTINGS.external_root, SEEDS) if EXTERNAL_1A else ()
+CONTRACT_FILES_1A = [path for path in CONTRACT_FILES if "/1A/" in path]
+BANDS_1A = "config/layer1/1A/policy/policy.1a.bands.yaml"
+AUTHORITY_1A = BOARD.authority_id()
+
+
+def tables_1a(wildcards):
+    """Tables that a 1A run has, by dataset id, and what its validation needs beside them."""
+    external = wildcards.run_id in EXTERNAL_1A
+    names = EXTERNAL_TABLES if external else ALL_TABLES
+    paths = {name: DATA[name].format(**wildcards) for name in names}
+    if external:
+        paths["external_source"] = DATA["external_source_1A"].format(**wildcards)
+    else:
+        paths["policy"] = upstream_policy(wildcards)
+    return paths
+
+
+def scorecards_1a(run_id, seeds):
+    """Scorecards of one 1A run."""
+    return [DATA["segment1a_scorecard"].format(run_id=run_id, seed=seed) for seed in seeds]
+
+
+def flags_1a(wildcards):
+    """Flags of a 1A run over the configured seeds."""
+    return expand(DATA["validation_passed_flag_1A"], run_id=wildcards.run_id, seed=SEEDS)
+
+
+def candidate_scorecards_1a(wildcards):
+    """Scorecards of a 1A run over the configured seeds."""
+    return scorecards_1a(wildcards.run_id, SEEDS)
+
+
+rule generate_1a:
+    input:
+        policy=upstream_policy,
+        facts=REFERENCE["facts"],
+    output:
+        **{name: DATA[name] for name in ALL_TABLES},
+    wildcard_constraints:
+        run_id="|".join(BUILTIN_1A),
+    log:
+        f"{LOGS}/1A/{{run_id}}/{{seed}}/generate_1a.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/generate_1a.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        version=state_version("upstream.generate_1a"),
+        merchants_total=SETTINGS.merchants_total,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A {wildcards.run_id} seed {wildcards.seed}: generate the merchant world"
+    script:
+        "../scripts/upstream/generate_1a.py"
+
+
+if EXTERNAL_1A:
+
+    rule ingest_1a:
+        input:
+            index=f"{SETTINGS.external_root}/seed={{seed}}/validation/index.json",
+            flag=f"{SETTINGS.external_root}/seed={{seed}}/validation/_passed.flag",
+            facts=REFERENCE["facts"],
+            **{
+                name: f"{SETTINGS.external_root}/seed={{seed}}/{name}.parquet"
+                for name in EXTERNAL_TABLES
+            },
+        output:
+            external_source=DATA["external_source_1A"],
+            **{name: DATA[name] for name in EXTERNAL_TABLES},
+        wildcard_constraints:
+            run_id="|".join(EXTERNAL_1A),
+        log:
+            f"{LOGS}/1A/{{run_id}}/{{seed}}/ingest_1a.log",
+        benchmark:
+            f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/ingest_1a.tsv"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=30,
+        params:
+            version=state_version("upstream.ingest_1a"),
+        conda:
+            "../envs/runtime.yaml"
+        message:
+            "1A {wildcards.run_id} seed {wildcards.seed}: verify and take over external tables"
+        script:
+            "../scripts/upstream/ingest_1a.py"
+
+
+rule validate_1a:
+    input:
+        unpack(tables_1a),
+        facts=REFERENCE["facts"],
+        contracts=CONTRACT_FILES_1A,
+    output:
+        summary=DATA["validation_summary_1A"],
+        checksums=DATA["egress_checksums_1A"],
+        rng_accounting=DATA["rng_accounting_1A"],
+        parameter_hash=DATA["parameter_hash_resolved_1A"],
+        fingerprint=DATA["manifest_fingerprint_resolved_1A"],
+        index=DATA["validation_bundle_index_1A"],
+    log:
+        f"{LOGS}/1A/{{run_id}}/{{seed}}/validate_1a.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/validate_1a.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        version=state_version("upstream.validate_1a"),
+        merchants_total=SETTINGS.merchants_total,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A {wildcards.run_id} seed {wildcards.seed}: validation bundle"
+    script:
+        "../scripts/upstream/validate_1a.py"
+
+
+rule pass_1a:
+    input:
+        summary=DATA["validation_summary_1A"],
+        checksums=DATA["egress_checksums_1A"],
+        rng_accounting=DATA["rng_accounting_1A"],
+        parameter_hash=DATA["parameter_hash_resolved_1A"],
+        fingerprint=DATA["manifest_fingerprint_resolved_1A"],
+        index=DATA["validation_bundle_index_1A"],
+    output:
+        flag=DATA["validation_passed_flag_1A"],
+    log:
+        f"{LOGS}/1A/{{run_id}}/{{seed}}/pass_1a.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/pass_1a.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=state_version("upstream.pass_1a"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A {wildcards.run_id} seed {wildcards.seed}: flag"
+    script:
+        "../scripts/upstream/pass_1a.py"
+
+
+rule score_1a:
+    input:
+        unpack(tables_1a),
+        facts=REFERENCE["facts"],
+        flag=DATA["validation_passed_flag_1A"],
+        parameter_hash=DATA["parameter_hash_resolved_1A"],
+        bands=BANDS_1A,
+    output:
+        scorecard=DATA["segment1a_scorecard"],
+    log:
+        f"{LOGS}/1A/{{run_id}}/{{seed}}/score_1a.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/score_1a.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        version=state_version("upstream.score_1a"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A {wildcards.run_id} seed {wildcards.seed}: scorecard"
+    script:
+        "../scripts/upstream/score_1a.py"
+
+
+rule certify_1a_authority:
+    input:
+        scorecards=scorecards_1a(AUTHORITY_1A, SETTINGS.required_seeds),
+        bands=BANDS_1A,
+    output:
+        certification=DATA["segment1a_p5_certification"],
+    log:
+        f"{LOGS}/1A/certify_1a_authority.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/certify_1a_authority.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=state_version("upstream.certify_1a_authority"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A: certify the frozen authority"
+    script:
+        "../scripts/upstream/certify_1a_authority.py"
+
+
+rule freeze_guard:
+    input:
+        certification=DATA["segment1a_p5_certification"],
+        scorecards=candidate_scorecards_1a,
+        bands=BANDS_1A,
+    output:
+        guard=DATA["segment1a_freeze_guard"],
+    log:
+        f"{LOGS}/1A/{{run_id}}/freeze_guard.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/{{run_id}}/freeze_guard.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=state_version("upstream.freeze_guard"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A {wildcards.run_id}: freeze guard"
+    script:
+        "../scripts/upstream/freeze_guard.py"
+
+
+rule enforce_freeze_guard:
+    input:
+        guard=DATA["segment1a_freeze_guard"],
+        certification=DATA["segment1a_p5_certification"],
+        scorecards=candidate_scorecards_1a,
+        flags=flags_1a,
+        bands=BANDS_1A,
+    output:
+        accepted=DATA["segment1a_freeze_guard_accepted"],
+    log:
+        f"{LOGS}/1A/{{run_id}}/enforce_freeze_guard.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/{{run_id}}/enforce_freeze_guard.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=state_version("upstream.enforce_freeze_guard"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A {wildcards.run_id}: refuse what the freeze guard did not pass"
+    script:
+        "../scripts/upstream/enforce_freeze_guard.py"

@@ -1,0 +1,53 @@
+"""Two-letter country codes as small integers that keep their order.
+
+``encode("AA") = 0`` ... ``encode("ZZ") = 675``: alphabetical order is numeric order, the code needs
+no table, and it fits the counter of a keyed draw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+CODES = 26 * 26
+_ALL = [chr(65 + i) + chr(65 + j) for i in range(26) for j in range(26)]
+_INDEX = {iso: code for code, iso in enumerate(_ALL)}
+
+
+def encode_one(iso: str) -> int:
+    """Code of one country; KeyError when ``iso`` is not two capital letters."""
+    return _INDEX[iso]
+
+
+def decode_one(code: int) -> str:
+    """Two letters of one code."""
+    return _ALL[code]
+
+
+def encode(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int16]:
+    """Codes of a string or dictionary column of two-letter codes.
+
+    Raises
+    ------
+    KeyError
+        When a value is null or not two capital letters.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    lookup = np.array([_INDEX[value] for value in column.dictionary.to_pylist()], dtype=np.int16)
+    if column.null_count:
+        raise KeyError("null")
+    if not len(lookup):
+        return np.empty(0, dtype=np.int16)
+    return lookup[column.indices.to_numpy(zero_copy_only=False)]
+
+
+def decode(codes: npt.NDArray[np.integer]) -> pa.Array:
+    """String column of codes."""
+    present, inverse = np.unique(codes, return_inverse=True)
+    names = pa.array([_ALL[code] for code in present], type=pa.string())
+    return names.take(pa.array(inverse.astype(np.int32).ravel()))

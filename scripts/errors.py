@@ -1,0 +1,70 @@
+"""The errors that a user can cause, each told in one line.
+
+A message reads ``CODE where: rule broken; what would be right``. The first digit of a code is the
+room that raised it:
+
+========  =================================================================================
+``EC..``  configuration, posture, seeds, policy files
+``ER..``  reference snapshot
+``EU..``  upstream 1A tables, bundle and freeze guard
+``E0..``  state S0, and so on to ``E9..`` for state S9
+``ES..``  scorers, gates and certificate
+``EG..``  governance: locks, pointers, retention
+``EX..``  contracts: dictionary, schemas, table contents
+========  =================================================================================
+"""
+
+
+class SegmentError(Exception):
+    """A broken rule that the user can mend.
+
+    Parameters
+    ----------
+    code
+        Stable identifier, for example ``E304``.
+    where
+        File, and key or row, where the rule is broken.
+    rule
+        What is wrong.
+    remedy
+        What would be right.
+    """
+
+    def __init__(self, code: str, where: object, rule: str, remedy: str = ""):
+        self.code = code
+        self.where = str(where)
+        self.rule = rule
+        self.remedy = remedy
+        super().__init__(code, self.where, rule, remedy)
+
+    def __str__(self) -> str:
+        text = f"{self.code} {self.where}: {self.rule}"
+        return " ".join((f"{text}; {self.remedy}" if self.remedy else text).split())
+
+
+class ConfigError(SegmentError):
+    """Configuration, posture or policy file (``EC..``)."""
+
+
+class ReferenceSnapshotError(SegmentError):
+    """Reference snapshot (``ER..``)."""
+
+
+class UpstreamError(SegmentError):
+    """Upstream 1A tables, bundle or freeze guard (``EU..``)."""
+
+
+class StateError(SegmentError):
+    """A state's own law (``E0..`` to ``E9..``)."""
+
+
+class ScoreError(SegmentError):
+    """Scorers, gates, certificate (``ES..``)."""
+
+
+class GovernanceError(SegmentError):
+    """Locks, pointers, retention (``EG..``)."""
+
+
+class ContractError(SegmentError):
+    """Dictionary, schemas and table contents (``EX..``)."""

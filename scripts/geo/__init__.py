@@ -1,0 +1,1 @@
+"""Grids, polygons, the reference snapshot and the population surface."""

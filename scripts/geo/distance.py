@@ -1,0 +1,25 @@
+"""Distances on the sphere of mean radius."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+# Mean radius R1 of the WGS84 ellipsoid (IUGG).
+EARTH_RADIUS_M = 6_371_008.8
+
+
+def great_circle_m(
+    lon_a_deg: npt.ArrayLike,
+    lat_a_deg: npt.ArrayLike,
+    lon_b_deg: npt.ArrayLike,
+    lat_b_deg: npt.ArrayLike,
+) -> F64:
+    """Great-circle distance between points, metres, by the haversine formula; broadcasts."""
+    lon_a, lat_a, lon_b, lat_b = map(np.radians, (lon_a_deg, lat_a_deg, lon_b_deg, lat_b_deg))
+    half_lat = np.sin((lat_b - lat_a) / 2.0)
+    half_lon = np.sin((lon_b - lon_a) / 2.0)
+    h = half_lat**2 + np.cos(lat_a) * np.cos(lat_b) * half_lon**2
+    return 2.0 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(h, 1.0)))

@@ -1,0 +1,399 @@
+"""The modelled population surface: how many people live in each tile of each country.
+
+No packaged global population raster is open and small enough to ship, so the surface is a model,
+and is called one. For a country with total ``P`` (United Nations), places ``i`` with people ``g_i``
+and ``G = sum(g_i)``:
+
+places
+    ``p_i = g_i * min(1, (1 - rural_share_floor) * P / G)``. Each place is spread over the tiles of
+    its own country by a Gaussian of ``sigma_i = sigma_1m * (p_i / 1e6) ** exponent`` kilometres,
+    cut at ``truncate`` sigmas and integrated over every tile, times the tile's affinity
+    ``coverage * (open_land + (1 - open_land) * urban)``, and normalised to ``p_i``.
+rural rest
+    ``R = P - sum(p_i)`` goes to tiles in proportion to
+    ``area * habitability * (floor + S) ** exponent``, where ``S`` is the density of people in
+    places, smoothed over land by a Gaussian of ``range_km``.
+
+``urban`` and ``habitability`` are shares and weights of IGBP land-cover classes over the land of
+a tile. A city's area grows with its population to the power ``2 * exponent`` (Angel, Parent, Civco
+and Blei, "Making room for a planet of cities", 2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, sparse, special
+
+from scripts.geo.distance import EARTH_RADIUS_M
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+KM_PER_DEG = EARTH_RADIUS_M * np.pi / 180.0 / 1000.0
+# Populations are published in thousandths, so that a platform's last bit reaches no file.
+PERSON_PARTS = 1000.0
+_PAIRS_AT_ONCE = 1 << 21
+_LEAST_COSINE = 0.05
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Rows of the tile index, sorted by country and tile.
+
+    Attributes
+    ----------
+    country
+        Shape (n,), country codes, rising.
+    tile_id
+        Shape (n,), rising within a country.
+    coverage
+        Shape (n,), covered fraction of the cell.
+    area_m2
+        Shape (n,), covered area.
+    """
+
+    country: npt.NDArray[np.int16]
+    tile_id: npt.NDArray[np.uint64]
+    coverage: F64
+    area_m2: F64
+
+
+@dataclass(frozen=True)
+class Places:
+    """Populated places: country code, degrees, persons; shape (m,)."""
+
+    country: npt.NDArray[np.int16]
+    lon_deg: F64
+    lat_deg: F64
+    population: F64
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Persons per tile, and by country (rising codes) what the surface was made of."""
+
+    population: F64
+    country: npt.NDArray[np.int16]
+    total: F64
+    in_places: F64
+    places_off_land: int
+
+
+def _overlap(n_out: int, n_in: int) -> sparse.csr_array:
+    """Share of each of ``n_out`` equal intervals that each of ``n_in`` equal ones covers."""
+    scale = n_in / n_out
+    first = np.floor(np.arange(n_out) * scale).astype(np.int64)
+    width = int(np.ceil(scale)) + 1
+    cell = first[:, None] + np.arange(width)
+    low = np.maximum(cell, (np.arange(n_out) * scale)[:, None])
+    high = np.minimum(cell + 1, (np.arange(1, n_out + 1) * scale)[:, None])
+    share = np.maximum(high - low, 0.0) / scale
+    keep = (share > 1e-12) & (cell < n_in)
+    row = np.broadcast_to(np.arange(n_out)[:, None], cell.shape)
+    return sparse.csr_array(
+        (share[keep].astype(np.float32), (row[keep], cell[keep])), shape=(n_out, n_in)
+    )
+
+
+def land_cover_of_cells(
+    land_cover: npt.NDArray[np.uint8], grid: Grid, weight: F64, default: float
+) -> F32:
+    """Mean weight of the land-cover classes over the land of every grid cell.
+
+    Parameters
+    ----------
+    land_cover
+        IGBP classes of the whole Earth, any regular size.
+    grid
+        Cells to average over.
+    weight
+        Shape (17,), weight of each class; water does not count.
+    default
+        Value of cells that the land cover says are all water.
+
+    Returns
+    -------
+    Shape (nrows, ncols), float32.
+    """
+    by_row = _overlap(grid.nrows, land_cover.shape[0])
+    by_col = _overlap(grid.ncols, land_cover.shape[1])
+
+    def average(value_of_class: F64) -> F32:
+        raster = value_of_class.astype(np.float32)[land_cover]
+        return np.asarray((by_col @ (by_row @ raster).T).T)
+
+    is_land = np.ones(len(IGBP_CLASSES))
+    is_land[IGBP_WATER] = 0.0
+    land = average(is_land)
+    mean = average(weight * is_land)
+    return np.divide(mean, land, out=np.full_like(mean, default), where=land > 1e-4)
+
+
+def _ranges(counts: I64) -> I64:
+    """``0..counts[0]-1, 0..counts[1]-1, ...`` in one array."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+
+
+def _gaussian_share(low: F64, high: F64) -> F64:
+    """Mass of the standard normal between two limits."""
+    root2 = np.sqrt(2.0)
+    return 0.5 * (special.erf(high / root2) - special.erf(low / root2))
+
+
+def kernel_pairs(
+    places: Places, sigma_km: F64, truncate: float, grid: Grid
+) -> Iterator[tuple[I64, I64, F64]]:
+    """Cells within ``truncate`` sigmas of each place and the kernel's mass in them, in chunks.
+
+    The kernel is integrated in a local plane, so its mass does not depend on the resolution.
+
+    Yields
+    ------
+    Place number, cell (int64 tile_id) and mass, of whole places.
+    """
+    cosine = np.maximum(np.cos(np.radians(places.lat_deg)), _LEAST_COSINE)
+    reach_lat = truncate * sigma_km / KM_PER_DEG
+    reach_lon = np.minimum(reach_lat / cosine, 179.0)
+    per_deg = grid.nrows / 180.0
+    top = np.maximum(np.floor((90.0 - places.lat_deg - reach_lat) * per_deg), 0).astype(np.int64)
+    end = np.ceil((90.0 - places.lat_deg + reach_lat) * per_deg).astype(np.int64)
+    n_row = np.minimum(end, grid.nrows) - top
+    left = np.floor((places.lon_deg - reach_lon + 180.0) * per_deg).astype(np.int64)
+    right = np.ceil((places.lon_deg + reach_lon + 180.0) * per_deg).astype(np.int64)
+    n_col = right - left
+    pairs = n_row * n_col
+    chunk = np.cumsum(pairs) // _PAIRS_AT_ONCE
+    for start, stop in _runs(chunk):
+        here = slice(start, stop)
+        place = np.repeat(np.arange(start, stop), pairs[here])
+        down, across = np.divmod(_ranges(pairs[here]), n_col[place])
+        row, col = top[place] + down, left[place] + across
+        y = (90.0 - (row + np.array([[0], [1]])) / per_deg - places.lat_deg[place]) * KM_PER_DEG
+        x = ((col + np.array([[0], [1]])) / per_deg - 180.0 - places.lon_deg[place]) * KM_PER_DEG
+        x *= cosine[place]
+        limit = truncate * sigma_km[place]
+        x = np.clip(x, -limit, limit) / sigma_km[place]
+        y = np.clip(y, -limit, limit) / sigma_km[place]
+        mass = _gaussian_share(x[0], x[1]) * _gaussian_share(y[1], y[0])
+        yield place, row * grid.ncols + col % grid.ncols, mass
+
+
+def _runs(group: I64) -> Iterator[tuple[int, int]]:
+    """Start and stop of every run of equal values."""
+    edges = np.flatnonzero(np.diff(group)) + 1
+    bounds = [0, *edges.tolist(), len(group)]
+    return ((a, b) for a, b in pairwise(bounds) if b > a)
+
+
+def spread_places(
+    tiles: Tiles, places: Places, affinity: F64, policy: Mapping[str, Any], grid: Grid
+) -> tuple[F64, int]:
+    """Persons of the places, tile by tile, and the number of places that reach no tile.
+
+    Parameters
+    ----------
+    affinity
+        Shape (n,), how readily a tile takes people of a place near it.
+    policy
+        ``place_kernel`` of the policy.
+    """
+    sigma_km = np.clip(
+        policy["sigma_km_at_1m"] * (places.population / 1e6) ** policy["size_exponent"],
+        policy["sigma_min_km"],
+        policy["sigma_max_km"],
+    )
+    key = tiles.country.astype(np.int64) * grid.ntiles + tiles.tile_id.astype(np.int64)
+    people = np.zeros(len(key))
+    lost = 0
+    for place, cell, mass in kernel_pairs(places, sigma_km, policy["truncate_sigma"], grid):
+        wanted = places.country[place].astype(np.int64) * grid.ntiles + cell
+        row = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+        weight = np.where(key[row] == wanted, mass * affinity[row], 0.0)
+        first = place[0]
+        total = np.bincount(place - first, weight)
+        lost += int((total <= 0).sum())
+        factor = np.divide(
+            places.population[first : first + len(total)],
+            total,
+            out=np.zeros_like(total),
+            where=total > 0,
+        )
+        people += np.bincount(row, weight * factor[place - first], len(key))
+    return people, lost
+
+
+def smooth(field: F32, sigma_km: float, grid: Grid) -> F32:
+    """Gaussian smoothing on the sphere of a field of amounts per cell.
+
+    The filter is the product of one along meridians and one along parallels, the latter wider in
+    degrees towards the poles; longitudes wrap, latitudes do not.
+
+    Parameters
+    ----------
+    field
+        Shape (nrows, ncols).
+
+    Returns
+    -------
+    Shape (nrows, ncols), float32, never negative.
+    """
+    sigma_rows = sigma_km / KM_PER_DEG / grid.cell_deg
+    padded = fft.next_fast_len(grid.nrows + int(np.ceil(4.0 * sigma_rows)), real=True)
+    along = np.exp(-2.0 * (np.pi * sigma_rows * fft.rfftfreq(padded)) ** 2).astype(np.float32)
+    spectrum = fft.rfft(field, padded, axis=0) * along[:, None]
+    field = fft.irfft(spectrum, padded, axis=0)[: grid.nrows]
+    latitude = grid.lat_edge_deg(np.arange(grid.nrows) + 0.5)
+    cosine = np.maximum(np.cos(np.radians(latitude)), _LEAST_COSINE)
+    sigma_cols = sigma_rows / cosine
+    spectrum = fft.rfft(field, axis=1)
+    frequency = fft.rfftfreq(grid.ncols)
+    spectrum *= np.exp(-2.0 * (np.pi * sigma_cols[:, None] * frequency) ** 2).astype(np.float32)
+    return np.maximum(fft.irfft(spectrum, grid.ncols, axis=1), 0.0)
+
+
+def rural_weight(
+    tiles: Tiles,
+    in_places: F64,
+    habitability: F64,
+    policy: Mapping[str, Any],
+    grid: Grid,
+) -> F64:
+    """Weight of every tile for the rural rest, ``area * habitability * (floor + S) ** exponent``.
+
+    Parameters
+    ----------
+    in_places
+        Shape (n,), persons of places.
+    habitability
+        Shape (n,).
+    policy
+        ``rural`` of the policy.
+    """
+    cell = tiles.tile_id.astype(np.int64)
+    shape = (grid.nrows, grid.ncols)
+
+    def around(amount: F64) -> F64:
+        field = np.bincount(cell, amount, grid.ntiles).astype(np.float32).reshape(shape)
+        return smooth(field, policy["range_km"], grid).ravel()[cell].astype(np.float64)
+
+    area_km2 = tiles.area_m2 / 1e6
+    near = around(in_places) / np.maximum(around(area_km2), 1e-3)
+    density = policy["density_floor_per_km2"] + near
+    return tiles.area_m2 * habitability * density ** policy["density_exponent"]
+
+
+def rescale_places(
+    places: Places, country: npt.NDArray[np.int16], total: F64, rural_share_floor: float
+) -> Places:
+    """Places of the listed countries that have people, scaled down where they hold too many.
+
+    Parameters
+    ----------
+    country
+        Shape (k,), rising codes.
+    total
+        Shape (k,), persons of each country.
+    rural_share_floor
+        Least share of a country's people outside places.
+    """
+    number = np.minimum(np.searchsorted(country, places.country), len(country) - 1)
+    listed = country[number] == places.country
+    in_places = np.bincount(number, places.population * listed, len(country))
+    most = (1.0 - rural_share_floor) * total
+    scale = np.divide(most, in_places, out=np.ones_like(most), where=in_places > 0)
+    people = places.population * np.minimum(scale, 1.0)[number]
+    keep = listed & (people > 0)
+    return Places(places.country[keep], places.lon_deg[keep], places.lat_deg[keep], people[keep])
+
+
+def population_surface(
+    tiles: Tiles,
+    totals: Mapping[int, float],
+    places: Places,
+    land_cover: npt.NDArray[np.uint8],
+    grid: Grid,
+    policy: Mapping[str, Any],
+) -> Surface:
+    """Persons of every tile; each country's tiles sum to its total.
+
+    Parameters
+    ----------
+    tiles
+        The tile index.
+    totals
+        Persons by country code.
+    places
+        Places on the land of their own countries.
+    land_cover
+        IGBP classes.
+    policy
+        The population policy.
+    """
+    starts = np.flatnonzero(np.diff(tiles.country, prepend=-1))
+    present = tiles.country[starts]
+    group = np.searchsorted(present, tiles.country)
+    total = np.array([totals[int(code)] for code in present], dtype=np.float64)
+
+    kept = rescale_places(places, present, total, policy["rural_share_floor"])
+
+    cell = tiles.tile_id.astype(np.int64)
+    is_urban = np.zeros(len(IGBP_CLASSES))
+    is_urban[IGBP_URBAN] = 1.0
+    urban = land_cover_of_cells(land_cover, grid, is_urban, 0.0).ravel()[cell]
+    rural = policy["rural"]
+    weights = np.array([0.0, *(rural["habitability"][name] for name in IGBP_CLASSES[1:])])
+    default = rural["habitability"]["unmapped"]
+    habitability = land_cover_of_cells(land_cover, grid, weights, default).ravel()[cell]
+
+    kernel = policy["place_kernel"]
+    open_land = kernel["open_land_affinity"]
+    affinity = tiles.coverage * (open_land + (1.0 - open_land) * urban)
+    people, lost = spread_places(tiles, kept, affinity, kernel, grid)
+    in_places = np.bincount(group, people, len(present)).astype(np.float64)
+
+    weight = rural_weight(tiles, people, habitability.astype(np.float64), rural, grid)
+    nothing = np.bincount(group, weight, len(present)) <= 0
+    weight = np.where(nothing[group], tiles.area_m2, weight)
+    rest = np.maximum(total - in_places, 0.0) / np.bincount(group, weight, len(present))
+    people += weight * rest[group]
+    return Surface(settle(people, starts, group, total), present, total, in_places, lost)
+
+
+def settle(people: F64, starts: I64, group: I64, total: F64) -> F64:
+    """Thousandths of a person that sum to each country's total, by largest remainder.
+
+    Parameters
+    ----------
+    people
+        Shape (n,), persons per tile, summing to about ``total`` in each group.
+    starts
+        First row of each group.
+    group
+        Group of each row.
+    total
+        Persons of each group.
+
+    Returns
+    -------
+    Shape (n,), never negative; ties go to the lower tile.
+    """
+    exact = people * PERSON_PARTS
+    parts = np.floor(exact).astype(np.int64)
+    left = np.rint(total * PERSON_PARTS).astype(np.int64) - np.add.reduceat(parts, starts)
+    # What floating-point sums are off by is less than a part; noise must not break ties.
+    remainder = np.round(exact - parts, 6)
+    order = np.argsort(group - remainder / 2.0, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - starts[group[order]]
+    parts[rank < left[group]] += 1
+    return parts / PERSON_PARTS

@@ -1,0 +1,1 @@
+"""Identity, receipts, bundles and code digests."""

@@ -1,0 +1,47 @@
+"""The run receipt: what a run is, what it obeyed and a digest of everything it made.
+
+One file per seed holds the run's name, posture and lineage, ``parameter_hash`` over all policies,
+``manifest_fingerprint`` over all sealed inputs, the versions of the rules, and the ledger of the
+SHA-256 of every output of S0 to S8. Paths are relative to the runs root, or to the repository for
+policies.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import read_object, write_object
+from scripts.entry import run
+from scripts.governance.identity import parameter_hash
+from scripts.tables import file_digest
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``run_receipt``."""
+    sealed = read_object("sealed_inputs_1B", inputs.sealed_inputs)
+    gate = read_object("s0_gate_receipt_1B", inputs.gate_receipt)
+    policies = {Path(path).name: file_digest(path) for path in inputs.policies}
+    root = Path(params.runs_root)
+    write_object(
+        "run_receipt",
+        outputs.receipt,
+        {
+            "run_id": wildcards.run_id,
+            "name": params.run["name"],
+            "posture": params.run["posture"],
+            "upstream_run_id": params.run["upstream_id"],
+            "seed": int(wildcards.seed),
+            "parameter_hash": parameter_hash(policies),
+            "manifest_fingerprint": gate["manifest_fingerprint"],
+            "policies": policies,
+            "sealed_inputs": {entry["asset_id"]: entry["sha256_hex"] for entry in sealed},
+            "rule_versions": dict(params.versions),
+            "outputs": {
+                Path(path).relative_to(root).as_posix(): file_digest(path)
+                for path in sorted(inputs.outputs)
+            },
+        },
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

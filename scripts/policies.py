@@ -1,0 +1,165 @@
+"""Policy files: YAML held against a JSON Schema that gives every key a unit, a range and an effect.
+
+``policy.s2.tile_weights.legacy.yaml`` is held against ``policy.s2.tile_weights.schema.yaml`` in
+``config/schemas``: the name up to the third dot says which.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.errors import ConfigError
+
+SCHEMAS_DIR = Path(__file__).resolve().parents[1] / "config" / "schemas"
+_MAX_BYTES = 1 << 20
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without duplicate keys, anchors, aliases or merge keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(
+                problem="aliases are not allowed", problem_mark=event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key!r} stands twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(path: str | Path) -> Any:
+    """Parse a YAML file that a user may have edited.
+
+    Raises
+    ------
+    ConfigError
+        ``EC01`` when it cannot be read, ``EC02`` when it is not plain YAML.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError("EC01", path, f"cannot be read ({error.strerror})", "a file") from None
+    if len(data) > _MAX_BYTES:
+        raise ConfigError("EC02", path, f"holds {len(data)} bytes", f"at most {_MAX_BYTES}")
+    try:
+        return yaml.load(data.decode("utf-8"), Loader=_StrictLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path} line {mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError("EC02", place, f"is not plain YAML: {problem}", "valid YAML") from None
+
+
+@functools.cache
+def load_schema(name: str) -> Mapping[str, Any]:
+    """Parsed JSON Schema ``config/schemas/{name}.schema.yaml``."""
+    path = SCHEMAS_DIR / f"{name}.schema.yaml"
+    return yaml.load(
+        path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )
+
+
+def _not_finite(value: Any, trail: str = "") -> str | None:
+    """Key of the first number that is infinite or not a number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return trail
+    children = value.items() if isinstance(value, Mapping) else ()
+    if isinstance(value, list):
+        children = enumerate(value)
+    for key, child in children:
+        found = _not_finite(child, f"{trail}.{key}" if trail else str(key))
+        if found is not None:
+            return found
+    return None
+
+
+def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str = "EC10") -> None:
+    """Hold a parsed document against a JSON Schema; the first error names the key and the mend."""
+    from jsonschema import Draft202012Validator
+
+    key = _not_finite(value)
+    if key is not None:
+        raise ConfigError(code, where, f"key {key!r}: not a finite number", "a finite number")
+    error = next(
+        iter(sorted(Draft202012Validator(schema).iter_errors(value), key=_error_order)), None
+    )
+    if error is None:
+        return
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        allowed = sorted(error.schema.get("properties", {}))
+        unknown = sorted(str(k) for k in error.instance if k not in allowed)[0]
+        close = difflib.get_close_matches(unknown, allowed, n=1)
+        remedy = f"did you mean {close[0]!r}" if close else f"one of {', '.join(allowed)}"
+        full = f"{key}.{unknown}" if key else unknown
+        raise ConfigError(code, where, f"key {full!r} is unknown", remedy)
+    rule = " ".join(error.message.split())
+    if len(rule) > 200:
+        rule = f"{rule[:200]}..."
+    remedy = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
+    raise ConfigError(code, where, f"key {key or '(top)'!r}: {rule}", remedy)
+
+
+def _error_order(error: Any) -> tuple[int, str]:
+    return (0 if error.validator == "additionalProperties" else 1, str(error.message))
+
+
+def schema_name(path: str | Path) -> str:
+    """Schema that a policy file obeys: its file name up to the third dot."""
+    return ".".join(Path(path).name.split(".")[:3])
+
+
+def load_policy(path: str | Path) -> Mapping[str, Any]:
+    """Parse and validate one policy file (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
+    policy = parse_yaml(path)
+    name = schema_name(path)
+    if not (SCHEMAS_DIR / f"{name}.schema.yaml").is_file():
+        raise ConfigError(
+            "EC10", path, f"no schema {name!r} for this file name", "its state's name"
+        )
+    validate(policy, load_schema(name), path)
+    for holds, key, rule, remedy in _relations(name, policy):
+        if not holds:
+            raise ConfigError("EC11", path, f"key {key!r}: {rule}", remedy)
+    return policy
+
+
+def _relations(name: str, policy: Mapping[str, Any]) -> Iterator[tuple[bool, str, str, str]]:
+    """Rules between keys, which a JSON Schema cannot say: (holds, key, rule, remedy)."""
+    if name != "policy.s2.tile_weights":
+        return
+    mass = policy["country_mass"]
+    for key in ("tile_density", "country_mass"):
+        total = sum(policy[key]["basis_mix"].values())
+        yield abs(total - 1) < 1e-9, f"{key}.basis_mix", f"sums to {total:.6g}", "exactly 1"
+    floors = sum(mass["region_floor_share"].values())
+    yield (
+        floors <= 1 + 1e-12,
+        "country_mass.region_floor_share",
+        f"sums to {floors:.6g}",
+        "at most 1",
+    )
+    soft, hard = mass["country_cap_share_soft"], mass["country_cap_share_hard"]
+    yield (
+        soft <= hard,
+        "country_mass.country_cap_share_soft",
+        f"{soft} is above country_cap_share_hard {hard}",
+        "soft at most hard",
+    )

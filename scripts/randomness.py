@@ -1,0 +1,111 @@
+"""Keyed, counter-based randomness: every draw is a function of what it is for.
+
+Philox4x64-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11)
+maps a 128-bit key and a 256-bit counter to 256 random bits. Here the key says *which world and
+which family of decisions* (seed, family namespace) and the counter says *which decision*
+(merchant; country and site; attempt; block). Draws therefore do not depend on order, position,
+shard or on any other merchant, and any of them can be replayed alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+U64 = npt.NDArray[np.uint64]
+
+_MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
+_MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
+_WEYL_0 = 0x9E3779B97F4A7C15
+_WEYL_1 = 0xBB67AE8584CAA73B
+_MASK_64 = (1 << 64) - 1
+_MASK_32 = np.uint64(0xFFFFFFFF)
+_SHIFT_32 = np.uint64(32)
+_ROUNDS = 10
+# Small enough for the working arrays of one chunk to stay in a core's private cache.
+_CHUNK = 8192
+
+
+def _multiply_high_low(multiplier: np.uint64, x: U64) -> tuple[U64, U64]:
+    """High and low 64 bits of ``multiplier * x``, by 32-bit limbs."""
+    m_low, m_high = multiplier & _MASK_32, multiplier >> _SHIFT_32
+    x_low, x_high = x & _MASK_32, x >> _SHIFT_32
+    cross = m_low * x_high + ((m_low * x_low) >> _SHIFT_32)
+    middle = m_high * x_low + (cross & _MASK_32)
+    return m_high * x_high + (cross >> _SHIFT_32) + (middle >> _SHIFT_32), multiplier * x
+
+
+def philox4x64(counter: U64, key: tuple[int, int]) -> U64:
+    """Philox4x64-10 blocks.
+
+    Parameters
+    ----------
+    counter
+        Shape (n, 4), uint64; word 0 first.
+    key
+        Two 64-bit words.
+
+    Returns
+    -------
+    Shape (n, 4), uint64.
+    """
+    counter = np.ascontiguousarray(counter, dtype=np.uint64)
+    out = np.empty_like(counter)
+    for start in range(0, len(counter), _CHUNK):
+        c0, c1, c2, c3 = counter[start : start + _CHUNK].T.copy()
+        k0, k1 = key
+        for _ in range(_ROUNDS):
+            high_0, low_0 = _multiply_high_low(_MULTIPLIER_0, c0)
+            high_1, low_1 = _multiply_high_low(_MULTIPLIER_1, c2)
+            c0, c1, c2, c3 = high_1 ^ c1 ^ np.uint64(k0), low_1, high_0 ^ c3 ^ np.uint64(k1), low_0
+            k0, k1 = (k0 + _WEYL_0) & _MASK_64, (k1 + _WEYL_1) & _MASK_64
+        block = out[start : start + _CHUNK]
+        block[:, 0], block[:, 1], block[:, 2], block[:, 3] = c0, c1, c2, c3
+    return out
+
+
+def family_key(seed: int, namespace: str) -> tuple[int, int]:
+    """Philox key of a family of decisions: (seed, first 8 bytes of SHA-256 of the namespace)."""
+    digest = hashlib.sha256(namespace.encode("utf-8")).digest()
+    return seed & _MASK_64, int.from_bytes(digest[:8], "little")
+
+
+def to_unit_interval(bits: U64) -> npt.NDArray[np.float64]:
+    """Uniforms strictly inside (0, 1) from the upper 52 bits: ``(x + 1/2) * 2**-52``, exact."""
+    return ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def counters(
+    merchant: Any, country: Any = 0, site: Any = 0, attempt: Any = 0, block: Any = 0
+) -> U64:
+    """Counter words of decisions, all arguments broadcast against each other.
+
+    Word 0 is the merchant id; word 1 is ``country << 32 | site``; word 2 is the attempt; word 3 is
+    the block of four draws. ``country`` is the code of :func:`scripts.countries.encode`, and
+    ``site`` lies in [0, 2**32).
+    """
+    merchant, country, site, attempt, block = np.broadcast_arrays(
+        *(np.asarray(word, dtype=np.uint64) for word in (merchant, country, site, attempt, block))
+    )
+    return np.stack([merchant, country << _SHIFT_32 | site, attempt, block], axis=-1)
+
+
+def keyed_uniforms(
+    seed: int,
+    namespace: str,
+    merchant: Any,
+    country: Any = 0,
+    site: Any = 0,
+    attempt: Any = 0,
+    block: Any = 0,
+) -> npt.NDArray[np.float64]:
+    """Four uniforms in (0, 1) for each decision; shape (n, 4).
+
+    Further draws of the same decision are taken from ``block`` = 1, 2, ...
+    """
+    words = counters(merchant, country, site, attempt, block)
+    flat = words.reshape(-1, 4)
+    return to_unit_interval(philox4x64(flat, family_key(seed, namespace))).reshape(words.shape)

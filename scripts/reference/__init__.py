@@ -1,0 +1,1 @@
+"""The build of the reference snapshot; never imported at run time."""

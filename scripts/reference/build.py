@@ -1,0 +1,216 @@
+"""Build the reference snapshot from the source packages, the same bytes every time.
+
+``python -m scripts.reference.build --output FOLDER --against MANIFEST`` fails when a file differs
+from the manifest that is in force; without ``--against`` it only builds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import shapely
+
+from scripts.errors import ReferenceSnapshotError, SegmentError
+from scripts.geo import snapshot
+from scripts.geo.grid import polygon_area_m2
+from scripts.reference import choices, sources
+from scripts.reference.countries import build_countries, iso_of_features, read_shapes
+from scripts.reference.facts import build_facts, to_csv, un_population
+from scripts.reference.places import build_places
+from scripts.tables import file_digest, publish, read_json, to_json_bytes, write_json, write_text
+
+ISO_3166_COUNTRIES = 249
+ELIGIBLE_AT_LEAST = 240
+
+_SOURCES = {
+    snapshot.COUNTRIES: (sources.COUNTRIES, sources.LAND_WITHOUT_LAKES),
+    snapshot.FACTS: (
+        sources.POPULATION,
+        sources.PLACE_COUNTRIES,
+        sources.COUNTRY_ATTRIBUTES,
+    ),
+    snapshot.PLACES: (sources.PLACES,),
+    snapshot.LAND_COVER: (sources.LAND_COVER,),
+}
+_LICENCES = {
+    snapshot.COUNTRIES: "public domain",
+    snapshot.FACTS: "CC BY 3.0 IGO (population), CC BY 4.0 (codes, names, other totals)",
+    snapshot.PLACES: "CC BY 4.0",
+    snapshot.LAND_COVER: "NASA open data, no restriction",
+}
+
+
+def write_snapshot_parquet(path: Path, table: pa.Table, plain: tuple[str, ...] = ()) -> None:
+    """Publish a table with strong compression; ``plain`` columns get no dictionary."""
+    encoded = [name for name in table.column_names if name not in plain]
+    with publish(path) as temporary:
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=encoded,
+            write_statistics=encoded,
+            row_group_size=1 << 25,
+        )
+
+
+def geoparquet_metadata(geometry: np.ndarray) -> bytes:
+    """``geo`` metadata of GeoParquet 1.1 for multipolygons in longitude and latitude."""
+    from pyproj import CRS
+
+    west, south, east, north = shapely.total_bounds(geometry)
+    column = {
+        "encoding": "WKB",
+        "geometry_types": ["MultiPolygon"],
+        "crs": CRS.from_epsg(4326).to_json_dict(),
+        "edges": "planar",
+        "bbox": [float(west), float(south), float(east), float(north)],
+    }
+    return to_json_bytes(
+        {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    )
+
+
+def write_countries(path: Path, countries: Mapping[str, shapely.MultiPolygon]) -> None:
+    """Publish ``countries.parquet``."""
+    geometry = np.array(list(countries.values()), dtype=object)
+    wkb = shapely.to_wkb(geometry, byte_order=1)
+    schema = pa.schema(
+        [
+            pa.field("country_iso", pa.string(), nullable=False),
+            pa.field("geometry", pa.binary(), nullable=False),
+        ],
+        metadata={b"geo": geoparquet_metadata(geometry)},
+    )
+    table = pa.table([pa.array(list(countries)), pa.array(wkb.tolist(), pa.binary())], schema)
+    write_snapshot_parquet(path, table, plain=("geometry",))
+
+
+def write_land_cover(path: Path, source: Path) -> None:
+    """Publish ``land_cover.parquet`` from the source's raster."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(source) as image:
+        igbp = np.asarray(image)
+    if igbp.shape != snapshot.LAND_COVER_SHAPE or igbp.dtype != np.uint8:
+        raise ReferenceSnapshotError(
+            "ER22", source, f"{igbp.shape} of {igbp.dtype}", f"{snapshot.LAND_COVER_SHAPE} of uint8"
+        )
+    write_snapshot_parquet(path, pa.table({"igbp": igbp.ravel()}))
+
+
+def manifest_of(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
+    """Digests, provenance, choices and facts of the snapshot in a folder."""
+    facts = snapshot.load_facts(folder / snapshot.FACTS)
+    population = facts.column("population").to_numpy()
+    eligible = int((population > 0).sum())
+    if facts.num_rows != ISO_3166_COUNTRIES or eligible < ELIGIBLE_AT_LEAST:
+        raise ReferenceSnapshotError(
+            "ER22",
+            folder,
+            f"{facts.num_rows} countries, {eligible} with people",
+            f"{ISO_3166_COUNTRIES} countries, at least {ELIGIBLE_AT_LEAST} with people",
+        )
+    iso = facts.column("country_iso").to_pylist()
+    return {
+        "files": {
+            name: {
+                "sha256": file_digest(folder / name),
+                "bytes": (folder / name).stat().st_size,
+                "licence": _LICENCES[name],
+                "sources": [source.record() for source in _SOURCES[name]],
+            }
+            for name in snapshot.DATA_FILES
+        },
+        "choices": choices.described(),
+        "facts": {
+            "countries": facts.num_rows,
+            "countries_with_land_and_people": eligible,
+            "countries_without_people": [
+                code for code, people in zip(iso, population, strict=True) if people == 0
+            ],
+            "population_total": int(population.sum()),
+            **counts,
+        },
+        "built_with": {
+            "geos": shapely.geos_version_string,
+            "numpy": np.__version__,
+            "pyarrow": pa.__version__,
+            "shapely": shapely.__version__,
+        },
+    }
+
+
+def build(folder: Path) -> dict[str, Any]:
+    """Write the five files of the snapshot into a folder; returns the manifest."""
+    shapes, fields = read_shapes(sources.COUNTRIES.path(), ("ISO_A2_EH", "ADM0_A3"))
+    land, _ = read_shapes(sources.LAND_WITHOUT_LAKES.path(), ())
+    iso = iso_of_features(fields["ISO_A2_EH"], fields["ADM0_A3"])
+    countries = build_countries(shapes, iso, land)
+    write_countries(folder / snapshot.COUNTRIES, countries)
+
+    area_m2 = polygon_area_m2(np.array(list(countries.values()), dtype=object))
+    _, attributes = read_shapes(
+        sources.COUNTRY_ATTRIBUTES.path().with_suffix(".shp"),
+        ("ISO_A2_EH", "REGION_UN", "SUBREGION", "POP_EST", "GDP_MD"),
+    )
+    facts = build_facts(
+        read_json(sources.PLACE_COUNTRIES.path()),
+        un_population(sources.POPULATION.path(), choices.POPULATION_YEAR),
+        attributes,
+        dict(zip(countries, (area_m2 / 1e6).tolist(), strict=True)),
+    )
+    write_text(folder / snapshot.FACTS, to_csv(facts))
+
+    places, counts = build_places(read_json(sources.PLACES.path()), countries)
+    write_snapshot_parquet(
+        folder / snapshot.PLACES, places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
+    )
+    write_land_cover(folder / snapshot.LAND_COVER, sources.LAND_COVER.path())
+
+    manifest = manifest_of(folder, counts)
+    write_json(folder / snapshot.MANIFEST, manifest)
+    return manifest
+
+
+def require_same(folder: Path, in_force: Path) -> None:
+    """Fail with ``ER11``, naming the file, when one differs from the manifest in force."""
+    differing = snapshot.differing_files(folder, read_json(in_force))
+    if not differing and (folder / snapshot.MANIFEST).read_bytes() != in_force.read_bytes():
+        differing = [snapshot.MANIFEST]
+    if differing:
+        raise ReferenceSnapshotError(
+            "ER11",
+            in_force,
+            f"the rebuilt {', '.join(differing)} differs",
+            "the environment of envs/reference.lock.txt; or reference_build.update for a new one",
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; exit status 1 with one line when a rule is broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--against", type=Path, help="manifest that the files must match")
+    options = parser.parse_args(arguments)
+    try:
+        build(options.output)
+        if options.against:
+            require_same(options.output, options.against)
+    except SegmentError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

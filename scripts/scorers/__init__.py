@@ -1,0 +1,1 @@
+"""Metrics, gates, scorecards and the certificate."""

@@ -1,0 +1,161 @@
+"""Bootstrap intervals of the concentration and hemisphere metrics over merchants.
+
+Merchants, not sites, are the sampling units: a merchant's sites hang together. They are resampled
+with replacement within their home country (Davison and Hinkley 1997, section 3.2: stratified
+resampling), each draw is scored by the same definitions as the release, and the interval is the
+percentile interval (Efron 1981).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts import countries
+from scripts.randomness import keyed_uniforms
+from scripts.scorers.inequality import top_count
+from scripts.scorers.metrics import CONCENTRATION, TOP_FRACTIONS, FloatArray, Sites
+
+NAMESPACE = "scorers.bootstrap"
+METRICS = (*CONCENTRATION, "southern_hemisphere_share")
+_DRAWS_A_BLOCK = 4
+_CHUNK_CELLS = 1 << 23
+
+
+@dataclass(frozen=True)
+class Population:
+    """Merchants as sampling units.
+
+    ``merchant`` uint64 ids and ``stratum`` int64 home codes, shape (m,); ``pairs`` a sparse matrix
+    (676, m) of sites by country and merchant; ``south`` sites south of the equator by merchant,
+    shape (m,).
+    """
+
+    merchant: npt.NDArray[np.uint64]
+    stratum: npt.NDArray[np.int64]
+    pairs: Any
+    south: npt.NDArray[np.int64]
+
+
+def population_of(sites: Sites, home: npt.NDArray[np.int64]) -> Population:
+    """Merchants of a site set.
+
+    Parameters
+    ----------
+    sites
+        All sites.
+    home
+        Home country code of each merchant, in ascending order of merchant id, shape (m,).
+    """
+    from scipy.sparse import csr_matrix
+
+    merchant, row = np.unique(sites.merchant, return_inverse=True)
+    pairs = csr_matrix(
+        (np.ones(len(row)), (sites.country.astype(np.int64), row)),
+        shape=(countries.CODES, len(merchant)),
+    )
+    pairs.sum_duplicates()
+    south = np.bincount(row, weights=sites.lat < 0.0, minlength=len(merchant)).astype(np.int64)
+    return Population(merchant, home, pairs, south)
+
+
+def _resample_weights(population: Population, seed: int, first: int, draws: int) -> FloatArray:
+    """How often each merchant is drawn; shape (m, draws), columns for draws ``first`` onwards.
+
+    The slot of merchant i takes a member of i's stratum by a uniform keyed by i's id and the draw.
+    """
+    m = len(population.merchant)
+    by_stratum = np.argsort(population.stratum, kind="stable")
+    _, start, size = np.unique(
+        population.stratum[by_stratum], return_index=True, return_counts=True
+    )
+    start, size = np.repeat(start, size), np.repeat(size, size)
+    blocks = np.arange(first // _DRAWS_A_BLOCK, -(-(first + draws) // _DRAWS_A_BLOCK))
+    u = keyed_uniforms(
+        seed, NAMESPACE, population.merchant[by_stratum][:, None], block=blocks[None, :]
+    ).reshape(m, -1)[:, :draws]
+    member = start[:, None] + np.minimum((u * size[:, None]).astype(np.int64), size[:, None] - 1)
+    cell = by_stratum[member] * draws + np.arange(draws)
+    return np.bincount(cell.ravel(), minlength=m * draws).astype(np.float64).reshape(m, draws)
+
+
+def concentration_rows(counts: FloatArray, active_only: bool) -> dict[str, FloatArray]:
+    """Concentration of many count vectors at once.
+
+    Parameters
+    ----------
+    counts
+        Shape (draws, k), non-negative.
+    active_only
+        Whether the population is the positive entries of each row, or all of them.
+
+    Returns
+    -------
+    Per metric, shape (draws,).
+    """
+    ascending = np.sort(counts, axis=1)
+    draws, k = ascending.shape
+    total = ascending.sum(axis=1)
+    n = (ascending > 0.0).sum(axis=1) if active_only else np.full(draws, k)
+    rank = np.arange(1, k + 1)[None, :] + (n - k)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {
+            "country_gini": np.maximum(
+                ((2.0 * rank - n[:, None] - 1.0) * ascending).sum(axis=1) / (n * total), 0.0
+            )
+        }
+        from_top = np.cumsum(ascending[:, ::-1], axis=1)
+        for name, fraction in TOP_FRACTIONS.items():
+            top = np.array([min(top_count(int(size), fraction), k) for size in n])
+            found[name] = from_top[np.arange(draws), top - 1] / total
+    return found
+
+
+def intervals(
+    population: Population,
+    eligible: npt.NDArray[np.bool_],
+    seed: int,
+    draws: int,
+    level: float,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of the gated value of each metric in :data:`METRICS`.
+
+    For the concentration metrics each draw takes the worse of the two populations of countries, as
+    the gate does. Draws are worked in chunks of about 8 million (merchant, draw) cells: at most
+    400 MB at any number of merchants; 0.3 s for 2,300 merchants and 1,000 draws, about 90 s for
+    700,000.
+
+    Parameters
+    ----------
+    population
+        Merchants.
+    eligible
+        Mask of E by country code, shape (676,).
+    seed
+        Seed of the scored world.
+    draws, level
+        Number of resamples, and confidence level in (0, 1).
+    """
+    m = len(population.merchant)
+    if m == 0:
+        return dict.fromkeys(METRICS, (float("nan"), float("nan")))
+    chunk = max(_DRAWS_A_BLOCK, _CHUNK_CELLS // m // _DRAWS_A_BLOCK * _DRAWS_A_BLOCK)
+    pieces: dict[str, list[FloatArray]] = {name: [] for name in METRICS}
+    for first in range(0, draws, chunk):
+        weights = _resample_weights(population, seed, first, min(chunk, draws - first))
+        counts = np.ascontiguousarray((population.pairs @ weights).T)
+        over_eligible = concentration_rows(counts[:, eligible], active_only=False)
+        over_active = concentration_rows(counts, active_only=True)
+        for name in CONCENTRATION:
+            pieces[name].append(np.maximum(over_eligible[name], over_active[name]))
+        south = (population.south.astype(np.float64)[:, None] * weights).sum(axis=0)
+        pieces["southern_hemisphere_share"].append(south / counts.sum(axis=1))
+    tail = (1.0 - level) / 2.0
+    found = {}
+    for name, parts in pieces.items():
+        low, high = np.quantile(np.concatenate(parts), (tail, 1.0 - tail))
+        found[name] = (float(low), float(high))
+    return found

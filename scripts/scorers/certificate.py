@@ -1,0 +1,231 @@
+"""P5: the certificate of a release over all its seeds.
+
+Every state output is hashed again and held against the ledgers of the run receipts before anything
+is judged. The certificate is written whatever the verdict; ``certify`` enforces it.
+"""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import read_object, write_object
+from scripts.entry import run
+from scripts.errors import ScoreError
+from scripts.scorers.gates import evaluate, load_gates, reaches
+from scripts.scorers.metrics import published
+from scripts.scorers.p0_baseline import by_seed
+from scripts.tables import file_digest
+
+LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely")
+Json = Mapping[str, Any]
+
+
+def verify_ledger(receipts: Sequence[Json], found: Mapping[str, str]) -> dict[str, str]:
+    """Hold digests of files against the ledgers of all receipts.
+
+    Parameters
+    ----------
+    receipts
+        Run receipts; ``outputs`` maps a path below the runs root to a SHA-256.
+    found
+        The same of the files as they are now.
+
+    Returns
+    -------
+    The verified ledger, sorted by path.
+
+    Raises
+    ------
+    ScoreError
+        ``ES20`` a file that no receipt lists, ``ES21`` a file that is not what its receipt says,
+        ``ES22`` a listed file that is not among the inputs.
+    """
+    ledger: dict[str, str] = {}
+    for receipt in receipts:
+        for path, digest in sorted(receipt["outputs"].items()):
+            ledger.setdefault(path, digest)
+            actual = found.get(path)
+            if actual is None:
+                raise ScoreError(
+                    "ES22", path, "stands in the receipt but was not re-hashed", "an input"
+                )
+            if actual != digest:
+                raise ScoreError(
+                    "ES21",
+                    path,
+                    f"has digest {actual[:12]}, its receipt says {digest[:12]}",
+                    "delete the file and let its state run again",
+                )
+    unlisted = sorted(set(found) - set(ledger))
+    if unlisted:
+        raise ScoreError("ES20", unlisted[0], "stands in no run receipt", "run the receipt again")
+    return dict(sorted(ledger.items()))
+
+
+def verify_policies(receipts: Sequence[Json], found: Mapping[str, str]) -> None:
+    """Refuse policies that are not those the run obeyed (``ES23``)."""
+    for receipt in receipts:
+        for name in sorted({*receipt["policies"], *found}):
+            if receipt["policies"].get(name) != found.get(name):
+                raise ScoreError(
+                    "ES23",
+                    name,
+                    f"is not the policy that seed {receipt['seed']} obeyed",
+                    "run the states that depend on it again",
+                )
+
+
+def release_faults(
+    cards: Sequence[Json], settings: Json, demands: Json, baseline_decision: str
+) -> list[str]:
+    """Why the run cannot be a release, empty when it can."""
+    faults = [] if demands["release"] else ["certification.release is false"]
+    if baseline_decision != "GO":
+        faults.append(f"P0 says {baseline_decision} to the baseline")
+    eligible = min(card["counts"]["eligible_countries"] for card in cards)
+    if eligible < settings["eligible_countries_min"]:
+        faults.append(
+            f"{eligible} eligible countries, fewer than {settings['eligible_countries_min']}"
+        )
+    missing = sorted(set(demands["required_seeds"]) - {card["seed"] for card in cards})
+    if missing:
+        faults.append(f"seeds {', '.join(map(str, missing))} are missing")
+    return faults
+
+
+def check_alike(cards: Sequence[Json], baseline: Sequence[Json], where: object) -> None:
+    """Refuse scorecards of different seeds, grades or eligible sets (``ES24``)."""
+    first = cards[0]
+    for card in (*cards, *baseline):
+        for key in ("gates_version", "eligible_countries"):
+            if card[key] != first[key]:
+                raise ScoreError(
+                    "ES24",
+                    where,
+                    f"{key} of run {card['run_id']} seed {card['seed']} differs",
+                    "score both runs on one snapshot and one config/gates.yaml",
+                )
+    if [card["seed"] for card in cards] != [card["seed"] for card in baseline]:
+        raise ScoreError("ES24", where, "release and baseline have other seeds", "the same seeds")
+
+
+def certificate(
+    cards: Sequence[Json],
+    baseline: Sequence[Json],
+    receipts: Sequence[Json],
+    settings: Json,
+    demands: Json,
+    baseline_decision: str,
+) -> dict[str, Any]:
+    """Verdict and evidence; without the digests of files.
+
+    Parameters
+    ----------
+    cards, baseline, receipts
+        By seed, in the same order.
+    settings
+        ``config/gates.yaml``.
+    demands
+        ``required_seeds``, ``minimum_grade`` and ``release`` of the configuration.
+    baseline_decision
+        GO or NO_GO, as P0 decided.
+    """
+    verdict = evaluate(cards, settings)
+    faults = release_faults(cards, settings, demands, baseline_decision)
+    met = reaches(verdict["grade"], demands["minimum_grade"])
+    first = receipts[0]
+    return {
+        "phase": "P5",
+        "verdict": {
+            "grade": verdict["grade"],
+            "minimum_grade": demands["minimum_grade"],
+            "minimum_grade_met": met,
+            "release": met and not faults,
+            "not_a_release_because": faults,
+            "failing_rows": sum(not row["passed"] for row in verdict["rows"]),
+        },
+        "run": {key: first[key] for key in ("run_id", "name", "posture", "upstream_run_id")},
+        "baseline_run_id": baseline[0]["run_id"],
+        "seeds": [card["seed"] for card in cards],
+        "required_seeds": sorted(demands["required_seeds"]),
+        "parameter_hash": first["parameter_hash"],
+        "manifest_fingerprint": {str(r["seed"]): r["manifest_fingerprint"] for r in receipts},
+        "rule_versions": first["rule_versions"],
+        "eligible_countries": cards[0]["eligible_countries"],
+        "gates": settings,
+        "rows": verdict["rows"],
+        "fidelity_rows": verdict["fidelity"],
+        "seeds_measured": {
+            str(card["seed"]): {
+                key: card[key]
+                for key in (
+                    "counts",
+                    "metrics",
+                    "concentration",
+                    "region_shares",
+                    "intervals",
+                    "nn",
+                    "as_published",
+                )
+            }
+            | {
+                "collapse_flagged": card["collapse"]["flagged"],
+                "fidelity": {
+                    name: {k: v for k, v in block.items() if k != "countries"}
+                    for name, block in card["fidelity"].items()
+                },
+            }
+            for card in cards
+        },
+        "baseline_metrics": {str(card["seed"]): card["metrics"] for card in baseline},
+        "libraries": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in LIBRARIES},
+        },
+    }
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``certify_release``; every list by seed is in ascending order of seed."""
+    settings = load_gates(inputs.gates)
+    where = inputs.scorecards[0]
+    cards = by_seed([read_object("segment1b_scorecard", p) for p in inputs.scorecards], where)
+    baseline = by_seed(
+        [read_object("segment1b_scorecard", p) for p in inputs.baseline_scorecards],
+        inputs.baseline_scorecards[0],
+    )
+    receipts = sorted(
+        (read_object("run_receipt", path) for path in inputs.receipts), key=lambda r: r["seed"]
+    )
+    check_alike(cards, baseline, where)
+    root = Path(params.runs_root)
+
+    def digests(paths: Sequence[str]) -> dict[str, str]:
+        return {Path(p).relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)}
+
+    decision = read_object("segment1b_p0_baseline", inputs.baseline_report)["readiness"]["decision"]
+    policies = {Path(path).name: file_digest(path) for path in inputs.policies}
+    verify_policies(receipts, policies)
+    outputs_now = verify_ledger(receipts, digests(inputs.state_outputs))
+    write_object(
+        "segment1b_p5_certification",
+        outputs.certificate,
+        {
+            **published(certificate(cards, baseline, receipts, settings, params.demands, decision)),
+            "digests": {
+                "state_outputs": outputs_now,
+                "scorecards": digests([*inputs.scorecards, *inputs.baseline_scorecards]),
+                "baseline_report": file_digest(inputs.baseline_report),
+                "receipts": digests(inputs.receipts),
+                "validation": digests(inputs.validation),
+                "policies": dict(sorted(policies.items())),
+                "gates": file_digest(inputs.gates),
+            },
+        },
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

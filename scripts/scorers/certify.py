@@ -1,0 +1,106 @@
+"""Enforces the certificate: the exit code of ``snakemake certify``.
+
+Fails with one line for every gate that stands between the release and the configured minimum
+grade: where, how far, and which state and knobs to turn. The certificate stays whatever happens.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from scripts.contracts import read_object
+from scripts.entry import run
+from scripts.errors import ScoreError
+from scripts.scorers.gates import GATES, GRADES, reaches
+
+Json = Mapping[str, Any]
+
+
+def _number(value: Any) -> str:
+    return "undefined" if value is None else f"{value:.6g}"
+
+
+def failing_line(row: Json) -> str:
+    """One failing gate in one line."""
+    advice = row["triage"]
+    knobs = ", ".join(advice["knobs"]) or "none"
+    distance = "undefined" if row["margin"] is None else f"{-row['margin']:.6g}"
+    return (
+        f"FAIL {row['grade']} {row['gate']} seed {row['seed']}: {row['metric']} is "
+        f"{_number(row['observed'])}, threshold {_number(row['threshold'])}, distance {distance} "
+        f"({row['reason']}); retune {advice['state']}: {knobs}"
+    )
+
+
+def obstacles(document: Json, minimum: str) -> list[Json]:
+    """Failing rows that bear on the minimum grade, each gate once, the lower grade first."""
+    bearing = GRADES[: GRADES.index(minimum) + 1]
+    rows = [row for row in document["rows"] if not row["passed"] and row["grade"] in bearing]
+    seen: set[tuple[Any, ...]] = set()
+    kept = []
+    for row in sorted(rows, key=lambda row: GRADES.index(row["grade"])):
+        key = (row["gate"], row["metric"], row["seed"])
+        if key not in seen:
+            seen.add(key)
+            kept.append(row)
+    return kept
+
+
+def summary(document: Json) -> list[str]:
+    """Short table of the graded metrics, seed by seed, and the verdict."""
+    seeds = [str(seed) for seed in document["seeds"]]
+    lines = [" ".join([f"{'metric':<32}", *(f"{seed:>10}" for seed in seeds)])]
+    for gate in GATES:
+        values = (document["seeds_measured"][seed]["metrics"][gate.metric] for seed in seeds)
+        lines.append(" ".join([f"{gate.metric:<32}", *(f"{_number(v):>10}" for v in values)]))
+    missed = [row["metric"] for row in document["fidelity_rows"] if not row["passed"]]
+    lines.append(f"fidelity rows missed: {len(missed)} of {len(document['fidelity_rows'])}")
+    verdict = document["verdict"]
+    kind = "release certified" if verdict["release"] else "trial, not a release"
+    lines.append(f"grade {verdict['grade']} (minimum {verdict['minimum_grade']}): {kind}")
+    return lines
+
+
+def enforce(document: Json, demands: Json, where: object) -> list[str]:
+    """Lines of a passing verdict.
+
+    Raises
+    ------
+    ScoreError
+        ``ES30`` a release was asked for and the run cannot be one; ``ES31`` the grade is below the
+        minimum.
+    """
+    verdict = document["verdict"]
+    if demands["release"] and verdict["not_a_release_because"]:
+        raise ScoreError(
+            "ES30",
+            where,
+            f"cannot be a release: {'; '.join(verdict['not_a_release_because'])}",
+            "the whole snapshot and all required seeds, or certification.release: false",
+        )
+    if not reaches(verdict["grade"], demands["minimum_grade"]):
+        rows = obstacles(document, demands["minimum_grade"])
+        raise ScoreError(
+            "ES31",
+            where,
+            f"grade {verdict['grade']} is below {demands['minimum_grade']}, "
+            f"{len(rows)} gates failed",
+            "the lines above name what to retune",
+        )
+    return summary(document)
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``certify``."""
+    document = read_object("segment1b_p5_certification", inputs.certificate)
+    try:
+        lines = enforce(document, params.demands, inputs.certificate)
+    except ScoreError:
+        for row in obstacles(document, params.demands["minimum_grade"]):
+            print(failing_line(row), file=sys.stderr)
+        raise
+    print("\n".join(lines))
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

@@ -1,0 +1,107 @@
+"""Companion tables of a scorecard, as CSV: shares of countries and regions, distance quantiles."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts import countries
+from scripts.contracts import schema_of
+from scripts.scorers.metrics import (
+    NN_QUANTILES,
+    FloatArray,
+    IntArray,
+    Sites,
+    nearest_neighbour_m,
+    published,
+    quantiles,
+)
+from scripts.tables import write_text
+
+LARGEST_COUNTRIES = 20
+_PYTHON_TYPES = {"int64": int, "float64": float, "string": str}
+
+Row = Mapping[str, Any]
+
+
+def country_rows(
+    counts: IntArray, eligible: npt.NDArray[np.bool_], region_of: Mapping[int, str]
+) -> list[Row]:
+    """Countries by falling number of sites, then code: E with its zeros, and any other in use."""
+    listed = np.flatnonzero(eligible | (counts > 0))
+    ranked = listed[np.lexsort((listed, -counts[listed]))]
+    total = max(int(counts.sum()), 1)
+    running = np.cumsum(counts[ranked])
+    return [
+        {
+            "rank": rank,
+            "country_iso": countries.decode_one(int(code)),
+            "region": region_of.get(int(code), "unassigned"),
+            "site_count": int(counts[code]),
+            "share": int(counts[code]) / total,
+            "cumulative_share": int(so_far) / total,
+        }
+        for rank, (code, so_far) in enumerate(zip(ranked, running, strict=True), start=1)
+    ]
+
+
+def region_rows(country: Sequence[Row]) -> list[Row]:
+    """Regions by falling number of sites, then name, from the rows of countries."""
+    sums: dict[str, list[int]] = {}
+    for row in country:
+        entry = sums.setdefault(row["region"], [0, 0])
+        entry[0] += row["site_count"]
+        entry[1] += row["site_count"] > 0
+    total = max(sum(count for count, _ in sums.values()), 1)
+    return [
+        {"region": name, "site_count": count, "active_countries": active, "share": count / total}
+        for name, (count, active) in sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))
+    ]
+
+
+def quantile_rows(sites: Sites, nn_m: FloatArray, country: Sequence[Row]) -> list[Row]:
+    """Distance quantiles of all sites, and inside each of the largest countries of two sites."""
+    rows: list[Row] = []
+
+    def add(scope: str, distances: FloatArray) -> None:
+        values = quantiles(distances, NN_QUANTILES)
+        rows.extend(
+            {"scope": scope, "quantile": q, "distance_m": float(value)}
+            for q, value in zip(NN_QUANTILES, values, strict=True)
+        )
+
+    add("global", nn_m)
+    for entry in country[:LARGEST_COUNTRIES]:
+        if entry["site_count"] >= 2:
+            own = sites.country == countries.encode_one(entry["country_iso"])
+            distances = nearest_neighbour_m(sites.lon[own], sites.lat[own])
+            add(f"country:{entry['country_iso']}", distances)
+    return rows
+
+
+def write_csv(dataset_id: str, path: str | Path, rows: Iterable[Row]) -> None:
+    """Publish rows in the columns of their contract: plain line ends, ten significant digits."""
+    fields = [column["name"] for column in schema_of(dataset_id)["columns"]]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(fields)
+    for row in rows:
+        values = (published(row[name]) for name in fields)
+        writer.writerow("" if value is None else value for value in values)
+    write_text(path, text.getvalue())
+
+
+def read_csv(dataset_id: str, path: str | Path) -> list[dict[str, Any]]:
+    """Rows that :func:`write_csv` wrote; an empty number is None."""
+    kinds = {c["name"]: _PYTHON_TYPES[c["type"]] for c in schema_of(dataset_id)["columns"]}
+    with open(path, encoding="utf-8", newline="") as handle:
+        return [
+            {name: kinds[name](text) if text else None for name, text in row.items()}
+            for row in csv.DictReader(handle)
+        ]

@@ -1,0 +1,460 @@
+"""How faithful the map is to the reference Earth, reported beside every grade.
+
+None of these decides a grade; they show whether a grade was bought with an unreal map. What can be
+compared with chance is: beside the agreement of sites and population stands the score of the same
+number of sites drawn at random in proportion to population.
+"""
+
+from __future__ import annotations
+
+import math
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts import countries
+from scripts.errors import ScoreError
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import IGBP_URBAN
+from scripts.randomness import keyed_uniforms
+from scripts.scorers.metrics import Codes, FloatArray, IntArray, Sites, thin, unit_vectors
+
+DEGREE_GRID = Grid(60.0)
+LAND_COVER_GRID = Grid(3.0)
+_ZONE_DATE = datetime(2025, 1, 1)
+RANDOM_MAP_NAMESPACE = "scorers.fidelity.random_map"
+POINTS_NAMESPACE = "scorers.fidelity.points"
+SPLIT_NAMESPACE = "scorers.fidelity.split"
+POINTS_A_COUNTRY = 2048
+AUC_SITES_MAX = 10_000
+# A second UTC offset is expected when five sites should fall there: a random map misses it in
+# fewer than one case in a hundred.
+EXPECTED_OFF_OFFSET = 5.0
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Population on the one-degree grid, one row a (country, cell), sorted by both.
+
+    ``country`` int16 codes, ``cell`` int64 ids of :data:`DEGREE_GRID`, ``population`` and
+    ``urban_population`` persons, ``area_m2`` land; all of shape (c,).
+    """
+
+    country: Codes
+    cell: IntArray
+    population: FloatArray
+    urban_population: FloatArray
+    area_m2: FloatArray
+
+
+@dataclass(frozen=True)
+class Places:
+    """Populated places: ``country`` codes, ``lon``, ``lat`` degrees, ``population`` persons and
+    ``utc_offset`` minutes east of UTC; all of shape (p,).
+    """
+
+    country: Codes
+    lon: FloatArray
+    lat: FloatArray
+    population: FloatArray
+    utc_offset: IntArray
+
+
+@dataclass(frozen=True)
+class Points:
+    """Random points of the population: ``country`` codes, ``rank`` from 0 within the country,
+    ``lon`` and ``lat`` degrees; all of shape (n,), sorted by country and rank.
+    """
+
+    country: Codes
+    rank: npt.NDArray[np.int32]
+    lon: FloatArray
+    lat: FloatArray
+
+
+def by_country(country: Codes, weights: FloatArray) -> FloatArray:
+    """Sum by country code; shape (676,)."""
+    sums = np.bincount(country, weights=weights, minlength=countries.CODES)
+    return sums.astype(np.float64)
+
+
+def near_urban_mask(land_cover: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Cells that are urban or touch an urban cell, across the antimeridian too.
+
+    Parameters
+    ----------
+    land_cover
+        IGBP classes on :data:`LAND_COVER_GRID`, shape (3600, 7200), rows from north to south.
+    """
+    urban = land_cover == IGBP_URBAN
+    wide = urban | np.roll(urban, 1, axis=1) | np.roll(urban, -1, axis=1)
+    near = wide.copy()
+    near[1:] |= wide[:-1]
+    near[:-1] |= wide[1:]
+    return near
+
+
+def look_up(
+    mask: npt.NDArray[np.bool_], lon_deg: FloatArray, lat_deg: FloatArray
+) -> npt.NDArray[np.bool_]:
+    """Value of a mask on :data:`LAND_COVER_GRID` at points."""
+    row, col = LAND_COVER_GRID.row_col_at(lon_deg, lat_deg)
+    return mask[row, col]
+
+
+def near_urban_fraction(
+    mask: npt.NDArray[np.bool_], grid: Grid, tile_id: npt.NDArray[np.uint64], samples: int = 3
+) -> FloatArray:
+    """Share of each tile that lies in the mask, by ``samples`` squared regular points; (n,)."""
+    centre_lon, centre_lat = grid.centre_deg(tile_id)
+    offsets = (np.arange(samples) + 0.5) / samples - 0.5
+    total = np.zeros(len(tile_id))
+    for d_lat in offsets * grid.cell_deg:
+        for d_lon in offsets * grid.cell_deg:
+            total += look_up(mask, centre_lon + d_lon, centre_lat + d_lat)
+    return total / samples**2
+
+
+def population_cells(
+    country: Codes,
+    tile_id: npt.NDArray[np.uint64],
+    population: FloatArray,
+    area_m2: FloatArray,
+    grid: Grid,
+    near_urban: npt.NDArray[np.bool_],
+) -> Cells:
+    """Tiles summed to the one-degree grid; all arrays of shape (tiles,)."""
+    lon, lat = grid.centre_deg(tile_id)
+    cell = DEGREE_GRID.tile_at(lon, lat).astype(np.int64)
+    key, group = np.unique(country * np.int64(DEGREE_GRID.ntiles) + cell, return_inverse=True)
+    urban = np.zeros(len(tile_id))
+    inhabited = population > 0.0
+    urban[inhabited] = near_urban_fraction(near_urban, grid, tile_id[inhabited])
+
+    def summed(values: FloatArray) -> FloatArray:
+        return np.bincount(group, weights=values, minlength=len(key)).astype(np.float64)
+
+    return Cells(
+        country=(key // DEGREE_GRID.ntiles).astype(np.int16),
+        cell=key % DEGREE_GRID.ntiles,
+        population=summed(population),
+        urban_population=summed(population * urban),
+        area_m2=summed(area_m2),
+    )
+
+
+def population_points(
+    country: Codes,
+    tile_id: npt.NDArray[np.uint64],
+    population: FloatArray,
+    grid: Grid,
+    size: int = POINTS_A_COUNTRY,
+) -> Points:
+    """Random points of each country, tiles drawn by population and uniform inside the tile.
+
+    Parameters
+    ----------
+    country, tile_id, population
+        Tiles sorted by country, shape (tiles,).
+    grid
+        The tile grid.
+    size
+        Points a country.
+
+    Returns
+    -------
+    ``size`` points of every country with population.
+    """
+    running = np.cumsum(population)
+    codes, first = np.unique(country, return_index=True)
+    ends = np.append(first[1:], len(country)) - 1
+    before = running[first] - population[first]
+    totals = running[ends] - before
+    codes, before, totals, ends = (a[totals > 0.0] for a in (codes, before, totals, ends))
+    rank = np.tile(np.arange(size, dtype=np.int32), len(codes))
+    group = np.repeat(np.arange(len(codes)), size)
+    u = keyed_uniforms(0, POINTS_NAMESPACE, codes[group], site=rank)
+    row = np.searchsorted(running, before[group] + u[:, 0] * totals[group], side="right")
+    row = np.minimum(row, ends[group])
+    edges = grid.bounds(tile_id[row])
+    lon = edges.west_deg + u[:, 1] * (edges.east_deg - edges.west_deg)
+    lat = edges.south_deg + u[:, 2] * (edges.north_deg - edges.south_deg)
+    return Points(codes[group].astype(np.int16), rank, lon, lat)
+
+
+def utc_offsets(zones: pa.ChunkedArray, where: object) -> IntArray:
+    """Minutes east of UTC of named time zones on 1 January 2025.
+
+    The rules are those of the ``tzdata`` package, never the machine's own, so that the answer does
+    not depend on the machine.
+
+    Raises
+    ------
+    ScoreError
+        ``ES11`` when a zone is not an IANA name.
+    """
+    encoded = zones.combine_chunks().dictionary_encode()
+    minutes = []
+    for name in encoded.dictionary.to_pylist():
+        try:
+            with (
+                resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file
+            ):
+                zone = zoneinfo.ZoneInfo.from_file(file)
+        except (OSError, ValueError):
+            raise ScoreError(
+                "ES11", where, f"time zone {name!r} is unknown", "an IANA name"
+            ) from None
+        offset = zone.utcoffset(_ZONE_DATE)
+        minutes.append(round(offset.total_seconds() / 60.0) if offset is not None else 0)
+    indices = encoded.indices.to_numpy(zero_copy_only=False)
+    return np.array(minutes, dtype=np.int64)[indices]
+
+
+def spearman(x: FloatArray, y: FloatArray) -> float:
+    """Spearman's rank correlation with average ranks for ties; NaN when either is constant."""
+    from scipy.stats import rankdata
+
+    a, b = rankdata(x), rankdata(y)
+    a, b = a - a.mean(), b - b.mean()
+    scale = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return float((a * b).sum()) / scale if scale > 0.0 else math.nan
+
+
+def overlap(x: FloatArray, y: FloatArray) -> float:
+    """Sum of the smaller of two normalised shares, in [0, 1]; NaN when either sums to 0."""
+    if not (x.sum() > 0.0 and y.sum() > 0.0):
+        return math.nan
+    return float(np.minimum(x / x.sum(), y / y.sum()).sum())
+
+
+def _median(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else math.nan
+
+
+def population_agreement(sites: Sites, cells: Cells, seed: int, min_sites: int) -> dict[str, Any]:
+    """Spearman's rho and overlap of sites and population on the one-degree grid, by country.
+
+    ``*_random`` is the score of as many sites drawn at random by cell population: what chance
+    leaves even of a perfect map at that count. Countries with fewer than ``min_sites`` sites are
+    left out; rho is undefined in a country of one cell.
+    """
+    size = np.int64(DEGREE_GRID.ntiles)
+    at = DEGREE_GRID.tile_at(sites.lon, sites.lat).astype(np.int64)
+    cell_key = cells.country * size + cells.cell
+    site_key = sites.country * size + at
+    key = np.union1d(cell_key, site_key)
+    country = key // size
+    population = np.zeros(len(key))
+    population[np.searchsorted(key, cell_key)] = cells.population
+    observed = np.bincount(np.searchsorted(key, site_key), minlength=len(key)).astype(np.float64)
+
+    running = np.cumsum(population)
+    start = np.searchsorted(country, np.arange(countries.CODES))
+    stop = np.searchsorted(country, np.arange(countries.CODES), side="right")
+    floor = np.concatenate(([0.0], running))[start]
+    total = np.concatenate(([0.0], running))[stop] - floor
+    u = keyed_uniforms(
+        seed, RANDOM_MAP_NAMESPACE, sites.merchant, country=sites.country, site=sites.order
+    )[:, 0]
+    drawn = np.searchsorted(running, floor[sites.country] + u * total[sites.country], side="right")
+    drawn = np.minimum(drawn, np.maximum(stop[sites.country] - 1, 0))
+    random_map = np.bincount(drawn, minlength=len(key)).astype(np.float64)
+
+    counts = np.bincount(sites.country, minlength=countries.CODES)
+    table: list[dict[str, Any]] = []
+    for code in np.flatnonzero((counts >= min_sites) & (total > 0.0)):
+        rows = slice(start[code], stop[code])
+        people = population[rows]
+        table.append(
+            {
+                "country_iso": countries.decode_one(int(code)),
+                "sites": int(counts[code]),
+                "cells": int(stop[code] - start[code]),
+                "spearman": spearman(observed[rows], people),
+                "overlap": overlap(observed[rows], people),
+                "spearman_random": spearman(random_map[rows], people),
+                "overlap_random": overlap(random_map[rows], people),
+            }
+        )
+    names = ("spearman", "overlap", "spearman_random", "overlap_random")
+    medians = {f"{name}_median": _median([row[name] for row in table]) for name in names}
+    return {**medians, "countries": table, "min_sites": min_sites}
+
+
+def _mixed_share(part: FloatArray, whole: FloatArray, mix: IntArray) -> float:
+    """Mean over countries of part / whole, weighted by the number of sites of each."""
+    known = (whole > 0.0) & (mix > 0)
+    total = float(mix[known].sum())
+    return float((mix[known] * (part[known] / whole[known])).sum()) / total if total else math.nan
+
+
+def urban_agreement(
+    sites: Sites, near_urban: npt.NDArray[np.bool_], cells: Cells, places: Places
+) -> dict[str, float]:
+    """Share of sites in or next to urban land cover, against population under the same mix.
+
+    ``population_share`` and ``place_share`` weight each country's own share (of modelled tile
+    population, and of people living in named places) by the release's sites in that country.
+    ``difference_points`` is sites minus population in percentage points.
+    """
+    mix = np.bincount(sites.country, minlength=countries.CODES)
+    at_sites = look_up(near_urban, sites.lon, sites.lat)
+    at_places = look_up(near_urban, places.lon, places.lat)
+    site_share = float(at_sites.mean()) if len(sites) else math.nan
+    population_share = _mixed_share(
+        by_country(cells.country, cells.urban_population),
+        by_country(cells.country, cells.population),
+        mix,
+    )
+    return {
+        "site_share": site_share,
+        "population_share": population_share,
+        "place_share": _mixed_share(
+            by_country(places.country, places.population * at_places),
+            by_country(places.country, places.population),
+            mix,
+        ),
+        "difference_points": 100.0 * (site_share - population_share),
+    }
+
+
+def time_zone_reach(sites: Sites, places: Places, min_sites: int) -> dict[str, Any]:
+    """How many countries of several UTC offsets have sites at more than one of them.
+
+    A site has the offset of the nearest place of its own country: the places define which offsets
+    a country has, so no second source can disagree at a border, and no site can borrow the zone of
+    a neighbour. ``expected`` countries are those where a map in proportion to place population
+    would put at least :data:`EXPECTED_OFF_OFFSET` sites off the main offset.
+    """
+    from scipy.spatial import cKDTree
+
+    mix = np.bincount(sites.country, minlength=countries.CODES)
+    pairs = np.unique(places.country * np.int64(10_000) + places.utc_offset + 5_000)
+    offsets = np.bincount(pairs // 10_000, minlength=countries.CODES)
+    chosen = (offsets >= 2) & (mix >= min_sites)
+    place_rows = np.flatnonzero(chosen[places.country])
+    site_rows = np.flatnonzero(chosen[sites.country])
+    table: list[dict[str, Any]] = []
+    if len(site_rows):
+        # A fourth coordinate wider than the sphere keeps every search inside its own country.
+        def embed(country: Codes, lon: FloatArray, lat: FloatArray) -> FloatArray:
+            return np.column_stack([unit_vectors(lon, lat), country * 4.0])
+
+        p = place_rows
+        tree = cKDTree(embed(places.country[p], places.lon[p], places.lat[p]))
+        s = site_rows
+        _, nearest = tree.query(embed(sites.country[s], sites.lon[s], sites.lat[s]))
+        site_offset = places.utc_offset[p][nearest]
+        for code in np.flatnonzero(chosen):
+            mine = places.country[p] == code
+            held, slot = np.unique(places.utc_offset[p][mine], return_inverse=True)
+            people = np.bincount(slot, weights=places.population[p][mine])
+            off_main = 1.0 - people.max() / people.sum() if people.sum() > 0.0 else 0.0
+            reached = len(np.unique(site_offset[sites.country[s] == code]))
+            table.append(
+                {
+                    "country_iso": countries.decode_one(int(code)),
+                    "sites": int(mix[code]),
+                    "offsets": len(held),
+                    "offsets_reached": reached,
+                    "expected_off_main": float(mix[code] * off_main),
+                }
+            )
+    expected = [row for row in table if row["expected_off_main"] >= EXPECTED_OFF_OFFSET]
+    hit = sum(row["offsets_reached"] >= 2 for row in expected)
+    return {
+        "multi_zone_countries": len(table),
+        "multi_zone_reached": sum(row["offsets_reached"] >= 2 for row in table),
+        "expected": len(expected),
+        "expected_reached": hit,
+        "expected_reached_share": hit / len(expected) if expected else math.nan,
+        "countries": table,
+        "min_sites": min_sites,
+    }
+
+
+def rank_auc(score: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
+    """Area under the ROC curve, the Mann-Whitney statistic over both counts; ties count half."""
+    from scipy.stats import rankdata
+
+    p, n = int(positive.sum()), int((~positive).sum())
+    if not p or not n:
+        return math.nan
+    ranks = rankdata(score)
+    return (float(ranks[positive].sum()) - p * (p + 1) / 2.0) / (p * n)
+
+
+def two_sample_auc(sites: Sites, points: Points, seed: int) -> dict[str, float | int]:
+    """Classifier two-sample test of sites against population-weighted points of the same mix.
+
+    Up to :data:`AUC_SITES_MAX` sites, by keyed rank, face as many points of the same countries;
+    half of both trains a k-nearest-neighbour classifier on the sphere with k = floor(sqrt(n)), the
+    other half is told apart by it (Lopez-Paz and Oquab 2017, "Revisiting classifier two-sample
+    tests"). 0.5: cannot be told apart; 1: wholly different. The features are the coordinates and
+    nothing else, so a library of classifiers would add weight and no power.
+    """
+    from scipy.spatial import cKDTree
+
+    pick = sites.take(thin(sites, min(len(sites), AUC_SITES_MAX), seed))
+    held = np.bincount(points.country, minlength=countries.CODES)
+    order = np.argsort(pick.country, kind="stable")
+    starts = np.searchsorted(pick.country[order], np.arange(countries.CODES))
+    index = np.empty(len(pick), dtype=np.int64)
+    index[order] = np.arange(len(pick)) - starts[pick.country[order]]
+    pick = pick.take(np.flatnonzero(index < held[pick.country]))
+    wanted = np.bincount(pick.country, minlength=countries.CODES)
+    rows = np.flatnonzero(points.rank < wanted[points.country])
+    if len(pick) < 8:
+        return {"auc": math.nan, "sites": len(pick), "neighbours": 0}
+
+    lon = np.concatenate([pick.lon, points.lon[rows]])
+    lat = np.concatenate([pick.lat, points.lat[rows]])
+    is_site = np.arange(len(lon)) < len(pick)
+    u = np.concatenate(
+        [
+            keyed_uniforms(seed, SPLIT_NAMESPACE, pick.merchant, pick.country, pick.order)[:, 0],
+            keyed_uniforms(seed, SPLIT_NAMESPACE, 0, points.country[rows], points.rank[rows])[:, 0],
+        ]
+    )
+    train = u < 0.5
+    vectors = unit_vectors(lon, lat)
+    neighbours = max(1, math.isqrt(int(train.sum())))
+    _, found = cKDTree(vectors[train]).query(vectors[~train], k=neighbours)
+    score = is_site[train][found.reshape(len(found), -1)].mean(axis=1)
+    return {
+        "auc": rank_auc(score, is_site[~train]),
+        "sites": len(pick),
+        "neighbours": neighbours,
+    }
+
+
+def nn_shift(baseline_m: FloatArray, candidate_m: FloatArray) -> Mapping[str, float]:
+    """Two-sample evidence that nearest-neighbour distances moved from baseline to candidate.
+
+    Kolmogorov-Smirnov distance and Mann-Whitney effect (the chance that a candidate's distance
+    exceeds a baseline's, ties half), both two-sided with asymptotic p-values. Neighbouring
+    distances depend on each other, so the p-values overstate the evidence; read the effects first.
+    """
+    from scipy.stats import ks_2samp, mannwhitneyu
+
+    if not len(baseline_m) or not len(candidate_m):
+        return dict.fromkeys(
+            ("ks_distance", "ks_p_value", "mann_whitney_effect", "mann_whitney_p_value"), math.nan
+        )
+    ks = ks_2samp(candidate_m, baseline_m, method="asymp")
+    mw = mannwhitneyu(candidate_m, baseline_m, alternative="two-sided", method="asymptotic")
+    return {
+        "ks_distance": float(ks.statistic),
+        "ks_p_value": float(ks.pvalue),
+        "mann_whitney_effect": float(mw.statistic) / (len(baseline_m) * len(candidate_m)),
+        "mann_whitney_p_value": float(mw.pvalue),
+    }

@@ -1,0 +1,363 @@
+"""The scorecard of one run and seed: every metric of ``docs/metrics.md``, measured, not judged.
+
+Measures the egress itself; nothing is taken from what a state reports about itself but the verdict
+of S9. Judging is left to :mod:`scripts.scorers.gates`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts import countries
+from scripts.contracts import read_dataset, read_object, write_object
+from scripts.entry import run
+from scripts.errors import ScoreError
+from scripts.geo.snapshot import load_facts, load_land_cover, load_places
+from scripts.policies import load_policy
+from scripts.scorers import bootstrap, companions, fidelity, metrics
+from scripts.scorers.fidelity import Cells, Places, Points
+from scripts.scorers.gates import load_gates
+from scripts.scorers.metrics import FloatArray, Sites
+
+PUBLISHED_SAMPLE = 2500
+
+
+@dataclass(frozen=True)
+class World:
+    """What the snapshot and S1 say of every country, by code; shape (676,) each.
+
+    ``listed`` countries of the snapshot, ``eligible`` the set E, ``land_m2`` square metres;
+    ``region_of`` the macro region by code.
+    """
+
+    listed: npt.NDArray[np.bool_]
+    eligible: npt.NDArray[np.bool_]
+    land_m2: FloatArray
+    region_of: Mapping[int, str]
+
+
+def eligible(
+    codes: npt.NDArray[np.int16],
+    population: npt.NDArray[np.integer],
+    tile_countries: npt.NDArray[np.int16],
+) -> npt.NDArray[np.bool_]:
+    """The eligible set E: countries of the snapshot with people and with tiles; shape (676,).
+
+    Parameters
+    ----------
+    codes, population
+        Countries of the facts and their population, shape (n,).
+    tile_countries
+        Codes that have a tile, in any order, repeated or not.
+    """
+    found = np.zeros(countries.CODES, dtype=bool)
+    found[codes[population > 0]] = True
+    has_tiles = np.zeros(countries.CODES, dtype=bool)
+    has_tiles[tile_countries] = True
+    return found & has_tiles
+
+
+def world_of(facts: pa.Table, cells: Cells) -> World:
+    """The countries of a run's snapshot."""
+    codes = countries.encode(facts.column("country_iso"))
+    listed = np.zeros(countries.CODES, dtype=bool)
+    listed[codes] = True
+    regions = facts.column("macro_region").to_pylist()
+    return World(
+        listed=listed,
+        eligible=eligible(codes, facts.column("population").to_numpy(), cells.country),
+        land_m2=fidelity.by_country(cells.country, cells.area_m2),
+        region_of=dict(zip(codes.tolist(), regions, strict=True)),
+    )
+
+
+def home_of(
+    sites: Sites, merchant: npt.NDArray[np.uint64], home: npt.NDArray[np.int16], where: object
+) -> npt.NDArray[np.int64]:
+    """Home country code of each merchant with sites, by ascending merchant id.
+
+    Parameters
+    ----------
+    sites
+        The sites.
+    merchant, home
+        Rows of the outlet catalogue, shape (n,).
+    where
+        Name of the catalogue for the message.
+
+    Raises
+    ------
+    ScoreError
+        ``ES10`` when a merchant with sites is not in the catalogue.
+    """
+    known, first = np.unique(merchant, return_index=True)
+    present = np.unique(sites.merchant)
+    at = np.searchsorted(known, present)
+    missing = at >= len(known)
+    missing[~missing] = known[at[~missing]] != present[~missing]
+    if missing.any():
+        name = int(present[np.argmax(missing)])
+        raise ScoreError("ES10", where, f"merchant {name} has sites but no row", "the run's own 1A")
+    return home[first[at]].astype(np.int64)
+
+
+def tail_against_baseline(
+    sites: Sites, nn_m: FloatArray, baseline: Sites, tolerance: float, seed: int
+) -> dict[str, Any]:
+    """Contraction of the tail ratio against the baseline at a comparable site count.
+
+    Both sides are measured by this code; beyond ``tolerance`` the larger is thinned.
+    """
+    mine, theirs = metrics.match_sizes(sites, baseline, tolerance, seed)
+    mine_m = nn_m if mine is sites else metrics.nearest_neighbour_m(mine.lon, mine.lat)
+    theirs_m = metrics.nearest_neighbour_m(theirs.lon, theirs.lat)
+    ratio, baseline_ratio = metrics.tail_ratio(mine_m), metrics.tail_ratio(theirs_m)
+    return {
+        "sites": len(mine),
+        "baseline_sites": len(theirs),
+        "ratio": ratio,
+        "baseline_ratio": baseline_ratio,
+        "contraction": metrics.contraction(ratio, baseline_ratio),
+        **fidelity.nn_shift(theirs_m, mine_m),
+    }
+
+
+def published_variants(
+    sites: Sites, counts: npt.NDArray[np.int64], nn_ratio: float, world: World, seed: int
+) -> dict[str, float]:
+    """The metrics as the published study defined them, to stand beside its numbers.
+
+    Concentration over active countries only; coverage over every country of the snapshot; the tail
+    ratio of all sites and of a sample of 2,500.
+    """
+    active = metrics.concentration(counts, world.eligible)
+    sample = sites.take(metrics.thin(sites, PUBLISHED_SAMPLE, seed))
+    return {
+        **{name: values["active"] for name, values in active.items()},
+        "eligible_country_nonzero_share": metrics.eligible_country_nonzero_share(
+            counts, world.listed
+        ),
+        "southern_hemisphere_share": metrics.southern_hemisphere_share(sites.lat),
+        "nn_p99_p50_ratio": nn_ratio,
+        "nn_p99_p50_ratio_sample": metrics.tail_ratio(
+            metrics.nearest_neighbour_m(sample.lon, sample.lat)
+        ),
+    }
+
+
+def measure(
+    sites: Sites,
+    home: npt.NDArray[np.int64],
+    world: World,
+    cells: Cells,
+    places: Places,
+    points: Points,
+    near_urban: npt.NDArray[np.bool_],
+    settings: Mapping[str, Any],
+    seed: int,
+    baseline: Sites | None,
+) -> tuple[dict[str, Any], FloatArray]:
+    """All measurements of one site set, and its nearest-neighbour distances (metres).
+
+    Parameters
+    ----------
+    sites, home
+        Sites, and the home code of their merchants in ascending order of id.
+    world, cells, places, points, near_urban
+        The reference Earth.
+    settings
+        ``config/gates.yaml``.
+    seed
+        Seed of the run.
+    baseline
+        Sites of the baseline of the same seed; None when this run is the baseline, whose
+        contraction is zero by definition.
+    """
+    counts = metrics.country_counts(sites.country)
+    variants = metrics.concentration(counts, world.eligible)
+    nn_m = metrics.nearest_neighbour_m(sites.lon, sites.lat)
+    nn_quantiles = metrics.quantiles(nn_m, metrics.NN_QUANTILES)
+    nn_ratio = metrics.tail_ratio(nn_m)
+    tolerance = settings["site_count_tolerance"]
+    against = (
+        {"contraction": metrics.contraction(nn_ratio, nn_ratio)}
+        if baseline is None
+        else tail_against_baseline(sites, nn_m, baseline, tolerance, seed)
+    )
+    boot = settings["bootstrap"]
+    collapse = metrics.collapse_sentinel(
+        sites, world.land_m2, metrics.CollapseLimits(**settings["collapse"])
+    )
+    limits = settings["fidelity"]
+    score = {
+        "counts": {
+            "sites": len(sites),
+            "merchants": len(home),
+            "eligible_countries": int(world.eligible.sum()),
+            "active_countries": int((counts > 0).sum()),
+            "active_eligible_countries": int((counts[world.eligible] > 0).sum()),
+            "sites_outside_eligible": int(counts[~world.eligible].sum()),
+        },
+        "eligible_countries": [
+            countries.decode_one(int(code)) for code in np.flatnonzero(world.eligible)
+        ],
+        "metrics": {
+            **{name: values["gate"] for name, values in variants.items()},
+            "eligible_country_nonzero_share": metrics.eligible_country_nonzero_share(
+                counts, world.eligible
+            ),
+            "southern_hemisphere_share": metrics.southern_hemisphere_share(sites.lat),
+            "nn_p99_p50_ratio": nn_ratio,
+            "nn_contraction": against["contraction"],
+        },
+        "concentration": variants,
+        "region_shares": metrics.region_shares(counts, world.region_of),
+        "nn": {
+            "quantiles_m": {
+                f"q{round(q * 100)}": value
+                for q, value in zip(metrics.NN_QUANTILES, nn_quantiles.tolist(), strict=True)
+            },
+            "against_baseline": against,
+        },
+        "intervals": bootstrap.intervals(
+            bootstrap.population_of(sites, home),
+            world.eligible,
+            seed,
+            boot["draws"],
+            boot["level"],
+        ),
+        "collapse": {
+            "judged": len(collapse),
+            "flagged": [row["country_iso"] for row in collapse if row["flagged"]],
+            "countries": collapse,
+        },
+        "fidelity": {
+            "population": fidelity.population_agreement(
+                sites, cells, seed, limits["agreement_min_sites"]
+            ),
+            "urban": fidelity.urban_agreement(sites, near_urban, cells, places),
+            "time_zones": fidelity.time_zone_reach(sites, places, limits["time_zone_min_sites"]),
+            "two_sample": fidelity.two_sample_auc(sites, points, seed),
+        },
+        "as_published": published_variants(sites, counts, nn_ratio, world, seed),
+    }
+    return score, nn_m
+
+
+def validation_of(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Verdict of S9 and the names of its failing checks, structural and of realism."""
+
+    def failing(kind: str) -> list[str]:
+        return sorted(
+            check["check"]
+            for check in summary["checks"]
+            if check["kind"] == kind and check["status"] == "FAIL"
+        )
+
+    return {
+        "verdict": summary["verdict"],
+        "failing_structural": failing("structural"),
+        "failing_realism": failing("realism"),
+    }
+
+
+def read_sites(path: str) -> Sites:
+    """Sites of an egress file, without its geometry."""
+    names = ["merchant_id", "legal_country_iso", "site_order", "lon_deg", "lat_deg"]
+    return metrics.sites_of(read_dataset("site_locations", path, names))
+
+
+def read_cells(path: str) -> Cells:
+    """Arrays of ``fidelity_cells``."""
+    table = read_dataset("fidelity_cells", path)
+    return Cells(
+        countries.encode(table.column("country_iso")),
+        table.column("cell_id").to_numpy().astype(np.int64),
+        *(table.column(name).to_numpy() for name in ("population", "urban_population", "area_m2")),
+    )
+
+
+def read_places(path: str) -> Places:
+    """Arrays of the snapshot's places with the UTC offset of their zone."""
+    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population", "timezone"))
+    return Places(
+        countries.encode(table.column("country_iso")),
+        table.column("lon_deg").to_numpy(),
+        table.column("lat_deg").to_numpy(),
+        table.column("population").to_numpy().astype(np.float64),
+        fidelity.utc_offsets(table.column("timezone"), path),
+    )
+
+
+def read_points(path: str) -> Points:
+    """Arrays of ``fidelity_points``."""
+    table = read_dataset("fidelity_points", path)
+    return Points(
+        countries.encode(table.column("country_iso")),
+        *(table.column(name).to_numpy() for name in ("rank", "lon_deg", "lat_deg")),
+    )
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``scorecard``."""
+    seed = int(wildcards.seed)
+    settings = load_gates(inputs.gates)
+    sites = read_sites(inputs.site_locations)
+    catalogue = read_dataset(
+        "outlet_catalogue", inputs.outlet_catalogue, ["merchant_id", "home_country_iso"]
+    )
+    home = home_of(
+        sites,
+        catalogue.column("merchant_id").to_numpy(),
+        countries.encode(catalogue.column("home_country_iso")),
+        inputs.outlet_catalogue,
+    )
+    cells = read_cells(inputs.cells)
+    world = world_of(load_facts(inputs.facts), cells)
+    baseline = None
+    if inputs.baseline_sites:
+        baseline = read_sites(inputs.baseline_sites)
+    score, nn_m = measure(
+        sites,
+        home,
+        world,
+        cells,
+        read_places(inputs.places),
+        read_points(inputs.points),
+        fidelity.near_urban_mask(load_land_cover(inputs.land_cover)),
+        settings,
+        seed,
+        baseline,
+    )
+    validation = read_object("validation_summary_1B", inputs.s9_summary)
+    policy = load_policy(inputs.s2_policy)
+    country = companions.country_rows(
+        metrics.country_counts(sites.country), world.eligible, world.region_of
+    )
+    region = companions.region_rows(country)
+    distances = companions.quantile_rows(sites, nn_m, country)
+    companions.write_csv("segment1b_country_share", outputs.country_share, country)
+    companions.write_csv("segment1b_region_share", outputs.region_share, region)
+    companions.write_csv("segment1b_nn_quantiles", outputs.nn_quantiles, distances)
+    write_object(
+        "segment1b_scorecard",
+        outputs.scorecard,
+        metrics.published(
+            {
+                "run_id": wildcards.run_id,
+                "seed": seed,
+                "gates_version": settings["policy_version"],
+                "region_floors": policy["country_mass"]["region_floor_share"],
+                "validation": validation_of(validation),
+                **score,
+            }
+        ),
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

@@ -1,0 +1,110 @@
+"""Which state to retune, and by which knobs, when gates fail.
+
+The advice depends on what fails together: a concentration that fails alone is S2's to mend, one
+that fails with coverage has its cause in the countries that 1A offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Advice:
+    """State to retune, its knobs and why."""
+
+    state: str
+    knobs: tuple[str, ...]
+    why: str
+
+    def as_json(self) -> dict[str, object]:
+        """JSON form."""
+        return {"state": self.state, "knobs": list(self.knobs), "why": self.why}
+
+
+STRUCTURAL = Advice("code", (), "a broken contract is mended in the code before any tuning")
+UPSTREAM = Advice(
+    "1A",
+    ("country_prior",),
+    "country counts cannot leave the countries that 1A offers: reopen 1A behind the freeze guard",
+)
+CONCENTRATION = Advice(
+    "S2",
+    (
+        "country_mass.country_cap_share_soft",
+        "country_mass.country_cap_share_hard",
+        "country_mass.topk_cap_targets",
+        "country_mass.concentration_penalty_strength",
+        "steering.max_moved_share",
+    ),
+    "caps and penalty first; the steering bound decides how much of them reaches the sites",
+)
+REGION_ALONE = Advice(
+    "S4",
+    ("residual_redistribution", "max_moved_share"),
+    "concentration holds, so the refill of regions below their floor is too tight",
+)
+REGION_WITH_CONCENTRATION = Advice(
+    "S2",
+    ("country_mass.region_floor_share", "country_mass.topk_cap_targets"),
+    "floors and caps fail together: mend the governed mass before its refill",
+)
+HEMISPHERE = Advice(
+    "S2",
+    ("country_mass.region_floor_share", "country_mass.basis_mix", "steering.max_moved_share"),
+    "floors of Africa, South America and Oceania carry the south",
+)
+COVERAGE = Advice(
+    "1A",
+    ("country_prior",),
+    "a country without sites is one that 1A did not offer: reopen 1A behind the freeze guard",
+)
+NN_TAIL = Advice(
+    "S6",
+    ("mixture.sparse_tail", "S4 agglomeration.lone_share", "S4 agglomeration.mean_sites_per_tile"),
+    "less mass and a tighter clamp in the sparse tail; then fewer lone sites in S4",
+)
+NN_TAIL_WITH_CONCENTRATION = Advice(
+    "S2",
+    CONCENTRATION.knobs,
+    "density follows the country counts: mend concentration first, then S6",
+)
+COLLAPSE = Advice(
+    "S6",
+    ("mixture.core_cluster", "mixture.secondary_cluster", "S4 mode", "S4 agglomeration"),
+    "wider clusters; the legacy allocation law lines sites up",
+)
+VALIDATION = Advice(
+    "S9",
+    ("realism",),
+    "a realism check of S9 fails; its twin among these rows names the state that causes it",
+)
+STABILITY = Advice(
+    "S2, S4",
+    (
+        "country_mass.concentration_penalty_strength",
+        "S4 country_share_soft_guard",
+        "S4 residual_redistribution",
+    ),
+    "seeds disagree while their mean holds: soften the most sensitive knobs",
+)
+
+
+def advise(family: str, failing: Collection[str]) -> Advice:
+    """Advice for a failing gate of ``family``, given every family that fails with it."""
+    if family == "structural":
+        return STRUCTURAL
+    if family == "concentration":
+        return UPSTREAM if "coverage" in failing else CONCENTRATION
+    if family == "region":
+        return REGION_WITH_CONCENTRATION if "concentration" in failing else REGION_ALONE
+    if family == "nn_tail":
+        return NN_TAIL_WITH_CONCENTRATION if "concentration" in failing else NN_TAIL
+    return {
+        "coverage": COVERAGE,
+        "hemisphere": HEMISPHERE,
+        "collapse": COLLAPSE,
+        "stability": STABILITY,
+        "validation": VALIDATION,
+    }[family]

@@ -1,0 +1,212 @@
+"""The configuration as the rules use it: normalised, validated, with every run named.
+
+Values from the command line arrive as text; whole numbers are read as such once, here, before the
+schema sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.errors import ConfigError
+from scripts.governance.identity import run_id
+from scripts.policies import load_policy, load_schema, parse_yaml, validate
+
+CONFIG_FILE = "config/config.yaml"
+
+
+@dataclass(frozen=True)
+class Posture:
+    """Policy files of one kind of run."""
+
+    name: str
+    upstream_policy: str
+    policies: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of segment 1B: its name, posture and folder, and the upstream run it stands on."""
+
+    name: str
+    posture: Posture
+    run_id: str
+    upstream_id: str
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One run of segment 1A: its producer, and the policy of a builtin one."""
+
+    run_id: str
+    kind: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Validated configuration."""
+
+    runs_root: str
+    reference: str
+    seeds: tuple[int, ...]
+    candidate: str
+    baseline_posture: str
+    upstream_kind: str
+    external_root: str
+    merchants_total: int
+    required_seeds: tuple[int, ...]
+    minimum_grade: str
+    release: bool
+    postures: Mapping[str, Posture]
+    runs: Mapping[str, Run]
+    upstreams: Mapping[str, Upstream]
+
+
+def _whole(value: Any) -> Any:
+    """A text of digits as an integer, ``true`` and ``false`` as booleans, else unchanged."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lstrip("-").isdecimal() and text.isascii():
+            return int(text)
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+    return value
+
+
+def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Configuration with numbers as numbers and seeds as a sorted list.
+
+    Raises
+    ------
+    ConfigError
+        ``EC03`` for a seed that is not an integer.
+    """
+    plain = {
+        key: {k: _whole(v) for k, v in value.items()} if isinstance(value, Mapping) else value
+        for key, value in config.items()
+    }
+    plain["seeds"] = _seeds(plain.get("seeds"), "seeds")
+    certification = plain.get("certification")
+    if isinstance(certification, dict) and "required_seeds" in certification:
+        certification["required_seeds"] = _seeds(
+            certification["required_seeds"], "certification.required_seeds"
+        )
+    for key in ("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"):
+        if key in plain and not isinstance(plain[key], str):
+            plain[key] = str(plain[key])
+    return plain
+
+
+def _seeds(value: Any, key: str) -> Any:
+    if isinstance(value, str):
+        value = [part for part in value.strip("[]() ").split(",") if part.strip()]
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return value
+    seeds = []
+    for item in value:
+        number = _whole(item)
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise ConfigError(
+                "EC03", CONFIG_FILE, f"key {key!r}: {item!r} is not an integer", "seeds=[42,7]"
+            )
+        seeds.append(number)
+    return sorted(seeds)
+
+
+def load_posture(name: str, folder: Path) -> Posture:
+    """Read and validate a posture.
+
+    Raises
+    ------
+    ConfigError
+        ``EC04`` unknown posture; ``EC05`` a policy of another state; ``EC10`` a bad key.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ConfigError("EC04", CONFIG_FILE, f"posture {name!r} is unknown", f"one of {known}")
+    entry = parse_yaml(path)
+    validate(entry, load_schema("posture"), path)
+    if entry["posture"] != name:
+        raise ConfigError("EC04", path, f"key 'posture' says {entry['posture']!r}", repr(name))
+    for key, policy in entry["policies"].items():
+        expected = f"policy.{key.split('_')[0]}."
+        if not Path(policy).name.startswith(expected):
+            raise ConfigError("EC05", path, f"policies.{key} is {policy}", f"{expected}*.yaml")
+    return Posture(name, entry["upstream_policy"], entry["policies"])
+
+
+def upstream_name(policy: str) -> str:
+    """Name of an upstream run: the variant of its policy file (authority, reopened, ...)."""
+    return Path(policy).name.split(".")[-2]
+
+
+def load_settings(config: Mapping[str, Any]) -> Settings:
+    """Validate the configuration, all postures that take part, and name the runs.
+
+    Raises
+    ------
+    ConfigError
+        Names the file, the key, the rule and the mend.
+    """
+    plain = normalise(config)
+    validate(plain, load_schema("config"), CONFIG_FILE)
+    upstream, certification = plain["upstream"], plain["certification"]
+    if upstream["kind"] == "external" and not upstream["external_root"]:
+        raise ConfigError(
+            "EC06", CONFIG_FILE, "key 'upstream.external_root' is empty", "the folder of your 1A"
+        )
+    postures_dir = Path(plain["postures"])
+    available = sorted(path.stem for path in postures_dir.glob("*.yaml"))
+    wanted = {plain["posture"], plain["baseline_posture"], *available}
+    postures = {name: load_posture(name, postures_dir) for name in sorted(wanted)}
+
+    for policy in sorted(
+        {p for x in postures.values() for p in (x.upstream_policy, *x.policies.values())}
+    ):
+        load_policy(policy)
+
+    upstreams: dict[str, Upstream] = {}
+    runs: dict[str, Run] = {}
+
+    def add(name: str, posture: Posture, kind: str) -> None:
+        base = "external" if kind == "external" else upstream_name(posture.upstream_policy)
+        upstream_id = run_id("1A", base)
+        policy = posture.upstream_policy
+        upstreams.setdefault(upstream_id, Upstream(upstream_id, kind, policy))
+        identity = run_id("1B", name)
+        runs[identity] = Run(name, posture, identity, upstream_id)
+
+    for name, posture in postures.items():
+        add(name, posture, "builtin")
+    candidate = plain["candidate"] or plain["posture"]
+    if candidate in postures and candidate != plain["posture"]:
+        raise ConfigError(
+            "EC08",
+            CONFIG_FILE,
+            f"candidate {candidate!r} has the name of another posture than {plain['posture']!r}",
+            "another name",
+        )
+    add(candidate, postures[plain["posture"]], upstream["kind"])
+    return Settings(
+        runs_root=plain["runs_root"].rstrip("/"),
+        reference=plain["reference"].rstrip("/"),
+        seeds=tuple(plain["seeds"]),
+        candidate=candidate,
+        baseline_posture=plain["baseline_posture"],
+        upstream_kind=upstream["kind"],
+        external_root=upstream["external_root"],
+        merchants_total=upstream["merchants_total"],
+        required_seeds=tuple(certification["required_seeds"]),
+        minimum_grade=certification["minimum_grade"],
+        release=certification["release"],
+        postures=postures,
+        runs=runs,
+        upstreams=upstreams,
+    )

@@ -1,0 +1,424 @@
+"""Where in its cell a site stands: the laws ``uniform_v1`` and ``mixture_v2`` of S6.
+
+A site has four uniforms per attempt: u_component, u_anchor, u_lon, u_lat. The first attempt's
+u_component and u_anchor decide, once, which component places the site and which populated place
+pulls it; every attempt's u_lon and u_lat decide a position. A rejected position is drawn again, so
+the components keep their shares whatever the coast looks like.
+
+Components of ``mixture_v2``
+
+core_cluster, secondary_cluster
+    A place of the site's country is chosen with probability proportional to
+    population x (1 - d / radius), d being its distance to the cell (zero inside); core places have
+    at least ``core_min_population`` inhabitants, secondary places fewer. The position is normal
+    about the place, truncated to the cell, each axis by inversion, with standard deviation
+    ``sqrt(s**2 + d**2)``, ``s = min(spread_km * (population / 100,000)**spread_exponent,
+    spread_max_km)``: a place in the cell gathers its sites, a place beyond the edge tilts the cell
+    towards itself without piling sites on the edge. Where no place of its own class is in reach the
+    component takes one of the other class, and where there is none at all the position is uniform
+    in the cell.
+sparse_tail
+    Uniform in the central part of the cell, ``tail_clamp`` of its width and height.
+
+A cell of which less than ``direct_below_coverage`` is covered, and any attempt from
+``direct_after`` on, is *direct*: uniform in the country's part of the cell by triangulation
+(triangle by u_anchor of that attempt, point by u_lon and u_lat).
+
+Distances are in kilometres on the plane of the cell's central parallel. Only the four basic
+operations and the square root touch a draw, so a position is the same to the bit on every machine:
+the normal law is a table of 1/64 standard deviation, linear in between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts.geo.grid import Grid
+from scripts.geo.polygons import (
+    ONE_CALLER,
+    Triangles,
+    clip_to_cells,
+    join_triangles,
+    polygon_rows,
+    triangulate,
+)
+from scripts.geo.snapshot import Countries
+from scripts.states.sites import Codes, split_cell_keys
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Int8 = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
+
+UNIFORM, CORE, SECONDARY, TAIL, DIRECT = range(5)
+COMPONENTS = ("uniform", "core_cluster", "secondary_cluster", "sparse_tail", "direct")
+KM_PER_DEG = 111.195
+_REFERENCE_POPULATION = 100_000.0
+_Z_MAX = 8
+_STEPS = 64
+_ANCHOR_CHUNK = 1 << 15
+
+
+def _normal_table() -> F64:
+    """Normal distribution function at steps of 1/64 from -8 to 8, in multiples of 2**-32."""
+    z = [k / _STEPS for k in range(-_Z_MAX * _STEPS, _Z_MAX * _STEPS + 1)]
+    exact = [0.5 * math.erfc(-x / math.sqrt(2.0)) for x in z]
+    return np.array([round(p * 2.0**32) for p in exact]) / 2.0**32
+
+
+_CDF = _normal_table()
+_LAST_RISE = int(np.flatnonzero(_CDF < 1.0)[-1])
+
+
+def normal_cdf(z: F64) -> F64:
+    """Tabulated normal distribution function."""
+    x = np.clip((z + _Z_MAX) * _STEPS, 0.0, float(len(_CDF) - 1))
+    i = np.minimum(x.astype(np.int64), len(_CDF) - 2)
+    return _CDF[i] + (x - i) * (_CDF[i + 1] - _CDF[i])
+
+
+def normal_quantile(p: F64) -> F64:
+    """Inverse of :func:`normal_cdf` for p in [0, 1]."""
+    i = np.clip(np.searchsorted(_CDF, p, side="right") - 1, 0, _LAST_RISE)
+    rise = _CDF[i + 1] - _CDF[i]
+    return (i + (p - _CDF[i]) / np.where(rise > 0.0, rise, 1.0)) / _STEPS - _Z_MAX
+
+
+def truncated_normal(u: F64, mean: F64, sd: F64, half_width: F64 | float) -> F64:
+    """Normal values about ``mean`` truncated to ``[-half_width, half_width]``, by inversion of u.
+
+    ``mean`` must lie within one ``sd`` of the interval.
+    """
+    low = normal_cdf((-half_width - mean) / sd)
+    high = normal_cdf((half_width - mean) / sd)
+    return mean + sd * normal_quantile(low + u * (high - low))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells in use, ascending by country and tile; arrays of shape (c,), degrees.
+
+    ``coverage`` is the fraction that the country covers; ``half_deg`` half the width of a cell.
+    """
+
+    country: Codes
+    tile: I64
+    west: F64
+    south: F64
+    east: F64
+    north: F64
+    lon: F64
+    lat: F64
+    coverage: F64
+    half_deg: float
+
+    def __len__(self) -> int:
+        return len(self.tile)
+
+
+def make_cells(key: I64, coverage: F64, grid: Grid) -> Cells:
+    """Geometry of the cells with these keys."""
+    country, tile = split_cell_keys(key)
+    bounds = grid.bounds(tile)
+    lon, lat = grid.centre_deg(tile)
+    return Cells(country, tile, *bounds, lon, lat, coverage, 0.5 * grid.cell_deg)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Populated places: ``country`` int16 codes, ``lon``, ``lat`` degrees, ``population``."""
+
+    country: Codes
+    lon: F64
+    lat: F64
+    population: F64
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Places in reach of cells, in compressed rows: cell i owns ``start[i]:start[i + 1]``.
+
+    ``lon`` and ``lat`` are offsets from the cell's centre, ``sd_lon`` and ``sd_lat`` standard
+    deviations, all degrees; ``cumulative`` is the running sum of integer weights from 0.
+    """
+
+    start: I64
+    lon: F64
+    lat: F64
+    sd_lon: F64
+    sd_lat: F64
+    cumulative: I64
+
+    def choose(self, cell: npt.NDArray[np.integer], u: F64) -> I64:
+        """Anchor of each cell by weight; -1 where a cell has none."""
+        first, last = self.start[cell], self.start[cell.astype(np.int64) + 1]
+        some = last > first
+        chosen = np.full(len(cell), -1, dtype=np.int64)
+        before = self.cumulative[first[some]]
+        total = self.cumulative[last[some]] - before
+        target = before + np.minimum((u[some] * total).astype(np.int64), total - 1)
+        chosen[some] = np.searchsorted(self.cumulative, target, side="right") - 1
+        return chosen
+
+
+def km_per_deg_lon(lat_deg: F64) -> F64:
+    """Kilometres of a degree of longitude on a parallel, rounded to a micrometre or so."""
+    parallel, inverse = np.unique(lat_deg, return_inverse=True)
+    cosine = [round(math.cos(math.radians(lat)), 9) for lat in parallel.tolist()]
+    return (KM_PER_DEG * np.array(cosine))[inverse]
+
+
+def find_anchors(cells: Cells, places: Places, sd_km: F64, radius_km: float, grid: Grid) -> Anchors:
+    """Places of its own country within ``radius_km`` of each cell.
+
+    Parameters
+    ----------
+    cells, places
+        See the classes.
+    sd_km
+        Standard deviation of the sites of each place, shape (places,).
+    radius_km
+        Reach, measured from the nearest point of the cell.
+    grid
+        The grid of the cells.
+    """
+    place_tile = grid.tile_at(places.lon, places.lat).astype(np.int64)
+    by_tile = np.argsort(place_tile, kind="stable")
+    place_tile = place_tile[by_tile]
+    parts: list[tuple[I64, ...]] = []
+    for start in range(0, len(cells), _ANCHOR_CHUNK):
+        rows = np.arange(start, min(start + _ANCHOR_CHUNK, len(cells)))
+        parts.append(_anchors_of(rows, cells, places, sd_km, radius_km, grid, place_tile, by_tile))
+    owner, lon, lat, sd_lon, sd_lat, weight = (
+        (np.concatenate(column) for column in zip(*parts, strict=True))
+        if parts
+        else (np.empty(0, dtype=t) for t in (np.int64, *(np.float64,) * 4, np.int64))
+    )
+    return Anchors(
+        np.searchsorted(owner, np.arange(len(cells) + 1)),
+        lon,
+        lat,
+        sd_lon,
+        sd_lat,
+        np.concatenate(([0], np.cumsum(weight))),
+    )
+
+
+def _anchors_of(
+    rows: I64,
+    cells: Cells,
+    places: Places,
+    sd_km: F64,
+    radius_km: float,
+    grid: Grid,
+    place_tile: I64,
+    by_tile: I64,
+) -> tuple[Any, ...]:
+    """Candidate places of some cells: owner, offsets, standard deviations, weight."""
+    km_lon = km_per_deg_lon(cells.lat[rows])
+    row, col = grid.row_col(cells.tile[rows])
+    rows_reach = int(radius_km / (KM_PER_DEG * grid.cell_deg)) + 1
+    cols_reach = np.minimum(
+        np.floor(radius_km / (np.maximum(km_lon, 1e-6) * grid.cell_deg)) + 1, grid.ncols // 2 - 1
+    ).astype(np.int64)
+    # Runs of tiles of one row: [first, last] and, across the antimeridian, a second run.
+    line = row[:, None] + np.arange(-rows_reach, rows_reach + 1)
+    on_grid = (line >= 0) & (line < grid.nrows)
+    base = line * grid.ncols
+    west, east = (col - cols_reach)[:, None], (col + cols_reach)[:, None]
+    first = np.stack(
+        [base + np.maximum(west, 0), np.where(west < 0, base + west + grid.ncols, base)], axis=-1
+    )
+    last = np.stack(
+        [
+            base + np.minimum(east, grid.ncols - 1),
+            np.where(west < 0, base + grid.ncols, base + np.maximum(east - grid.ncols + 1, 0)) - 1,
+        ],
+        axis=-1,
+    )
+    begin = np.searchsorted(place_tile, first.ravel(), side="left")
+    end = np.searchsorted(place_tile, last.ravel(), side="right")
+    length = np.where(np.repeat(on_grid.ravel(), 2), np.maximum(end - begin, 0), 0)
+    per_cell = length.reshape(len(rows), -1).sum(axis=1)
+    offset = np.repeat(begin - (np.cumsum(length) - length), length)
+    place = by_tile[np.arange(len(offset)) + offset]
+    local = np.repeat(np.arange(len(rows)), per_cell)
+
+    own = places.country[place] == cells.country[rows[local]]
+    place, local = place[own], local[own]
+    owner = rows[local]
+    lon = places.lon[place] - cells.lon[owner]
+    lon = lon - 360.0 * ((lon > 180.0).astype(np.float64) - (lon < -180.0))
+    lat = places.lat[place] - cells.lat[owner]
+    across = np.maximum(np.abs(lon) - cells.half_deg, 0.0) * km_lon[local]
+    along = np.maximum(np.abs(lat) - cells.half_deg, 0.0) * KM_PER_DEG
+    distance = np.sqrt(across * across + along * along)
+    near = distance < radius_km
+    place, local, owner, lon, lat, distance = (
+        x[near] for x in (place, local, owner, lon, lat, distance)
+    )
+    spread = np.sqrt(sd_km[place] * sd_km[place] + distance * distance)
+    pull = places.population[place] * (1.0 - distance / radius_km)
+    weight = np.maximum(np.rint(pull), 1.0).astype(np.int64)
+    return owner, lon, lat, spread / km_lon[local], spread / KM_PER_DEG, weight
+
+
+def spread_km(population: F64, spread: float, exponent: float, largest: float) -> F64:
+    """Standard deviation of the sites of a place; rounded to a millimetre."""
+    grown = spread * (population / _REFERENCE_POPULATION) ** exponent
+    return np.maximum(np.round(np.minimum(grown, largest), 6), 1e-3)
+
+
+class JitterLaw:
+    """The law of a policy for a set of cells.
+
+    Parameters
+    ----------
+    policy
+        The S6 policy.
+    cells
+        Cells in use.
+    places
+        Populated places; ``uniform_v1`` does not look at them.
+    polygons
+        Country polygons, for direct cells.
+    grid
+        The grid of the cells.
+    """
+
+    def __init__(
+        self,
+        policy: Mapping[str, Any],
+        cells: Cells,
+        places: Places,
+        polygons: Countries,
+        grid: Grid,
+    ):
+        self.cells = cells
+        self.direct_after = int(policy["direct_after"])
+        self.direct_cell = cells.coverage < policy["direct_below_coverage"]
+        self._polygons = polygons
+        self._grid = grid
+        self._mesh_row = np.full(len(cells), -1, dtype=np.int64)
+        self._mesh: Triangles | None = None
+        self.mixture = policy["mixture"] if policy["mode"] == "mixture_v2" else None
+        self.anchors: dict[int, Anchors] = {}
+        if self.mixture is None:
+            return
+        parts = [self.mixture[name] for name in COMPONENTS[CORE:DIRECT]]
+        self.edges = np.cumsum([part["weight"] for part in parts])[:2]
+        core = places.population >= self.mixture["core_min_population"]
+        for component, chosen in ((CORE, core), (SECONDARY, ~core & (places.population > 0.0))):
+            part = parts[component - CORE]
+            subset = Places(
+                places.country[chosen],
+                places.lon[chosen],
+                places.lat[chosen],
+                places.population[chosen],
+            )
+            sd = spread_km(
+                subset.population,
+                part["spread_km"],
+                self.mixture["spread_exponent"],
+                self.mixture["spread_max_km"],
+            )
+            self.anchors[component] = find_anchors(cells, subset, sd, part["radius_km"], grid)
+
+    def component(self, u_component: F64) -> Int8:
+        """Component of each site from its first attempt's draw."""
+        if self.mixture is None:
+            return np.full(len(u_component), UNIFORM, dtype=np.int8)
+        return (np.searchsorted(self.edges, u_component, side="right") + CORE).astype(np.int8)
+
+    def is_direct(self, cell: npt.NDArray[np.integer], attempt: Any) -> Mask:
+        """Whether an attempt samples the clipped polygon."""
+        return self.direct_cell[cell] | (np.asarray(attempt) >= self.direct_after)
+
+    def positions(
+        self,
+        cell: npt.NDArray[np.integer],
+        component: Int8,
+        u_anchor_first: F64,
+        attempt: Any,
+        u: F64,
+    ) -> tuple[F64, F64, Int8]:
+        """Positions of attempts.
+
+        Parameters
+        ----------
+        cell
+            Cell of each attempt's site, shape (n,).
+        component, u_anchor_first
+            Component and u_anchor of the site's first attempt.
+        attempt
+            Ordinal of the attempt from zero; shape (n,) or one number.
+        u
+            u_component, u_anchor, u_lon, u_lat of this attempt; shape (n, 4).
+
+        Returns
+        -------
+        Offsets from the cell centre in degrees (NaN where a direct cell's polygon has no area),
+        and what placed the site, an index of ``COMPONENTS``.
+        """
+        half = self.cells.half_deg
+        delta_lon = half * (2.0 * u[:, 2] - 1.0)
+        delta_lat = half * (2.0 * u[:, 3] - 1.0)
+        placed = np.full(len(cell), UNIFORM, dtype=np.int8)
+        direct = self.is_direct(cell, attempt)
+        if self.mixture is not None:
+            tail = (component == TAIL) & ~direct
+            delta_lon[tail] *= self.mixture["sparse_tail"]["tail_clamp"]
+            delta_lat[tail] *= self.mixture["sparse_tail"]["tail_clamp"]
+            placed[tail] = TAIL
+            pulled = np.flatnonzero(~direct & (component != TAIL))
+            for kind in (CORE, SECONDARY):
+                own = pulled[component[pulled] == kind]
+                for source in (kind, CORE + SECONDARY - kind):
+                    anchors = self.anchors[source]
+                    anchor = anchors.choose(cell[own], u_anchor_first[own])
+                    found = anchor >= 0
+                    rows, anchor, own = own[found], anchor[found], own[~found]
+                    placed[rows] = source
+                    delta_lon[rows] = truncated_normal(
+                        u[rows, 2], anchors.lon[anchor], anchors.sd_lon[anchor], half
+                    )
+                    delta_lat[rows] = truncated_normal(
+                        u[rows, 3], anchors.lat[anchor], anchors.sd_lat[anchor], half
+                    )
+        rows = np.flatnonzero(direct)
+        if len(rows):
+            mesh, polygon = self._direct_mesh(cell[rows])
+            lon, lat = mesh.sample(polygon, u[rows, 1], u[rows, 2], u[rows, 3])
+            delta_lon[rows] = lon - self.cells.lon[cell[rows]]
+            delta_lat[rows] = lat - self.cells.lat[cell[rows]]
+            placed[rows] = DIRECT
+        return delta_lon, delta_lat, placed
+
+    def _direct_mesh(self, cell: npt.NDArray[np.integer]) -> tuple[Triangles, I64]:
+        """Triangulated polygons of cells, made once per cell."""
+        with ONE_CALLER:
+            if self._mesh is None:
+                ready = np.flatnonzero(self.direct_cell)
+                self._mesh = triangulate(self._clipped(ready))
+                self._mesh_row[ready] = np.arange(len(ready))
+            missing = np.unique(cell[self._mesh_row[cell] < 0])
+            if len(missing):
+                self._mesh_row[missing] = len(self._mesh.start) - 1 + np.arange(len(missing))
+                self._mesh = join_triangles(self._mesh, triangulate(self._clipped(missing)))
+            return self._mesh, self._mesh_row[cell]
+
+    def _clipped(self, cell: I64) -> npt.NDArray[np.object_]:
+        """Polygons of cells within their country; ``cell`` ascending."""
+        c = self.cells
+        row = polygon_rows(self._polygons, c.country[cell])
+        out = np.empty(len(cell), dtype=object)
+        for r in np.unique(row):
+            of = row == r
+            out[of] = clip_to_cells(self._polygons.geometry[r], c.tile[cell[of]], self._grid)
+        return out

@@ -1,0 +1,90 @@
+"""S0: no PASS, no read.
+
+Proves the upstream bundle (index, digests, ``_passed.flag``) and the freeze-guard verdict before
+any upstream table is opened, then seals every input of the run with its digest: reference
+snapshot, upstream tables, contracts. ``manifest_fingerprint`` is the digest of that list. Asset ids
+and paths are relative, so the seal is the same on every machine.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import write_object
+from scripts.entry import run
+from scripts.errors import StateError
+from scripts.geo.snapshot import verify_snapshot
+from scripts.governance.bundle import verify_bundle
+from scripts.governance.identity import manifest_fingerprint
+from scripts.tables import file_digest, read_json
+
+_REFERENCE = ("countries", "facts", "places", "land_cover", "manifest")
+_UPSTREAM = ("outlet_catalogue", "candidate_set")
+
+
+def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str) -> None:
+    """Refuse an upstream run that the freeze guard did not pass, or passed on other tables.
+
+    Raises
+    ------
+    StateError
+        ``E010`` verdict not PASS; ``E011`` the verdict is about another run or other tables.
+    """
+    guard = read_json(path)
+    if guard.get("status") != "PASS":
+        regressed = ", ".join(guard.get("regressed_B_metrics") or []) or "see guard_checks"
+        raise StateError(
+            "E010", path, f"freeze guard says {guard.get('status')}: {regressed}", "PASS"
+        )
+    digests = guard.get("candidate", {}).get("inputs", {}).get(str(seed), {})
+    if guard.get("run_id") != upstream_id or digests.get("outlet_catalogue") != catalogue_digest:
+        raise StateError(
+            "E011",
+            path,
+            f"does not judge run {upstream_id} seed {seed} as it stands",
+            "guard again",
+        )
+
+
+def seal(inputs: Any) -> list[dict[str, str]]:
+    """Asset id and SHA-256 of every sealed input, sorted by id."""
+    assets = {f"reference/{name}": getattr(inputs, name) for name in _REFERENCE}
+    assets |= {f"upstream/{name}": getattr(inputs, name) for name in _UPSTREAM}
+    assets["upstream/validation_bundle"] = inputs.bundle_flag
+    assets |= {f"contracts/{Path(path).name}": path for path in inputs.contracts}
+    return [
+        {"asset_id": name, "path": Path(path).name, "sha256_hex": file_digest(path)}
+        for name, path in sorted(assets.items())
+    ]
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s0_gate``."""
+    bundle = verify_bundle(Path(inputs.bundle_index).parent)
+    require_guard(
+        inputs.freeze_guard,
+        params.upstream_id,
+        int(wildcards.seed),
+        file_digest(inputs.outlet_catalogue),
+    )
+    verify_snapshot(Path(inputs.manifest).parent)
+    sealed = seal(inputs)
+    write_object("sealed_inputs_1B", outputs.sealed_inputs, sealed)
+    write_object(
+        "s0_gate_receipt_1B",
+        outputs.receipt,
+        {
+            "state": "S0",
+            "upstream_run_id": params.upstream_id,
+            "seed": int(wildcards.seed),
+            "flag_sha256_hex": bundle,
+            "freeze_guard": "PASS",
+            "manifest_fingerprint": manifest_fingerprint(
+                {entry["asset_id"]: entry["sha256_hex"] for entry in sealed}
+            ),
+            "sealed_inputs_total": len(sealed),
+        },
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

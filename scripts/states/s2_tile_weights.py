@@ -1,0 +1,225 @@
+"""S2: how dense each tile is within its country, and how much each country should hold.
+
+Inside a country the density of a tile is a blend of the uniform law, covered area (m2) and modelled
+population to ``population_exponent``, each normalised within the country. It is published as
+fixed-point integers in units of ``10**-dp`` with an exact sum of ``10**dp`` per country, by largest
+remainder (Hamilton apportionment; ties go to the lower tile_id). ``legacy_basis_only`` takes one
+basis alone.
+
+``tile_curve`` is the same weight in the order of a Hilbert curve, summed up: what S4 samples from.
+
+Between countries the governed share is :func:`scripts.states.country_mass.govern`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts import countries
+from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.entry import run
+from scripts.errors import StateError
+from scripts.geo.grid import Grid
+from scripts.geo.hilbert import hilbert_index
+from scripts.geo.snapshot import MACRO_REGIONS, load_facts
+from scripts.policies import load_policy
+from scripts.states.country_mass import CountryMass, govern
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+
+def group_starts(sorted_codes: npt.NDArray[np.integer]) -> I64:
+    """First row of every run of equal codes, and the row count at the end."""
+    edges = np.flatnonzero(np.diff(sorted_codes)) + 1
+    return np.concatenate(([0], edges, [len(sorted_codes)])).astype(np.int64)
+
+
+def tile_density(
+    starts: I64, area_m2: F64, population: F64, policy: Mapping[str, Any]
+) -> tuple[F64, list[int]]:
+    """Density of every tile, summing to 1 in each country.
+
+    Parameters
+    ----------
+    starts
+        Group boundaries of the countries, from :func:`group_starts`.
+    area_m2, population
+        Shape (tiles,).
+    policy
+        The S2 policy.
+
+    Returns
+    -------
+    Density, shape (tiles,), and the groups whose basis had no mass and that fell back to area.
+    """
+    lengths = np.diff(starts)
+    group = np.repeat(np.arange(len(lengths)), lengths)
+
+    def within(values: F64) -> tuple[F64, npt.NDArray[np.bool_]]:
+        totals = np.add.reduceat(values, starts[:-1])
+        empty = totals <= 0
+        return values / np.where(empty, 1.0, totals)[group], empty
+
+    area, _ = within(area_m2)
+    if policy["mode"] == "legacy_basis_only":
+        mix = {"uniform": 0.0, "area_m2": 0.0, "population": 0.0, policy["legacy_basis"]: 1.0}
+        exponent = 1.0
+    else:
+        mix = policy["tile_density"]["basis_mix"]
+        exponent = policy["tile_density"]["population_exponent"]
+    people, nobody = within(np.where(population > 0, population, 0.0) ** exponent)
+    people = np.where(nobody[group], area, people)
+    density = mix["uniform"] / lengths[group] + mix["area_m2"] * area + mix["population"] * people
+    fallback = np.flatnonzero(nobody).tolist() if mix["population"] > 0 else []
+    return density, fallback
+
+
+def quantise(starts: I64, density: F64, dp: int) -> I64:
+    """Largest-remainder integers that sum to ``10**dp`` in every country.
+
+    Raises
+    ------
+    StateError
+        ``E105`` when a country's integers cannot be made to sum exactly.
+    """
+    unit = 10**dp
+    exact = density * unit
+    weight = np.floor(exact).astype(np.int64)
+    remainder = exact - weight
+    lengths = np.diff(starts)
+    group = np.repeat(np.arange(len(lengths)), lengths)
+    short = unit - np.add.reduceat(weight, starts[:-1])
+    if (short < 0).any() or (short > lengths).any():
+        bad = int(np.flatnonzero((short < 0) | (short > lengths))[0])
+        raise StateError("E105", f"country group {bad}", "weights do not sum to one", "lower dp")
+    order = np.argsort(group - remainder, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - starts[:-1][group[order]]
+    weight[rank < short[group]] += 1
+    return weight
+
+
+def curve_order(tile_id: npt.NDArray[np.uint64], code: npt.NDArray[np.int16], grid: Grid) -> I64:
+    """Rows sorted by country and, within it, along the Hilbert curve over the grid."""
+    row, col = grid.row_col(tile_id)
+    order = int(np.ceil(np.log2(max(grid.ncols, grid.nrows))))
+    index = hilbert_index(col, row, order)
+    return np.argsort((code.astype(np.int64) << (2 * order)) | index, kind="stable")
+
+
+def country_table(
+    code: npt.NDArray[np.int16],
+    starts: I64,
+    area_m2: F64,
+    population: F64,
+    facts: pa.Table,
+    policy: Mapping[str, Any],
+    where: str,
+) -> tuple[pa.Table, CountryMass]:
+    """Governed mass of every country with tiles; zero where nobody lives."""
+    present = code[starts[:-1]]
+    area = np.add.reduceat(area_m2, starts[:-1])
+    people = np.add.reduceat(population, starts[:-1])
+    eligible = people > 0
+    region_of = dict(
+        zip(
+            countries.encode(facts["country_iso"]).tolist(),
+            facts["macro_region"].to_pylist(),
+            strict=True,
+        )
+    )
+    names = list(MACRO_REGIONS)
+    region = np.array([names.index(region_of[int(c)]) for c in present[eligible]], dtype=np.int64)
+    mass = govern(area[eligible], people[eligible], region, names, policy["country_mass"], where)
+    raw, governed = np.zeros(len(present)), np.zeros(len(present))
+    raw[eligible], governed[eligible] = mass.raw_share, mass.mass_share
+    binding = np.full(len(present), "uninhabited", dtype=object)
+    binding[eligible] = mass.binding
+    table = pa.table(
+        {
+            "country_iso": countries.decode(present),
+            "region": pa.array([region_of[int(c)] for c in present]),
+            "raw_share": raw,
+            "mass_share": governed,
+            "binding": pa.array(binding.tolist()),
+        }
+    )
+    return table, mass
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s2_tile_weights``."""
+    policy = load_policy(inputs.policy)
+    index = read_dataset("tile_index", inputs.tile_index, ["country_iso", "tile_id", "area_m2"])
+    population = read_dataset("tile_population", inputs.tile_population, ["population"])
+    facts = load_facts(inputs.facts)
+    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
+
+    code = countries.encode(index["country_iso"])
+    tile_id = index["tile_id"].to_numpy()
+    area_m2 = index["area_m2"].to_numpy()
+    people = population["population"].to_numpy()
+    starts = group_starts(code)
+
+    density, fallback = tile_density(starts, area_m2, people, policy)
+    dp = policy["dp"]
+    weight = quantise(starts, density, dp)
+    table, mass = country_table(code, starts, area_m2, people, facts, policy, str(inputs.policy))
+
+    order = curve_order(tile_id, code, grid)
+    running = np.cumsum(weight[order])
+    lengths = np.diff(starts)
+    before = np.repeat(running[starts[:-1]] - weight[order][starts[:-1]], lengths)
+
+    country_iso = index["country_iso"]
+    write_dataset(
+        "tile_weights",
+        outputs.tile_weights,
+        pa.table(
+            {
+                "country_iso": country_iso,
+                "tile_id": tile_id,
+                "weight_fp": weight,
+                "dp": np.full(len(weight), dp, dtype=np.int8),
+            }
+        ),
+    )
+    write_dataset(
+        "tile_curve",
+        outputs.tile_curve,
+        pa.table(
+            {
+                "country_iso": country_iso,
+                "tile_id": tile_id[order],
+                "cumulative_fp": running - before,
+            }
+        ),
+    )
+    write_dataset("country_mass", outputs.country_mass, table)
+    write_object(
+        "s2_run_report",
+        outputs.report,
+        {
+            "state": "S2",
+            "identity": {"run_id": wildcards.run_id, "policy_version": policy["policy_version"]},
+            "counts": {
+                "rows_emitted": len(weight),
+                "countries_total": len(starts) - 1,
+                "zero_weight_tiles": int((weight == 0).sum()),
+                "zero_mass_fallback": [
+                    countries.decode_one(int(code[starts[g]])) for g in fallback
+                ],
+            },
+            "dp": dp,
+            "mode": policy["mode"],
+            **mass.diagnostics,
+        },
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

@@ -1,0 +1,216 @@
+"""S3: how many sites each merchant needs in each country.
+
+Counts come from the upstream outlet catalogue. When the S2 policy enables steering they are then
+moved towards the governed country mass: a country above ``mass_share * N`` gives marginal sites of
+its merchants to each one's best-ranked candidate country below its own target
+(:func:`scripts.states.steering.steer`), bounded by ``max_moved_share`` of all sites and by
+``max_home_legal_mismatch``, the share of sites outside their merchant's home country. Every move is
+a row of the ledger, so that counts minus moves are the upstream counts exactly.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts import countries
+from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.entry import run
+from scripts.errors import StateError
+from scripts.policies import load_policy
+from scripts.states.steering import Candidates, Moves, Pairs, steer
+
+I64 = npt.NDArray[np.int64]
+
+
+def count_sites(catalogue: pa.Table, where: str) -> tuple[npt.NDArray[np.uint64], I64, Pairs]:
+    """Merchant ids, home country codes and sites per (merchant, country) of a catalogue.
+
+    Parameters
+    ----------
+    catalogue
+        Columns merchant_id, home_country_iso, legal_country_iso, site_order; sorted by merchant,
+        country and site_order.
+
+    Raises
+    ------
+    StateError
+        ``E310`` out of order; ``E314`` site_order not 1..n within a pair; ``E305`` two homes.
+    """
+    ids = catalogue["merchant_id"].to_numpy()
+    country = countries.encode(catalogue["legal_country_iso"]).astype(np.int64)
+    home = countries.encode(catalogue["home_country_iso"]).astype(np.int64)
+    order = catalogue["site_order"].to_numpy()
+    new_merchant = np.diff(ids, prepend=ids[:1]) != 0
+    new_merchant[:1] = True
+    same_merchant = ~new_merchant[1:]
+    back = (ids[1:] < ids[:-1]) | (same_merchant & (country[1:] < country[:-1]))
+    if back.any():
+        row = int(np.argmax(back)) + 1
+        raise StateError("E310", f"{where} row {row}", "is out of order", "sort by its key")
+    merchant = np.cumsum(new_merchant) - 1
+    starts = np.flatnonzero(new_merchant | (np.diff(country, prepend=-1) != 0))
+    n_sites = np.diff(np.append(starts, len(ids)))
+    expected = np.arange(len(ids)) - np.repeat(starts, n_sites) + 1
+    if (order != expected).any():
+        row = int(np.argmax(order != expected))
+        raise StateError(
+            "E314",
+            f"{where} row {row}",
+            f"merchant {ids[row]} in {countries.decode_one(int(country[row]))} has site_order "
+            f"{order[row]}",
+            f"{expected[row]}: contiguous from 1, without duplicates",
+        )
+    homes = home[new_merchant]
+    if (home != homes[merchant]).any():
+        row = int(np.argmax(home != homes[merchant]))
+        raise StateError("E305", f"{where} row {row}", "second home country", "one home a merchant")
+    return ids[new_merchant], homes, Pairs(merchant[starts], country[starts], n_sites)
+
+
+def read_candidates(table: pa.Table, ids: npt.NDArray[np.uint64]) -> Candidates:
+    """Candidate countries of the merchants that hold sites, sorted by merchant and rank."""
+    merchant_id = table["merchant_id"].to_numpy()
+    slot = np.searchsorted(ids, merchant_id)
+    known = (slot < len(ids)) & (ids[np.minimum(slot, len(ids) - 1)] == merchant_id)
+    merchant = slot[known].astype(np.int64)
+    country = countries.encode(table["country_iso"])[known].astype(np.int64)
+    rank = table["candidate_rank"].to_numpy()[known].astype(np.int64)
+    order = np.lexsort((rank, merchant))
+    return Candidates(merchant[order], country[order], rank[order])
+
+
+def mass_targets(mass: pa.Table, total: int) -> npt.NDArray[np.float64]:
+    """Target sites per country code, shape (676,); NaN where the country has no tiles."""
+    targets = np.full(countries.CODES, np.nan)
+    targets[countries.encode(mass["country_iso"])] = mass["mass_share"].to_numpy() * total
+    return targets
+
+
+def require_tiles(pairs: Pairs, targets: npt.NDArray[np.float64], where: str) -> None:
+    """Refuse a country that has no tiles (``E303``)."""
+    lost = np.isnan(targets[pairs.country])
+    if lost.any():
+        iso = countries.decode_one(int(pairs.country[int(np.argmax(lost))]))
+        raise StateError(
+            "E303", where, f"country {iso} holds sites but has no tiles", "a country of tile_index"
+        )
+
+
+def pairs_table(ids: npt.NDArray[np.uint64], pairs: Pairs) -> pa.Table:
+    """Pairs as the table ``s3_requirements``."""
+    return pa.table(
+        {
+            "merchant_id": ids[pairs.merchant],
+            "legal_country_iso": countries.decode(pairs.country),
+            "n_sites": pairs.n_sites,
+        }
+    )
+
+
+def moves_table(ids: npt.NDArray[np.uint64], moves: Moves) -> pa.Table:
+    """Moves as a ledger table."""
+    return pa.table(
+        {
+            "merchant_id": ids[moves.merchant],
+            "from_country_iso": countries.decode(moves.source),
+            "to_country_iso": countries.decode(moves.target),
+            "n_sites": moves.n_sites,
+        }
+    )
+
+
+def requirements(
+    pairs: Pairs,
+    candidates: Candidates,
+    homes: I64,
+    targets: npt.NDArray[np.float64],
+    steering: Mapping[str, Any],
+) -> tuple[Pairs, Moves]:
+    """Upstream counts steered towards ``targets`` under the policy's bounds."""
+    total = int(pairs.n_sites.sum())
+    share = steering["max_moved_share"] if steering["enabled"] else 0.0
+    known = np.nan_to_num(targets, nan=0.0)
+    return steer(
+        pairs,
+        candidates,
+        homes,
+        donor_level=known,
+        receiver_level=known,
+        max_moved=int(share * total),
+        max_abroad=int(steering["max_home_legal_mismatch"] * total),
+    )
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s3_requirements``."""
+    policy = load_policy(inputs.policy)
+    catalogue = read_dataset(
+        "outlet_catalogue",
+        inputs.outlet_catalogue,
+        ["merchant_id", "home_country_iso", "legal_country_iso", "site_order"],
+    )
+    ids, homes, before = count_sites(catalogue, str(inputs.outlet_catalogue))
+    candidates = read_candidates(
+        read_dataset(
+            "s3_candidate_set",
+            inputs.candidate_set,
+            ["merchant_id", "country_iso", "candidate_rank"],
+        ),
+        ids,
+    )
+    total = int(before.n_sites.sum())
+    mass = read_dataset("country_mass", inputs.country_mass, ["country_iso", "mass_share"])
+    targets = mass_targets(mass, total)
+    require_tiles(before, targets, str(inputs.outlet_catalogue))
+    after, moves = requirements(before, candidates, homes, targets, policy["steering"])
+    require_tiles(after, targets, str(inputs.candidate_set))
+
+    write_dataset("s3_requirements", outputs.requirements, pairs_table(ids, after))
+    write_dataset("s3_steering_ledger", outputs.ledger, moves_table(ids, moves))
+    write_object(
+        "s3_run_report",
+        outputs.report,
+        {
+            "state": "S3",
+            "identity": {
+                "run_id": wildcards.run_id,
+                "seed": int(wildcards.seed),
+                "policy_version": policy["policy_version"],
+            },
+            "counts": {
+                "source_rows_total": total,
+                "rows_emitted": len(after.n_sites),
+                "merchants_total": len(ids),
+                "countries_total_before": len(np.unique(before.country)),
+                "countries_total": len(np.unique(after.country)),
+                "sites_moved": moves.total,
+            },
+            "steering": {
+                **policy["steering"],
+                "moved_share": moves.total / max(total, 1),
+                "home_legal_mismatch_before": abroad_share(before, homes),
+                "home_legal_mismatch": abroad_share(after, homes),
+                "distance_to_mass_before": distance_to_mass(before, targets),
+                "distance_to_mass": distance_to_mass(after, targets),
+            },
+        },
+    )
+
+
+def abroad_share(pairs: Pairs, homes: I64) -> float:
+    """Share of sites outside their merchant's home country."""
+    abroad = pairs.country != homes[pairs.merchant]
+    return float(pairs.n_sites[abroad].sum() / max(pairs.n_sites.sum(), 1))
+
+
+def distance_to_mass(pairs: Pairs, targets: npt.NDArray[np.float64]) -> float:
+    """Total variation distance between the country shares and the governed mass."""
+    held = np.bincount(pairs.country, weights=pairs.n_sites, minlength=countries.CODES)
+    return float(np.abs(held - np.nan_to_num(targets)).sum() / 2 / max(held.sum(), 1.0))
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

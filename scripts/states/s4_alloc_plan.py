@@ -1,0 +1,442 @@
+"""S4: sites of every (merchant, country) on tiles.
+
+``joint_v2`` allocates a country at once. Its N sites become *units*, tiles in the order of the
+Hilbert curve, drawn by systematic sampling with probability proportional to size (Madow 1949):
+
+* a share ``lone_share`` of the units are lone sites, one for each step of the cumulative weight p;
+* the others come in clusters of at least two. A cluster on tile i has real size
+  ``s_i = clip(mean_sites_per_tile * (p_i / p_ref) ** place_growth, 2, max_sites_per_tile)`` with
+  ``p_ref = exp(sum p log p)``, the weight of the tile where the typical person lives. Cluster tiles
+  are drawn with probability proportional to ``p_i / s_i``, so the expected number of sites stays
+  proportional to p, and cumulative rounding makes the sizes integers with an exact sum.
+
+Site k of merchant m then asks for position ``(k + phase_m) / n_m``; requests sorted by position are
+matched to the units in curve order. Row and column sums are exact and each merchant's sites are
+spread over the whole country by weight. Phases are multiples of the golden ratio, a low-discrepancy
+sequence over the merchants of the country: the state draws nothing at random.
+
+Before that, on the country counts, the anti-reconcentration guard: a country above
+``country_share_soft_guard`` times its target gives up marginal sites, and regions below their floor
+are refilled (:func:`guard`).
+
+``largest_remainder_v1`` splits every pair by Hamilton apportionment of the country's weights; pairs
+of equal size in a country share one result.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts import countries
+from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.entry import run
+from scripts.errors import StateError
+from scripts.policies import load_policy
+from scripts.states.s3_requirements import (
+    distance_to_mass,
+    mass_targets,
+    moves_table,
+    read_candidates,
+)
+from scripts.states.steering import Candidates, Moves, Pairs, steer
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
+LEAST_CLUSTER = 2
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles grouped by country: ``rows[code]`` is the slice of a country in the arrays."""
+
+    rows: Mapping[int, slice]
+    tile_id: npt.NDArray[np.uint64]
+    value: I64
+
+
+def group_by_country(code: npt.NDArray[np.integer], tile_id: Any, value: I64) -> Tiles:
+    """Slices of equal codes of arrays sorted by country."""
+    starts = np.flatnonzero(np.diff(code, prepend=-1))
+    ends = np.append(starts[1:], len(code))
+    rows = {int(code[a]): slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)}
+    return Tiles(rows, tile_id, value)
+
+
+def systematic(cumulative: F64, draws: int) -> I64:
+    """Systematic PPS sample: index of the cell that holds each of ``draws`` even steps."""
+    steps = (np.arange(draws) + 0.5) * (cumulative[-1] / max(draws, 1))
+    return np.minimum(np.searchsorted(cumulative, steps, side="right"), len(cumulative) - 1)
+
+
+def quota_units(cumulative_fp: I64, n_sites: int, agglomeration: Mapping[str, Any]) -> I64:
+    """Curve positions of a country's ``n_sites`` units, ascending.
+
+    Parameters
+    ----------
+    cumulative_fp
+        Cumulative weights along the curve, shape (tiles,), the last one positive.
+    agglomeration
+        Block of the S4 policy.
+    """
+    cumulative = cumulative_fp / cumulative_fp[-1]
+    lone = round(agglomeration["lone_share"] * n_sites)
+    clustered = n_sites - lone
+    units = [systematic(cumulative, lone)]
+    if clustered:
+        p = np.diff(cumulative, prepend=0.0)
+        used = p > 0
+        p_ref = np.exp(np.sum(p[used] * np.log(p[used])))
+        size = np.full_like(p, LEAST_CLUSTER)
+        size[used] = np.clip(
+            agglomeration["mean_sites_per_tile"]
+            * (p[used] / p_ref) ** agglomeration["place_growth"],
+            LEAST_CLUSTER,
+            agglomeration["max_sites_per_tile"],
+        )
+        parents_mass = np.cumsum(p / size)
+        clusters = min(round(clustered * parents_mass[-1]), clustered // LEAST_CLUSTER)
+        parents = systematic(parents_mass, max(1, clusters))
+        units.append(np.repeat(parents, cluster_sizes(size[parents], clustered)))
+    return np.sort(np.concatenate(units))
+
+
+def cluster_sizes(size: F64, n_sites: int) -> I64:
+    """Integers near ``size`` with sum ``n_sites``, none below two unless one site is all there is.
+
+    Every cluster has two; cumulative rounding deals out the rest in proportion to what ``size``
+    exceeds two by, or evenly where nothing does.
+    """
+    if n_sites < LEAST_CLUSTER:
+        return np.array([n_sites])
+    extra = size - LEAST_CLUSTER
+    share = np.cumsum(extra if extra.sum() > 0 else np.ones_like(size))
+    rest = n_sites - LEAST_CLUSTER * len(size)
+    edges = np.round(share / share[-1] * rest).astype(np.int64)
+    return LEAST_CLUSTER + np.diff(edges, prepend=0)
+
+
+def match_sites(n_sites: I64) -> I64:
+    """Pair index of every unit in curve order; pair i appears ``n_sites[i]`` times."""
+    pair = np.repeat(np.arange(len(n_sites)), n_sites)
+    first = np.repeat(np.cumsum(n_sites) - n_sites, n_sites)
+    phase = np.modf((np.arange(len(n_sites)) + 1) * GOLDEN)[0]
+    position = (np.arange(len(pair)) - first + phase[pair]) / n_sites[pair]
+    return pair[np.argsort(position, kind="stable")]
+
+
+def joint_allocation(
+    pairs: Pairs, curve: Tiles, agglomeration: Mapping[str, Any]
+) -> tuple[I64, npt.NDArray[np.uint64]]:
+    """Pair row and tile of every site, under the joint law, grouped by country."""
+    order = np.argsort(pairs.country, kind="stable")
+    pair_rows, tiles = [], []
+    starts = np.flatnonzero(np.diff(pairs.country[order], prepend=-1))
+    for a, b in zip(starts, np.append(starts[1:], len(order)), strict=True):
+        rows = order[a:b]
+        where = curve.rows[int(pairs.country[rows[0]])]
+        n_sites = pairs.n_sites[rows]
+        units = quota_units(curve.value[where], int(n_sites.sum()), agglomeration)
+        pair_rows.append(rows[match_sites(n_sites)])
+        tiles.append(curve.tile_id[where][units])
+    return np.concatenate(pair_rows), np.concatenate(tiles)
+
+
+def hamilton(weight: I64, heaviest: I64, unit: int, n_sites: int) -> tuple[I64, I64]:
+    """Largest-remainder split of ``n_sites`` over tiles; tile rows and counts above zero.
+
+    Parameters
+    ----------
+    weight
+        Fixed-point weights with sum ``unit``, in tile order.
+    heaviest
+        Rows by weight descending, ties by tile.
+
+    Raises
+    ------
+    StateError
+        ``E416`` when ``weight * n_sites`` does not fit 64 bits.
+    """
+    if int(weight[heaviest[0]]) * n_sites >= 1 << 63:
+        raise StateError("E416", f"{n_sites} sites", "weights overflow 64 bits", "lower dp")
+    if int(weight[heaviest[0]]) * n_sites < unit:
+        return heaviest[:n_sites], np.ones(min(n_sites, len(weight)), dtype=np.int64)
+    base, remainder = np.divmod(weight * n_sites, unit)
+    short = n_sites - int(base.sum())
+    base[np.argsort(-remainder, kind="stable")[:short]] += 1
+    rows = np.flatnonzero(base)
+    return rows, base[rows]
+
+
+def largest_remainder_allocation(
+    pairs: Pairs, weights: Tiles, unit: int
+) -> tuple[I64, npt.NDArray[np.uint64]]:
+    """Pair row and tile of every site, pair by pair under the Hamilton rule."""
+    order = np.lexsort((pairs.n_sites, pairs.country))
+    pair_rows, tiles = [], []
+    change = (np.diff(pairs.country[order], prepend=-1) != 0) | (
+        np.diff(pairs.n_sites[order], prepend=-1) != 0
+    )
+    starts = np.flatnonzero(change)
+    country, where, heaviest = -1, slice(0), np.empty(0, dtype=np.int64)
+    for a, b in zip(starts, np.append(starts[1:], len(order)), strict=True):
+        rows = order[a:b]
+        if int(pairs.country[rows[0]]) != country:
+            country = int(pairs.country[rows[0]])
+            where = weights.rows[country]
+            heaviest = np.argsort(-weights.value[where], kind="stable")
+        picked, count = hamilton(weights.value[where], heaviest, unit, int(pairs.n_sites[rows[0]]))
+        chosen = np.repeat(weights.tile_id[where][picked], count)
+        pair_rows.append(np.repeat(rows, len(chosen)))
+        tiles.append(np.tile(chosen, len(rows)))
+    return np.concatenate(pair_rows), np.concatenate(tiles)
+
+
+def guard(
+    pairs: Pairs,
+    candidates: Candidates,
+    homes: I64,
+    targets: F64,
+    region: npt.NDArray[np.int64],
+    floors: F64,
+    policy: Mapping[str, Any],
+    max_mismatch: float,
+) -> tuple[Pairs, list[Moves]]:
+    """Anti-reconcentration guard, then refill of regions below their floor.
+
+    Parameters
+    ----------
+    targets, region
+        Per country code: target sites, and index into ``floors`` (-1 without tiles).
+    floors
+        Least share of all sites per region.
+    policy
+        The S4 policy.
+    max_mismatch
+        Bound on the share of sites outside their merchant's home country.
+    """
+    total = int(pairs.n_sites.sum())
+    budget = int(policy["max_moved_share"] * total)
+    abroad = int(max_mismatch * total)
+    known = np.nan_to_num(targets)
+    largest_first = policy["reroute"]["order"] == "largest_pair_first"
+    moves: list[Moves] = []
+    if policy["reroute"]["enabled"]:
+        soft = known * policy["country_share_soft_guard"]
+        pairs, made = steer(pairs, candidates, homes, soft, known, budget, abroad, largest_first)
+        moves.append(made)
+        budget -= made.total
+    if policy["residual_redistribution"]["enabled"]:
+        donor = known * policy["residual_redistribution"]["donor_level"]
+        for r, floor in enumerate(floors):
+            held = np.bincount(pairs.country, weights=pairs.n_sites, minlength=countries.CODES)
+            missing = int(np.ceil(floor * total - held[region == r].sum() - 1e-9))
+            if missing <= 0:
+                continue
+            pairs, made = steer(
+                pairs,
+                candidates,
+                homes,
+                np.where(region == r, np.inf, donor),
+                np.where(region == r, np.maximum(known, held + missing), 0.0),
+                min(budget, missing),
+                abroad,
+                largest_first,
+            )
+            moves.append(made)
+            budget -= made.total
+    return pairs, moves
+
+
+def merge_moves(moves: list[Moves]) -> Moves:
+    """One ledger out of several, summed by (merchant, from, to)."""
+    if not moves:
+        empty = np.empty(0, dtype=np.int64)
+        return Moves(empty, empty, empty, empty)
+    stacked = [
+        np.concatenate([getattr(m, name) for m in moves])
+        for name in ("merchant", "source", "target", "n_sites")
+    ]
+    key = (stacked[0] * countries.CODES + stacked[1]) * countries.CODES + stacked[2]
+    distinct, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    n_sites = np.bincount(inverse, weights=stacked[3], minlength=len(distinct)).astype(np.int64)
+    return Moves(stacked[0][first], stacked[1][first], stacked[2][first], n_sites)
+
+
+def plan_rows(
+    pair: I64, tile_id: npt.NDArray[np.uint64]
+) -> tuple[I64, npt.NDArray[np.uint64], I64]:
+    """Count sites per (pair row, tile), sorted by both.
+
+    Pair rows are below 2**31 and tile ids below 2**32, so that both share one sortable word.
+    """
+    key = np.sort((pair.astype(np.uint64) << np.uint64(32)) | tile_id)
+    starts = np.flatnonzero(np.diff(key, prepend=~key[:1]))
+    count = np.diff(np.append(starts, len(key)))
+    distinct = key[starts]
+    return (
+        (distinct >> np.uint64(32)).astype(np.int64),
+        distinct & np.uint64(0xFFFFFFFF),
+        count,
+    )
+
+
+def pair_diagnostics(pairs: Pairs, pair: I64, count: I64, capacity: I64) -> dict[str, Any]:
+    """Concentration within pairs: top-1 share, HHI, active tiles, headroom to the floors.
+
+    With n sites over m tiles and ``q, r = divmod(n, m)`` the least top-1 share is
+    ``ceil(n / m) / n`` and the least HHI ``(r (q+1)^2 + (m-r) q^2) / n^2``.
+    """
+    n = pairs.n_sites
+    top = np.zeros(len(n), dtype=np.int64)
+    np.maximum.at(top, pair, count)
+    top1 = top / n
+    hhi = np.bincount(pair, weights=count.astype(np.float64) ** 2, minlength=len(n)) / n**2
+    active = np.bincount(pair, minlength=len(n))
+    q, r = np.divmod(n, capacity)
+    top1_floor = -(-n // capacity) / n
+    hhi_floor = (r * (q + 1) ** 2 + (capacity - r) * q**2) / n**2
+    return {
+        "pairs_total": len(n),
+        "top1_share": _summary(top1),
+        "hhi": _summary(hhi),
+        "active_tiles": _summary(active),
+        "top1_headroom_mean": float((top1 - top1_floor).mean()),
+        "hhi_headroom_mean": float((hhi - hhi_floor).mean()),
+        "distinct_tiles_per_site": float(active.sum() / n.sum()),
+    }
+
+
+def _summary(values: npt.NDArray[Any]) -> dict[str, float]:
+    q50, q90, q99 = np.quantile(values, [0.5, 0.9, 0.99])
+    return {"mean": float(values.mean()), "p50": float(q50), "p90": float(q90), "p99": float(q99)}
+
+
+def read_pairs(table: pa.Table) -> tuple[npt.NDArray[np.uint64], Pairs]:
+    """Merchant ids and pairs of ``s3_requirements``."""
+    merchant_id = table["merchant_id"].to_numpy()
+    ids, merchant = np.unique(merchant_id, return_inverse=True)
+    country = countries.encode(table["legal_country_iso"]).astype(np.int64)
+    return ids, Pairs(merchant.astype(np.int64), country, table["n_sites"].to_numpy())
+
+
+def read_homes(candidates: Candidates, merchants: int) -> I64:
+    """Home country of every merchant, from rank 0 of its candidates; -1 where it has none."""
+    homes = np.full(merchants, -1, dtype=np.int64)
+    at_home = candidates.rank == 0
+    homes[candidates.merchant[at_home]] = candidates.country[at_home]
+    return homes
+
+
+def allocate(
+    pairs: Pairs, inputs: Any, policy: Mapping[str, Any]
+) -> tuple[I64, npt.NDArray[np.uint64], I64]:
+    """Pair row and tile of every site, and the number of tiles of each pair's country."""
+    joint = policy["mode"] == "joint_v2"
+    name, value = ("tile_curve", "cumulative_fp") if joint else ("tile_weights", "weight_fp")
+    table = read_dataset(name, getattr(inputs, name), ["country_iso", "tile_id", value])
+    tiles = group_by_country(
+        countries.encode(table["country_iso"]), table["tile_id"].to_numpy(), table[value].to_numpy()
+    )
+    for code in np.unique(pairs.country):
+        if int(code) not in tiles.rows:
+            iso = countries.decode_one(int(code))
+            raise StateError("E403", getattr(inputs, name), f"country {iso} has no tiles", "S1")
+    if joint:
+        pair, tile_id = joint_allocation(pairs, tiles, policy["agglomeration"])
+    else:
+        dp = int(read_dataset(name, inputs.tile_weights, ["dp"])["dp"][0].as_py())
+        pair, tile_id = largest_remainder_allocation(pairs, tiles, 10**dp)
+    capacity = np.array([tiles.rows[int(c)].stop - tiles.rows[int(c)].start for c in pairs.country])
+    return pair, tile_id, capacity
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s4_alloc_plan``."""
+    policy, s2_policy = load_policy(inputs.policy), load_policy(inputs.s2_policy)
+    ids, before = read_pairs(read_dataset("s3_requirements", inputs.requirements))
+    candidates = read_candidates(
+        read_dataset(
+            "s3_candidate_set",
+            inputs.candidate_set,
+            ["merchant_id", "country_iso", "candidate_rank"],
+        ),
+        ids,
+    )
+    mass = read_dataset(
+        "country_mass", inputs.country_mass, ["country_iso", "region", "mass_share"]
+    )
+    floor_of = s2_policy["country_mass"]["region_floor_share"]
+    names = sorted(set(mass["region"].to_pylist()))
+    region = np.full(countries.CODES, -1)
+    region[countries.encode(mass["country_iso"])] = [names.index(r.as_py()) for r in mass["region"]]
+    targets = mass_targets(mass, int(before.n_sites.sum()))
+    pairs, moves = guard(
+        before,
+        candidates,
+        read_homes(candidates, len(ids)),
+        targets,
+        region,
+        np.array([floor_of.get(name, 0.0) for name in names]),
+        policy,
+        s2_policy["steering"]["max_home_legal_mismatch"],
+    )
+    site_pair, site_tile, capacity = allocate(pairs, inputs, policy)
+    pair, tile_id, count = plan_rows(site_pair, site_tile)
+    placed = np.bincount(pair, weights=count, minlength=len(pairs.n_sites)).astype(np.int64)
+    if (placed != pairs.n_sites).any():
+        row = int(np.argmax(placed != pairs.n_sites))
+        raise StateError(
+            "E404",
+            f"merchant {ids[pairs.merchant[row]]}",
+            f"{placed[row]} sites placed of {pairs.n_sites[row]}",
+            "exact row sums",
+        )
+
+    write_dataset(
+        "s4_alloc_plan",
+        outputs.plan,
+        pa.table(
+            {
+                "merchant_id": ids[pairs.merchant[pair]],
+                "legal_country_iso": countries.decode(pairs.country[pair]),
+                "tile_id": tile_id,
+                "n_sites_tile": count,
+            }
+        ),
+    )
+    merged = merge_moves(moves)
+    write_dataset("s4_reroute_ledger", outputs.ledger, moves_table(ids, merged))
+    write_object(
+        "s4_run_report",
+        outputs.report,
+        {
+            "state": "S4",
+            "identity": {
+                "run_id": wildcards.run_id,
+                "seed": int(wildcards.seed),
+                "policy_version": policy["policy_version"],
+                "mode": policy["mode"],
+            },
+            "counts": {
+                "rows_emitted": len(pair),
+                "merchants_total": len(ids),
+                "sites_total": int(count.sum()),
+                "sites_rerouted": sum(m.total for m in moves),
+                "active_tiles": len(np.unique(tile_id)),
+            },
+            "pre_integer": {"distance_to_mass": distance_to_mass(before, targets)},
+            "post_integer": {
+                "distance_to_mass": distance_to_mass(pairs, targets),
+                "pairs": pair_diagnostics(pairs, pair, count, capacity),
+            },
+        },
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

@@ -1,0 +1,136 @@
+"""S7: the absolute coordinates of every site, one to one with the upstream outlets.
+
+A coordinate is the tile's centre plus the offset of S6, in float64. Per (merchant, country) the
+upstream outlets plus the moves of the two ledgers (S3 steering, S4 reroute) must equal the sites.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.entry import run
+from scripts.errors import StateError
+from scripts.geo.grid import Grid
+from scripts.policies import load_policy
+from scripts.states.sites import (
+    PairCounts,
+    SiteKeys,
+    absolute_deg,
+    by_country,
+    count_pairs,
+    first_difference,
+    ledger_pairs,
+    read_outlets,
+    read_sites,
+    require_sorted,
+    unbalanced,
+)
+
+F64 = npt.NDArray[np.float64]
+Tiles = npt.NDArray[np.uint64]
+
+
+def synthesise(
+    tile_id: Tiles, delta_lon: F64, delta_lat: F64, grid: Grid
+) -> tuple[F64, F64, npt.NDArray[np.bool_]]:
+    """Longitude, latitude (degrees) and whether each lies strictly in its tile; shape (n,)."""
+    lon, lat = absolute_deg(*grid.centre_deg(tile_id), delta_lon, delta_lat)
+    west, south, east, north = grid.bounds(tile_id)
+    return lon, lat, (lon > west) & (lon < east) & (lat > south) & (lat < north)
+
+
+def require_same_sites(
+    assigned: SiteKeys, jittered: SiteKeys, assigned_tile: Tiles, jittered_tile: Tiles, where: Any
+) -> None:
+    """Refuse jitter that is not row by row the assignment (E701 to E703, E709)."""
+    require_sorted(assigned, "E703", where)
+    row = first_difference(assigned, jittered)
+    if row is not None:
+        missing = len(jittered) <= row or len(assigned) > len(jittered)
+        named = assigned if missing or row < len(assigned) else jittered
+        raise StateError(
+            "E701" if missing else "E702",
+            where,
+            f"row {row}: {named.name(row)} is in only one of S5 and S6",
+            "the same sites in both",
+        )
+    if (assigned_tile != jittered_tile).any():
+        row = int(np.argmax(assigned_tile != jittered_tile))
+        raise StateError(
+            "E709",
+            where,
+            f"{assigned.name(row)}: tile {jittered_tile[row]}",
+            f"tile {assigned_tile[row]} of S5",
+        )
+
+
+def require_conservation(
+    upstream: PairCounts, moves: list[PairCounts], sites: PairCounts, where: str | Path
+) -> None:
+    """Refuse pairs where upstream outlets plus moves are not the sites (E708)."""
+    wrong = unbalanced([upstream, *moves], [sites])
+    if len(wrong.n_sites):
+        excess = int(wrong.n_sites[0])
+        raise StateError(
+            "E708",
+            where,
+            f"{wrong.name(0)}: upstream outlets plus ledger moves are {abs(excess)} "
+            f"{'above' if excess > 0 else 'below'} the sites ({len(wrong.n_sites)} such pairs)",
+            "1A + moves = S7",
+        )
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s7_site_synthesis``."""
+    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
+    sites, assigned = read_sites(inputs.assignment, ("tile_id",))
+    jittered, offsets = read_sites(inputs.jitter, ("tile_id", "delta_lon_deg", "delta_lat_deg"))
+    tile_id = assigned["tile_id"]
+    require_same_sites(sites, jittered, tile_id, offsets["tile_id"], inputs.jitter)
+
+    upstream = read_outlets(inputs.outlet_catalogue)
+    steering = read_dataset("s3_steering_ledger", inputs.steering_ledger)
+    reroute = read_dataset("s4_reroute_ledger", inputs.reroute_ledger)
+    moves = [*ledger_pairs(steering), *ledger_pairs(reroute)]
+    require_conservation(
+        upstream, moves, count_pairs(sites.merchant, sites.country), inputs.outlet_catalogue
+    )
+
+    lon, lat, inside = synthesise(tile_id, offsets["delta_lon_deg"], offsets["delta_lat_deg"], grid)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        raise StateError(
+            "E707",
+            inputs.jitter,
+            f"{sites.name(row)}: ({lon[row]!r}, {lat[row]!r}) is not in tile {tile_id[row]}",
+            "a point strictly inside its tile",
+        )
+    write_dataset(
+        "s7_site_synthesis",
+        outputs.synthesis,
+        pa.table({**sites.columns(), "tile_id": tile_id, "lon_deg": lon, "lat_deg": lat}),
+    )
+    write_object(
+        "s7_run_summary",
+        outputs.summary,
+        {
+            "state": "S7",
+            "identity": {"run_id": wildcards.run_id, "seed": int(wildcards.seed)},
+            "counts": {
+                "sites_total": len(sites),
+                "outlets_upstream": int(upstream.n_sites.sum()),
+                "pairs_upstream": len(upstream.n_sites),
+                "sites_steered": int(np.sum(steering.column("n_sites").to_numpy())),
+                "sites_rerouted": int(np.sum(reroute.column("n_sites").to_numpy())),
+            },
+            "by_country": by_country(sites.country, sites=None),
+        },
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

@@ -1,0 +1,321 @@
+"""S9: validates a run from its files alone and writes the evidence.
+
+Parity, keys, bounds, point in tile, point in country for every site; quotas, requirements and
+conservation; the replay of every draw of S5 and S6; then the realism gates. The checks are the
+registry of :mod:`scripts.states.validation_checks`; all of them run and all are published, with the
+verdict in ``s9_summary.json``. The bundle is written whatever the verdict; rule ``s9_passed_flag``
+sets the flag.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts import countries
+from scripts.contracts import arrow_schema, read_dataset, read_object, write_object
+from scripts.entry import run
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import load_countries, load_facts
+from scripts.governance.bundle import INDEX, write_index
+from scripts.policies import load_policy
+from scripts.scorers.metrics import published
+from scripts.states.s5_site_tile_assignment import read_plan
+from scripts.states.s6_site_jitter import read_places
+from scripts.states.s8_site_locations import point_coordinates
+from scripts.states.sites import (
+    KEY,
+    PairCounts,
+    SiteKeys,
+    by_country,
+    coverage_of,
+    ledger_pairs,
+    read_columns,
+    read_outlets,
+    site_keys,
+    sum_pairs,
+)
+from scripts.states.validation_checks import FAIL, evaluate
+from scripts.states.validation_evidence import AttemptTable, Evidence
+from scripts.tables import file_digest
+
+_POLICIES = {
+    "tile": "tile_policy",
+    "weights": "weights_policy",
+    "assignment": "assignment_policy",
+    "jitter": "jitter_policy",
+    "validation": "policy",
+}
+_LEDGER = (
+    "requirements",
+    "steering_ledger",
+    "plan",
+    "reroute_ledger",
+    "assignment",
+    "assignment_log",
+    "jitter",
+    "jitter_log",
+    "synthesis",
+    "site_locations",
+    "tile_index",
+)
+_UNIFORMS = ("u_component", "u_anchor", "u_lon", "u_lat")
+
+
+def egress_fault(path: str | Path) -> str:
+    """What the egress file's schema, nulls and GeoParquet metadata break; empty when nothing."""
+    file = pq.ParquetFile(path)
+    found, wanted = file.schema_arrow, arrow_schema("site_locations")
+    if found.names != wanted.names:
+        return f"columns are {', '.join(found.names)}"
+    for field in wanted:
+        if found.field(field.name).type != field.type:
+            return f"column {field.name} has type {found.field(field.name).type}"
+    for group in range(file.metadata.num_row_groups):
+        for column in range(file.metadata.num_columns):
+            chunk = file.metadata.row_group(group).column(column)
+            if chunk.statistics is not None and chunk.statistics.null_count:
+                return f"column {chunk.path_in_schema} holds a null"
+    try:
+        geo = json.loads((found.metadata or {})[b"geo"])
+        column = geo["columns"][geo["primary_column"]]
+        valid = geo["primary_column"] == "geometry" and column["encoding"] == "WKB"
+    except (KeyError, ValueError, TypeError):
+        valid = False
+    return "" if valid else "GeoParquet metadata do not name the geometry column"
+
+
+def _columns(table: pa.Table, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    return {name: table.column(name).to_numpy(zero_copy_only=False) for name in names}
+
+
+def _metadata(table: pa.Table) -> dict[str, str]:
+    return {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+
+
+def _tile_countries(path: str | Path) -> npt.NDArray[np.int16]:
+    file = pq.ParquetFile(path, read_dictionary=["country_iso"])
+    column = file.read(columns=["country_iso"]).column("country_iso").unique()
+    return countries.encode(column)
+
+
+def gather(inputs: Any, run_id: str, seed: int) -> Evidence:
+    """Read what the checks look at."""
+    policies = {name: load_policy(getattr(inputs, key)) for name, key in _POLICIES.items()}
+    needed = read_dataset("s3_requirements", inputs.requirements)
+    sources = {
+        "assignment": (inputs.assignment, ("tile_id",)),
+        "jitter": (
+            inputs.jitter,
+            ("tile_id", "delta_lon_deg", "delta_lat_deg", "component", "placed_by"),
+        ),
+        "synthesis": (inputs.synthesis, ("tile_id", "lon_deg", "lat_deg")),
+        "egress": (inputs.site_locations, ("lon_deg", "lat_deg", "geometry")),
+        "assignment_log": (inputs.assignment_log, ("u",)),
+    }
+    keys: dict[str, SiteKeys] = {}
+    tables: dict[str, dict[str, npt.NDArray[Any]]] = {}
+    metadata: dict[str, Mapping[str, str]] = {}
+    geometry = None
+    for name, (path, columns) in sources.items():
+        table = read_columns(path, [*KEY, *columns])
+        keys[name] = site_keys(table)
+        numeric = tuple(column for column in columns if column != "geometry")
+        tables[name] = _columns(table, numeric)
+        metadata[name] = _metadata(table)
+        if name == "egress":
+            geometry = point_coordinates(table.column("geometry"))
+    log = read_columns(inputs.jitter_log, [*KEY, "attempt", *_UNIFORMS, "accepted"])
+    metadata["jitter_log"] = _metadata(log)
+    return Evidence(
+        seed=seed,
+        run_id=run_id,
+        policies=policies,
+        grid=Grid(policies["tile"]["resolution_arcmin"]),
+        polygons=load_countries(inputs.countries),
+        places=read_places(inputs.places),
+        facts=load_facts(inputs.facts),
+        tile_countries=_tile_countries(inputs.tile_index),
+        coverage=functools.partial(coverage_of, inputs.tile_index),
+        receipt=read_object("run_receipt", inputs.receipt),
+        policy_digests={
+            Path(getattr(inputs, key)).name: file_digest(getattr(inputs, key))
+            for key in _POLICIES.values()
+        },
+        input_digests={
+            Path(getattr(inputs, key)).as_posix(): file_digest(getattr(inputs, key))
+            for key in _LEDGER
+        },
+        upstream=read_outlets(inputs.outlet_catalogue),
+        requirements=sum_pairs(
+            [
+                PairCounts(
+                    needed.column("merchant_id").to_numpy(),
+                    countries.encode(needed.column("legal_country_iso")),
+                    needed.column("n_sites").to_numpy(),
+                )
+            ]
+        ),
+        steering=ledger_pairs(read_dataset("s3_steering_ledger", inputs.steering_ledger)),
+        reroute=ledger_pairs(read_dataset("s4_reroute_ledger", inputs.reroute_ledger)),
+        plan=read_plan(inputs.plan),
+        keys=keys,
+        tables=tables,
+        attempts=AttemptTable(
+            site_keys(log),
+            log.column("attempt").to_numpy(),
+            [log.column(name).to_numpy() for name in _UNIFORMS],
+            log.column("accepted").to_numpy(zero_copy_only=False),
+        ),
+        log_metadata=metadata,
+        egress_fault=egress_fault(inputs.site_locations),
+        geometry=geometry,
+    )
+
+
+def accounting(e: Evidence) -> dict[str, Any]:
+    """Events, uniforms and replay failures by RNG family."""
+    families = []
+    for name, events, uniforms, missing, failures in (
+        (
+            "assignment_log",
+            len(e.keys["assignment_log"]),
+            len(e.keys["assignment_log"]),
+            len(e.matches["assignment_log"].missing),
+            int(
+                (
+                    (
+                        e.column("assignment_log", "u")
+                        != e.matches["assignment"].take(e.assignment_u)
+                    )
+                    & e.present("assignment", "assignment_log")
+                ).sum()
+            ),
+        ),
+        (
+            "jitter_log",
+            len(e.attempts.keys),
+            4 * len(e.attempts.keys),
+            len(e.attempt_sites.missing),
+            len(e.jitter_replay.other_draw),
+        ),
+    ):
+        metadata = e.log_metadata[name]
+        families.append(
+            {
+                "family": metadata.get("rng.family", ""),
+                "namespace": metadata.get("rng.namespace", ""),
+                "algorithm": metadata.get("rng.algorithm", ""),
+                "events_total": events,
+                "uniforms_total": uniforms,
+                "sites_total": len(e.sites),
+                "sites_without_event": missing,
+                "replay_failures": failures,
+            }
+        )
+    return {"families": families}
+
+
+def summarise(e: Evidence, checks: list[dict[str, Any]]) -> dict[str, Any]:
+    """The summary: verdict, identity, sizes, every check."""
+    verdict = "FAIL" if any(row["status"] == FAIL for row in checks) else "PASS"
+    return {
+        "state": "S9",
+        "verdict": verdict,
+        "identity": {
+            "run_id": e.run_id,
+            "seed": e.seed,
+            "parameter_hash": e.receipt["parameter_hash"],
+            "manifest_fingerprint": e.receipt["manifest_fingerprint"],
+            "policy_version": e.policies["validation"]["policy_version"],
+        },
+        "sizes": {
+            "outlets_1A": int(e.upstream.n_sites.sum()),
+            "plan_rows": len(e.plan[0]),
+            "sites_s5": len(e.keys["assignment"]),
+            "sites_s6": len(e.keys["jitter"]),
+            "sites_s7": len(e.sites),
+            "sites_s8": len(e.keys["egress"]),
+            "countries_active": len(np.unique(e.keys["egress"].country)),
+            "countries_eligible": int(e.eligible.sum()),
+        },
+        "checks": checks,
+        "realism": {
+            "mode": e.policies["validation"]["realism"]["mode"],
+            "concentration": published(e.concentration),
+        },
+        "by_country": by_country(e.keys["egress"].country, sites=None),
+    }
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s9_validation``: every output of one folder, index included."""
+    evidence = gather(inputs, wildcards.run_id, int(wildcards.seed))
+    checks = evaluate(evidence)
+    receipt = evidence.receipt
+    write_object("validation_summary_1B", outputs.summary, summarise(evidence, checks))
+    write_object("rng_accounting_1B", outputs.rng_accounting, accounting(evidence))
+    write_object(
+        "parameter_hash_resolved_1B",
+        outputs.parameter_hash,
+        _resolved(receipt, "parameter_hash", "policies"),
+    )
+    write_object(
+        "manifest_fingerprint_resolved_1B",
+        outputs.manifest_fingerprint,
+        _resolved(receipt, "manifest_fingerprint", "sealed_inputs"),
+    )
+    egress = Path(inputs.site_locations)
+    write_object(
+        "egress_checksums_1B",
+        outputs.egress_checksums,
+        {
+            "dataset_id": "site_locations",
+            "files": [
+                {
+                    "path": egress.name,
+                    "sha256_hex": evidence.input_digests[egress.as_posix()],
+                    "size_bytes": egress.stat().st_size,
+                }
+            ],
+        },
+    )
+    named = [
+        Path(getattr(outputs, key)).name
+        for key in (
+            "manifest",
+            "summary",
+            "rng_accounting",
+            "egress_checksums",
+            "parameter_hash",
+            "manifest_fingerprint",
+        )
+    ]
+    write_object(
+        "validation_manifest_1B",
+        outputs.manifest,
+        {
+            "version": "1B.validation.1",
+            "run_id": evidence.run_id,
+            "seed": evidence.seed,
+            "parameter_hash": receipt["parameter_hash"],
+            "manifest_fingerprint": receipt["manifest_fingerprint"],
+            "inputs": {Path(path).name: digest for path, digest in evidence.input_digests.items()},
+            "outputs": sorted([*named, INDEX]),
+        },
+    )
+    write_index(Path(outputs.index).parent, named)
+
+
+def _resolved(receipt: Mapping[str, Any], name: str, listed: str) -> dict[str, Any]:
+    return {name: receipt[name], "artifact_count": len(receipt[listed]), listed: receipt[listed]}
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,281 @@
+"""What the site states S5 to S9 share: keys of sites, runs of pairs, tiles in use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts import countries
+from scripts.errors import ContractError, StateError
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int16]
+KEY = ("merchant_id", "legal_country_iso", "site_order")
+_TILE_BITS = 40
+_ROWS_WORTH_A_THREAD = 1 << 19
+
+
+@dataclass(frozen=True)
+class SiteKeys:
+    """Keys of sites: ``merchant`` uint64, ``country`` int16 codes, ``order`` int32, shape (n,)."""
+
+    merchant: npt.NDArray[np.uint64]
+    country: Codes
+    order: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.merchant)
+
+    def name(self, row: int) -> str:
+        """One site in words."""
+        country = countries.decode_one(int(self.country[row]))
+        return f"merchant {int(self.merchant[row])} country {country} site {int(self.order[row])}"
+
+    def columns(self) -> dict[str, Any]:
+        """The three key columns of a table."""
+        return {
+            "merchant_id": self.merchant,
+            "legal_country_iso": countries.decode(self.country),
+            "site_order": self.order,
+        }
+
+
+def first_difference(left: SiteKeys, right: SiteKeys) -> int | None:
+    """First row in which two lists of keys differ, None when they are equal."""
+    shared = min(len(left), len(right))
+    differs = (
+        (left.merchant[:shared] != right.merchant[:shared])
+        | (left.country[:shared] != right.country[:shared])
+        | (left.order[:shared] != right.order[:shared])
+    )
+    if differs.any():
+        return int(np.argmax(differs))
+    return None if len(left) == len(right) else shared
+
+
+def site_keys(table: pa.Table) -> SiteKeys:
+    """Keys of a site table."""
+    return SiteKeys(
+        table.column("merchant_id").to_numpy(),
+        countries.encode(table.column("legal_country_iso")),
+        table.column("site_order").to_numpy(),
+    )
+
+
+def read_columns(path: str | Path, names: Sequence[str]) -> pa.Table:
+    """Columns of a table of this chain; countries come as dictionaries, which read twice as fast.
+
+    Raises
+    ------
+    ContractError
+        ``EX01`` when the file is not readable Parquet or lacks a column.
+    """
+    try:
+        countries_in = [name for name in names if name.endswith("country_iso")]
+        file = pq.ParquetFile(path, read_dictionary=countries_in)
+        for name in names:
+            if name not in file.schema_arrow.names:
+                raise ContractError("EX01", path, f"column {name!r} is missing", ", ".join(names))
+        return file.read(columns=list(names))
+    except (pa.ArrowException, OSError) as error:
+        raise ContractError(
+            "EX01", path, f"not a readable Parquet file ({error})", "a file written by this chain"
+        ) from None
+
+
+def read_sites(
+    path: str | Path, columns: tuple[str, ...]
+) -> tuple[SiteKeys, dict[str, npt.NDArray[Any]]]:
+    """Keys and further numeric columns of a site table."""
+    table = read_columns(path, [*KEY, *columns])
+    return site_keys(table), {
+        name: table.column(name).to_numpy(zero_copy_only=False) for name in columns
+    }
+
+
+def pair_starts(merchant: npt.NDArray[np.uint64], country: Codes) -> I64:
+    """First row of every run of one (merchant, country), and the row count at the end."""
+    if not len(merchant):
+        return np.zeros(1, dtype=np.int64)
+    changes = (merchant[1:] != merchant[:-1]) | (country[1:] != country[:-1])
+    edges = np.flatnonzero(changes) + 1
+    return np.concatenate(([0], edges, [len(merchant)])).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """Signed sites per (merchant, country): uint64, int16 codes, int64; shape (p,)."""
+
+    merchant: npt.NDArray[np.uint64]
+    country: Codes
+    n_sites: I64
+
+    def name(self, row: int) -> str:
+        """One pair in words."""
+        country = countries.decode_one(int(self.country[row]))
+        return f"merchant {int(self.merchant[row])} country {country}"
+
+
+def count_pairs(merchant: npt.NDArray[np.uint64], country: Codes) -> PairCounts:
+    """Rows of every run of one (merchant, country)."""
+    starts = pair_starts(merchant, country)
+    return PairCounts(merchant[starts[:-1]], country[starts[:-1]], np.diff(starts))
+
+
+def read_outlets(path: str | Path) -> PairCounts:
+    """Outlets of 1A by (merchant, country)."""
+    table = read_columns(path, ["merchant_id", "legal_country_iso"])
+    merchant = table.column("merchant_id").to_numpy()
+    return sum_pairs([count_pairs(merchant, countries.encode(table.column("legal_country_iso")))])
+
+
+def ledger_pairs(table: pa.Table) -> list[PairCounts]:
+    """What the moves of a ledger take from pairs and what they give."""
+    merchant, n_sites = table.column("merchant_id").to_numpy(), table.column("n_sites").to_numpy()
+    return [
+        PairCounts(merchant, countries.encode(table.column("from_country_iso")), -n_sites),
+        PairCounts(merchant, countries.encode(table.column("to_country_iso")), n_sites),
+    ]
+
+
+def _sum_runs(part: PairCounts) -> PairCounts:
+    """Neighbouring rows of one pair as one."""
+    first = pair_starts(part.merchant, part.country)[:-1]
+    if not len(first):
+        return part
+    n_sites = np.add.reduceat(part.n_sites, first)
+    return PairCounts(part.merchant[first], part.country[first], n_sites)
+
+
+def sum_pairs(parts: Sequence[PairCounts]) -> PairCounts:
+    """Sum over all parts by (merchant, country), sorted by both; sums of zero are dropped."""
+    parts = [_sum_runs(part) for part in parts]
+    merchant = np.concatenate([part.merchant for part in parts])
+    country = np.concatenate([part.country for part in parts])
+    n_sites = np.concatenate([part.n_sites for part in parts])
+    order = np.lexsort((country, merchant))
+    starts = pair_starts(merchant[order], country[order])[:-1]
+    if not len(starts):
+        return PairCounts(merchant, country, n_sites)
+    total = np.add.reduceat(n_sites[order], starts)
+    kept = total != 0
+    return PairCounts(merchant[order][starts][kept], country[order][starts][kept], total[kept])
+
+
+def unbalanced(left: Sequence[PairCounts], right: Sequence[PairCounts]) -> PairCounts:
+    """Pairs whose sums differ, with ``left`` minus ``right``."""
+    negated = [PairCounts(part.merchant, part.country, -part.n_sites) for part in right]
+    return sum_pairs([*left, *negated])
+
+
+def cell_keys(country: Codes, tile_id: npt.NDArray[np.uint64]) -> I64:
+    """One integer per (country, tile) that sorts like both."""
+    return (country.astype(np.int64) << _TILE_BITS) | tile_id.astype(np.int64)
+
+
+def split_cell_keys(key: I64) -> tuple[Codes, I64]:
+    """Country code and tile of cell keys."""
+    return (key >> _TILE_BITS).astype(np.int16), key & ((1 << _TILE_BITS) - 1)
+
+
+def used_cells(
+    country: Codes, tile_id: npt.NDArray[np.uint64]
+) -> tuple[I64, npt.NDArray[np.int32]]:
+    """Distinct cell keys, ascending, and the cell of each row."""
+    key, cell = np.unique(cell_keys(country, tile_id), return_inverse=True)
+    return key, cell.astype(np.int32)
+
+
+def coverage_of(path: str | Path, key: I64) -> F64:
+    """Covered fraction of cells, read from ``tile_index`` by row groups; NaN if it is not there.
+
+    Parameters
+    ----------
+    path
+        A ``tile_index`` file, sorted by country and tile.
+    key
+        Ascending cell keys, shape (c,).
+    """
+    found = np.full(len(key), np.nan)
+    try:
+        file = pq.ParquetFile(path, read_dictionary=["country_iso"])
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, ["country_iso", "tile_id", "coverage_fraction"])
+            there = cell_keys(
+                countries.encode(table.column("country_iso")), table.column("tile_id").to_numpy()
+            )
+            if not len(there):
+                continue
+            start, stop = np.searchsorted(key, there[0]), np.searchsorted(key, there[-1], "right")
+            at = np.searchsorted(there, key[start:stop])
+            hit = there[at] == key[start:stop]
+            fraction = table.column("coverage_fraction").to_numpy()
+            found[start:stop][hit] = fraction[at[hit]]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ContractError(
+            "EX01", path, f"not a readable tile_index ({error})", "the output of S1"
+        ) from None
+    return found
+
+
+def require_sorted(keys: SiteKeys, code: str, where: str | Path) -> None:
+    """Refuse site keys that are not strictly ascending; the message names the first row."""
+    merchant, country, order = keys.merchant, keys.country, keys.order
+    same_merchant = merchant[1:] == merchant[:-1]
+    same_pair = same_merchant & (country[1:] == country[:-1])
+    ok = (
+        (merchant[1:] > merchant[:-1])
+        | (same_merchant & (country[1:] > country[:-1]))
+        | (same_pair & (order[1:] > order[:-1]))
+    )
+    if not ok.all():
+        row = int(np.argmin(ok)) + 1
+        raise StateError(
+            code, where, f"{keys.name(row)} repeats or is out of order", f"sort by {', '.join(KEY)}"
+        )
+
+
+def absolute_deg(
+    centre_lon: F64, centre_lat: F64, delta_lon: F64, delta_lat: F64
+) -> tuple[F64, F64]:
+    """Coordinates of offsets from cell centres; longitudes wrap into [-180, 180)."""
+    lon = centre_lon + delta_lon
+    lon = np.where(lon >= 180.0, lon - 360.0, np.where(lon < -180.0, lon + 360.0, lon))
+    return lon, centre_lat + delta_lat
+
+
+def rng_metadata(seed: int, namespace: str, family: str) -> dict[str, str]:
+    """What an RNG log's file metadata say: the key of its draws."""
+    return {
+        "rng.algorithm": "philox4x64-10",
+        "rng.family": family,
+        "rng.namespace": namespace,
+        "rng.seed": str(seed),
+    }
+
+
+def workers_for(rows: int) -> int:
+    """Threads worth starting for this many rows; no result depends on it."""
+    return min(os.cpu_count() or 1, 4) if rows > _ROWS_WORTH_A_THREAD else 1
+
+
+def by_country(country: Codes, **counts: npt.NDArray[Any] | None) -> dict[str, dict[str, int]]:
+    """Sums by country for a report; a count of None counts rows."""
+    present = np.flatnonzero(np.bincount(country, minlength=countries.CODES))
+    sums = {
+        name: np.bincount(country, weights=values, minlength=countries.CODES)
+        for name, values in counts.items()
+    }
+    return {
+        countries.decode_one(int(code)): {name: int(total[code]) for name, total in sums.items()}
+        for code in present
+    }

@@ -1,0 +1,390 @@
+"""What S9 looks at: every table of a run, brought to the rows of S7, and the replay of every draw.
+
+Tables are compared site by site. As long as two of them hold the same keys in the same order no
+index is built; otherwise rows are matched by key, and what has no partner is reported by the check
+that counts missing and extra rows, while the other checks go on with the rows that match.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts import countries
+from scripts.geo.grid import Grid
+from scripts.geo.polygons import contains_points
+from scripts.geo.snapshot import Countries
+from scripts.randomness import keyed_uniforms
+from scripts.scorers import metrics
+from scripts.states.jitter_law import Cells, JitterLaw, Places, make_cells
+from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
+from scripts.states.s6_site_jitter import is_inside
+from scripts.states.sites import (
+    PairCounts,
+    SiteKeys,
+    first_difference,
+    pair_starts,
+    used_cells,
+    workers_for,
+)
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Match:
+    """Rows of another table for the rows of S7.
+
+    ``row`` is the other table's row for every row of S7, -1 where it has none; None means the two
+    tables have the same keys in the same order. ``missing`` rows of S7, ``extra`` and
+    ``repeated`` rows of the other table have no partner.
+    """
+
+    row: I64 | None
+    missing: I64
+    extra: I64
+    repeated: I64
+
+    def take(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Values of the other table in the order of S7; any value where there is none."""
+        return values if self.row is None else values[self.row]
+
+    def present(self, n: int) -> Mask:
+        """Rows of S7 that have a partner; shape (n,)."""
+        return np.ones(n, dtype=bool) if self.row is None else self.row >= 0
+
+
+def _key_codes(parts: list[SiteKeys]) -> list[npt.NDArray[np.uint64]]:
+    """One integer per key, comparable across the parts."""
+    merchants = np.unique(np.concatenate([part.merchant for part in parts]))
+    return [
+        (
+            np.searchsorted(merchants, part.merchant).astype(np.uint64) * np.uint64(countries.CODES)
+            + part.country.astype(np.uint64)
+        )
+        << np.uint64(31)
+        | part.order.astype(np.uint64)
+        for part in parts
+    ]
+
+
+def match_keys(base: SiteKeys, other: SiteKeys) -> Match:
+    """Partners of the rows of ``base`` among those of ``other``."""
+    none = np.empty(0, dtype=np.int64)
+    if len(base) == len(other) and first_difference(base, other) is None:
+        return Match(None, none, none, none)
+    base_code, other_code = _key_codes([base, other])
+    order = np.argsort(other_code, kind="stable")
+    ranked = other_code[order]
+    again = np.zeros(len(ranked), dtype=bool)
+    again[1:] = ranked[1:] == ranked[:-1]
+    at = np.minimum(np.searchsorted(ranked, base_code), max(len(ranked) - 1, 0))
+    hit = ranked[at] == base_code if len(ranked) else np.zeros(len(base_code), dtype=bool)
+    row = np.where(hit, order[at], -1) if len(ranked) else np.full(len(base_code), -1)
+    extra = np.flatnonzero(~np.isin(other_code, base_code))
+    return Match(row, np.flatnonzero(~hit), extra, np.sort(order[again]))
+
+
+@dataclass(frozen=True)
+class AttemptTable:
+    """The log of S6: keys per attempt, ``attempt``, ``u`` (component, anchor, lon, lat), flags."""
+
+    keys: SiteKeys
+    attempt: npt.NDArray[np.int16]
+    u: Sequence[F64]
+    accepted: Mask
+
+
+@dataclass(frozen=True)
+class JitterReplay:
+    """What the replay of S6 found: rows of the log, or of S7, that break a rule."""
+
+    other_draw: I64
+    other_position: I64
+    needless_rejection: I64
+
+
+@dataclass
+class Evidence:
+    """Everything that the checks look at; see :func:`scripts.states.s9_validation.gather`.
+
+    ``tables`` holds numeric columns by table and name: ``assignment`` (tile_id), ``jitter``
+    (tile_id, delta_lon_deg, delta_lat_deg, component, placed_by), ``synthesis`` (tile_id, lon_deg,
+    lat_deg), ``egress`` (lon_deg, lat_deg), ``assignment_log`` (u). ``keys`` holds the keys of the
+    same tables.
+    """
+
+    seed: int
+    run_id: str
+    policies: Mapping[str, Mapping[str, Any]]
+    grid: Grid
+    polygons: Countries
+    places: Places
+    facts: pa.Table
+    tile_countries: npt.NDArray[np.int16]
+    coverage: Callable[[I64], F64]
+    receipt: Mapping[str, Any]
+    policy_digests: Mapping[str, str]
+    input_digests: Mapping[str, str]
+    upstream: PairCounts
+    requirements: PairCounts
+    steering: list[PairCounts]
+    reroute: list[PairCounts]
+    plan: Plan
+    keys: dict[str, SiteKeys]
+    tables: dict[str, dict[str, npt.NDArray[Any]]]
+    attempts: AttemptTable
+    log_metadata: dict[str, Mapping[str, str]]
+    egress_fault: str
+    geometry: tuple[F64, F64] | None
+
+    @property
+    def sites(self) -> SiteKeys:
+        """The rows to which everything is brought: the keys of S7."""
+        return self.keys["synthesis"]
+
+    @functools.cached_property
+    def matches(self) -> dict[str, Match]:
+        """Partners of S7's rows in every other table."""
+        return {
+            name: match_keys(self.sites, keys)
+            for name, keys in self.keys.items()
+            if name != "synthesis"
+        }
+
+    def column(self, table: str, name: str) -> npt.NDArray[Any]:
+        """A column in the order of S7; any value where the table lacks the row."""
+        values = self.tables[table][name]
+        return values if table == "synthesis" else self.matches[table].take(values)
+
+    def present(self, *tables: str) -> Mask:
+        """Rows of S7 that all the tables hold."""
+        mask = np.ones(len(self.sites), dtype=bool)
+        for table in tables:
+            if self.matches[table].row is not None:
+                mask &= self.matches[table].present(len(self.sites))
+        return mask
+
+    @functools.cached_property
+    def _used(self) -> tuple[I64, npt.NDArray[np.int32]]:
+        return used_cells(self.keys["assignment"].country, self.tables["assignment"]["tile_id"])
+
+    @property
+    def cell(self) -> npt.NDArray[np.int32]:
+        """Cell of each row of S5, by its own country and tile."""
+        return self._used[1]
+
+    @functools.cached_property
+    def cells(self) -> Cells:
+        """The cells in use; coverage is NaN where S1 has no such tile."""
+        return make_cells(self._used[0], self.coverage(self._used[0]), self.grid)
+
+    @functools.cached_property
+    def in_bounds(self) -> Mask:
+        """Rows of S7 whose egress coordinates are finite and on the Earth."""
+        lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
+        on_earth = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
+        return on_earth & self.present("egress")
+
+    @functools.cached_property
+    def in_tile(self) -> Mask:
+        """Rows of S7 whose egress coordinates lie strictly inside the tile of S5."""
+        west, south, east, north = self.grid.bounds(self.column("assignment", "tile_id"))
+        lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
+        inside = (lon > west) & (lon < east) & (lat > south) & (lat < north)
+        return inside & self.in_bounds & self.present("assignment")
+
+    @functools.cached_property
+    def in_country(self) -> Mask:
+        """Rows of S7 in bounds whose egress coordinates lie inside their country's polygon."""
+        rows = np.flatnonzero(self.in_bounds)
+        known = np.isin(self.sites.country[rows], self.polygons.code)
+        inside = np.zeros(len(self.sites), dtype=bool)
+        rows = rows[known]
+        inside[rows] = contains_points(
+            self.polygons,
+            self.sites.country[rows],
+            self.column("egress", "lon_deg")[rows],
+            self.column("egress", "lat_deg")[rows],
+            workers_for(len(rows)),
+        )
+        return inside
+
+    @functools.cached_property
+    def assignment_u(self) -> F64:
+        """The draw of every site of S5, made anew from its key."""
+        return draws(self.keys["assignment"], self.seed, self.policies["assignment"]["namespace"])
+
+    @functools.cached_property
+    def pair(self) -> I64:
+        """Ordinal of the (merchant, country) of each row of S5."""
+        keys = self.keys["assignment"]
+        starts = pair_starts(keys.merchant, keys.country)
+        return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+
+    @functools.cached_property
+    def order_by_draw(self) -> I64:
+        """Rows of S5 by pair and draw."""
+        return draw_order(self.pair, self.assignment_u)
+
+    @functools.cached_property
+    def out_of_draw_order(self) -> I64:
+        """Rows of S5 whose tile falls below that of the draw before it in the same pair."""
+        order = self.order_by_draw
+        ranked = self.tables["assignment"]["tile_id"][order]
+        falls = (ranked[1:] < ranked[:-1]) & (self.pair[1:] == self.pair[:-1])
+        return order[np.flatnonzero(falls) + 1]
+
+    @functools.cached_property
+    def attempt_starts(self) -> I64:
+        """First row of each site's run in the log of S6, and the row count at the end."""
+        keys = self.attempts.keys
+        if not len(keys):
+            return np.zeros(1, dtype=np.int64)
+        changes = (
+            (keys.merchant[1:] != keys.merchant[:-1])
+            | (keys.country[1:] != keys.country[:-1])
+            | (keys.order[1:] != keys.order[:-1])
+        )
+        return np.concatenate(([0], np.flatnonzero(changes) + 1, [len(keys)])).astype(np.int64)
+
+    @functools.cached_property
+    def attempt_sites(self) -> Match:
+        """Partners of the rows of S5 among the runs of the log of S6."""
+        first = self.attempt_starts[:-1]
+        keys = self.attempts.keys
+        runs = SiteKeys(keys.merchant[first], keys.country[first], keys.order[first])
+        return match_keys(self.keys["assignment"], runs)
+
+    @functools.cached_property
+    def complete_run(self) -> Mask:
+        """Runs of the log of S6 that count from zero and accept their last attempt only."""
+        starts, log = self.attempt_starts, self.attempts
+        if len(starts) < 2:
+            return np.empty(0, dtype=bool)
+        length = np.diff(starts)
+        ordinal = np.arange(len(log.attempt)) - np.repeat(starts[:-1], length)
+        accepted = np.add.reduceat(log.accepted.astype(np.int64), starts[:-1])
+        gaps = np.add.reduceat((log.attempt != ordinal).astype(np.int64), starts[:-1])
+        return (gaps == 0) & (accepted == 1) & log.accepted[starts[1:] - 1]
+
+    @functools.cached_property
+    def jitter_replay(self) -> JitterReplay:
+        """Every draw of S6 made anew, every attempt placed anew.
+
+        Uniforms come from the key of each log row. Positions come from these uniforms, the tile of
+        S5 and the law: the accepted attempt must give what S6 published, all others must fall
+        outside the tile or the country. Runs that are not complete are not placed.
+        """
+        law = JitterLaw(self.policies["jitter"], self.cells, self.places, self.polygons, self.grid)
+        n = len(self.keys["assignment"])
+        starts = self.attempt_starts
+        run = self.attempt_sites.take(np.arange(len(starts) - 1))
+        run = (
+            run
+            if self.attempt_sites.row is None
+            else np.where(self.attempt_sites.present(n), run, -1)
+        )
+        to_jitter = match_keys(self.keys["assignment"], self.keys["jitter"])
+        chunks = [np.arange(a, min(a + _CHUNK, n)) for a in range(0, n, _CHUNK)]
+
+        def replay(sites: I64) -> JitterReplay:
+            return self._replay_sites(law, sites[run[sites] >= 0], run, to_jitter)
+
+        with ThreadPoolExecutor(workers_for(n)) as pool:
+            parts = list(pool.map(replay, chunks))
+        return JitterReplay(
+            *(
+                np.concatenate([getattr(part, name) for part in parts] or [np.empty(0, np.int64)])
+                for name in ("other_draw", "other_position", "needless_rejection")
+            )
+        )
+
+    def _replay_sites(self, law: JitterLaw, sites: I64, run: I64, to_jitter: Match) -> JitterReplay:
+        """Replay of some rows of S5 that have a run in the log."""
+        log = self.attempts
+        first, last = self.attempt_starts[run[sites]], self.attempt_starts[run[sites] + 1]
+        length = last - first
+        owner = np.repeat(np.arange(len(sites)), length)
+        begin = np.cumsum(length) - length
+        ordinal = np.arange(len(owner)) - begin[owner]
+        row = first[owner] + ordinal
+        u = keyed_uniforms(
+            self.seed,
+            self.policies["jitter"]["namespace"],
+            log.keys.merchant[row],
+            log.keys.country[row],
+            log.keys.order[row],
+            log.attempt[row].astype(np.int64) & 0x7FFF,
+        )
+        same = np.ones(len(row), dtype=bool)
+        for k, logged in enumerate(log.u):
+            same &= logged[row] == u[:, k]
+        component = law.component(u[begin, 0])
+        cell = self.cell[sites]
+        delta_lon, delta_lat, placed = law.positions(
+            cell[owner], component[owner], u[begin, 1][owner], ordinal, u
+        )
+        final = begin + length - 1
+        complete = self.complete_run[run[sites]]
+        jitter = self.tables["jitter"]
+        partner = sites if to_jitter.row is None else to_jitter.row[sites]
+        agrees = (
+            (jitter["delta_lon_deg"][partner] == delta_lon[final])
+            & (jitter["delta_lat_deg"][partner] == delta_lat[final])
+            & (jitter["component"][partner] == component)
+            & (jitter["placed_by"][partner] == placed[final])
+        )
+        rejected = complete[owner]
+        rejected[final] = False
+        tried = np.flatnonzero(rejected)
+        inside = is_inside(
+            self.cells, self.polygons, cell[owner[tried]], delta_lon[tried], delta_lat[tried]
+        )
+        return JitterReplay(
+            row[~same], sites[~agrees & (partner >= 0) & complete], row[tried[inside]]
+        )
+
+    @functools.cached_property
+    def egress_sites(self) -> metrics.Sites:
+        """The egress rows that are on the Earth, for the metrics."""
+        keys, egress = self.keys["egress"], self.tables["egress"]
+        lon, lat = egress["lon_deg"], egress["lat_deg"]
+        sites = metrics.Sites(keys.merchant, keys.country, keys.order, lon, lat)
+        usable = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
+        return sites if usable.all() else sites.take(np.flatnonzero(usable))
+
+    @functools.cached_property
+    def eligible(self) -> Mask:
+        """Countries with people and with tiles, by code; shape (676,)."""
+        codes = countries.encode(self.facts.column("country_iso"))
+        found = np.zeros(countries.CODES, dtype=bool)
+        found[codes[self.facts.column("population").to_numpy() > 0]] = True
+        tiled = np.zeros(countries.CODES, dtype=bool)
+        tiled[self.tile_countries] = True
+        return found & tiled
+
+    @functools.cached_property
+    def concentration(self) -> dict[str, dict[str, float]]:
+        """Gini and top shares of sites by country."""
+        counts = metrics.country_counts(self.egress_sites.country)
+        return metrics.concentration(counts, self.eligible)
+
+    @functools.cached_property
+    def nearest_m(self) -> F64:
+        """Distance of every site to its nearest other site, metres."""
+        sites = self.egress_sites
+        # A k-d tree of points that are neighbours in memory answers in a third of the time.
+        near = np.argsort(self.grid.tile_at(sites.lon, sites.lat), kind="stable")
+        workers = workers_for(len(sites))
+        return metrics.nearest_neighbour_m(sites.lon[near], sites.lat[near], workers)

@@ -1,0 +1,133 @@
+"""Reading and publishing of files: deterministic bytes, all or nothing.
+
+A file is written beside its destination, flushed to the disk and renamed; a reader sees the old
+file or the new one, never a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.errors import ContractError
+
+ROW_GROUP = 1 << 20
+
+
+@contextlib.contextmanager
+def publish(path: str | Path) -> Iterator[Path]:
+    """A temporary sibling of ``path`` that takes its place when the block ends without error."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_parquet(path: str | Path, table: pa.Table) -> None:
+    """Publish a table as Parquet (zstd, fixed row groups)."""
+    with publish(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the named columns, in that order; strings that name countries come as dictionaries.
+
+    Raises
+    ------
+    ContractError
+        ``EX01`` when the file is not readable Parquet or lacks a column.
+    """
+    try:
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        missing = [name for name in columns or () if name not in names]
+        if missing:
+            raise ContractError("EX01", path, f"column {missing[0]!r} is missing", f"has {names}")
+        return file.read(columns=list(columns) if columns is not None else None)
+    except (pa.ArrowException, OSError) as error:
+        raise ContractError(
+            "EX01", path, f"not a readable Parquet file ({error})", "a file written by this chain"
+        ) from None
+
+
+def to_json_bytes(value: Any) -> bytes:
+    """Canonical JSON: sorted keys, two-space indent, ASCII, one newline at the end, no NaN."""
+    text = json.dumps(value, sort_keys=True, indent=2, allow_nan=False, default=_plain)
+    return text.encode("ascii") + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Publish a value as canonical JSON."""
+    with publish(path) as temporary:
+        temporary.write_bytes(to_json_bytes(value))
+
+
+def read_json(path: str | Path) -> Any:
+    """Parse a JSON file.
+
+    Raises
+    ------
+    ContractError
+        ``EX02`` when the file is absent or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ContractError("EX02", path, f"not readable JSON ({error})", "a JSON file") from None
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Publish text as UTF-8."""
+    with publish(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def content_digest(table: pa.Table) -> str:
+    """SHA-256 of a table's logical content: names, types and values, whatever the file layout.
+
+    Strings are hashed with their lengths; numbers as little-endian bytes. Nulls are not expected.
+    """
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = column.chunk(0) if column.num_chunks else pa.array([], type=column.type)
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        digest.update(f"{name}:{column.type};{len(column)};".encode())
+        if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+            digest.update(np.ascontiguousarray(column.to_numpy(zero_copy_only=False)).tobytes())
+        else:
+            for value in column.to_pylist():
+                piece = value if isinstance(value, bytes) else str(value).encode("utf-8")
+                digest.update(len(piece).to_bytes(4, "little") + piece)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Upstream segment 1A: generator, ingest, scorer and freeze guard."""

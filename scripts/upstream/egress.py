@@ -1,0 +1,331 @@
+"""Tables of one seed of segment 1A, built from the outcome of the chain or from its catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import stats
+
+from scripts import countries
+from scripts.contracts import arrow_schema
+from scripts.upstream import laws
+from scripts.upstream.generator import (
+    CHANNELS,
+    ORDINALS,
+    Merchants,
+    Outcome,
+    Policy,
+    World,
+    activities,
+    home_codes,
+)
+from scripts.upstream.prior import Facts
+
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+
+REASONS = ("GLOBAL_MARKET", "SAME_REGION", "SAME_SUB_REGION", "HOME")
+_PI_GROUPS = 10
+_LEAST_VARIANCE = 5.0
+
+
+def _table(dataset_id: str, columns: Mapping[str, Any]) -> pa.Table:
+    schema = arrow_schema(dataset_id)
+    return pa.table(
+        [_array(columns[field.name], field.type) for field in schema], names=schema.names
+    ).cast(schema)
+
+
+def _array(values: Any, kind: pa.DataType) -> Any:
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values.cast(kind)
+    return pa.array(values, type=kind, from_pandas=pa.types.is_floating(kind))
+
+
+def tables(world: World) -> dict[str, pa.Table]:
+    """Every table of the seed by dataset id."""
+    catalogue = outlet_catalogue(world)
+    return {
+        "merchants": merchant_table(world),
+        "outlet_catalogue": catalogue,
+        "s3_candidate_set": candidate_table(world),
+        "s3_integerised_counts": integerised_counts(world),
+        "s3_site_sequence": site_sequence(catalogue),
+        "sparse_flag": sparse_flags(
+            catalogue, world.facts, world.policy["evidence"]["sparse_effective_merchants"]
+        ),
+        "merchant_abort_log": abort_log(world.merchants, world.outcome),
+        "hurdle_stationarity_tests": stationarity_tests(
+            strata(world), world.merchants.pi, world.outcome.multi, test_alpha(world.policy)
+        ),
+        "rng_draw_log_1A": draw_log(world.merchants, world.outcome),
+    }
+
+
+def test_alpha(policy: Policy) -> float:
+    """Probability that any one of the stationarity tests refuses a sound world."""
+    return policy["evidence"]["test_alpha"]
+
+
+def merchant_table(world: World) -> pa.Table:
+    """The merchant table with the parameters of each merchant's laws."""
+    m = world.merchants
+    return _table(
+        "merchants",
+        {
+            "merchant_id": m.merchant_id,
+            "home_country_iso": countries.decode(home_codes(world)),
+            "mcc": activities(world.policy)["mcc"][m.activity],
+            "channel": pa.array(CHANNELS).take(pa.array(m.channel)),
+            "gdp_bucket": m.gdp_bucket + 1,
+            "openness": m.openness,
+            "hurdle_pi": m.pi,
+            "mu": m.mu,
+            "dispersion_k": m.phi,
+            "expected_outlets": m.expected_outlets,
+        },
+    )
+
+
+def site_ids(site_order: npt.NDArray[np.integer[Any]]) -> pa.Array:
+    """Six-digit identifiers of site orders."""
+    numbers = pa.array(np.arange(int(site_order.max(initial=0)) + 1))
+    names = pc.utf8_lpad(numbers.cast(pa.string()), 6, "0")
+    return names.take(pa.array(site_order))
+
+
+def outlet_catalogue(world: World) -> pa.Table:
+    """One row per outlet, sorted by merchant, legal country and site order."""
+    m, o = world.merchants, world.outcome
+    pair = np.repeat(np.arange(len(o.pair_count)), o.pair_count)
+    owner = o.pair_merchant[pair]
+    order = laws.position_in_segment(pair) + 1
+    return _table(
+        "outlet_catalogue",
+        {
+            "merchant_id": m.merchant_id[owner],
+            "site_id": site_ids(order),
+            "home_country_iso": countries.decode(home_codes(world)[owner]),
+            "legal_country_iso": countries.decode(o.pair_country[pair]),
+            "single_vs_multi_flag": o.multi[owner],
+            "raw_nb_outlet_draw": o.n_outlets[owner],
+            "final_country_outlet_count": o.pair_count[pair],
+            "site_order": order,
+            "global_seed": np.full(len(owner), world.seed, dtype=np.uint64),
+        },
+    )
+
+
+def candidate_table(world: World) -> pa.Table:
+    """Home (rank 0) and foreign candidates of every merchant, sorted by merchant and rank."""
+    m, o = world.merchants, world.outcome
+    owner = np.concatenate([np.arange(len(m)), o.candidate_merchant])
+    country = np.concatenate([home_codes(world), o.candidate_country])
+    rank = np.concatenate([np.zeros(len(m), dtype=np.int64), o.candidate_rank])
+    reason = np.concatenate([np.full(len(m), REASONS.index("HOME")), o.candidate_affinity])
+    order = np.lexsort((rank, owner))
+    codes = pa.array(REASONS).take(pa.array(reason[order]))
+    offsets = pa.array(np.arange(len(order) + 1), type=pa.int32())
+    return _table(
+        "s3_candidate_set",
+        {
+            "merchant_id": m.merchant_id[owner[order]],
+            "country_iso": countries.decode(country[order]),
+            "candidate_rank": rank[order],
+            "is_home": rank[order] == 0,
+            "reason_codes": pa.ListArray.from_arrays(offsets, codes),
+        },
+    )
+
+
+def integerised_counts(world: World) -> pa.Table:
+    """Outlets per (merchant, country) with the rank of the remainder in the split."""
+    o = world.outcome
+    return _table(
+        "s3_integerised_counts",
+        {
+            "merchant_id": world.merchants.merchant_id[o.pair_merchant],
+            "country_iso": countries.decode(o.pair_country),
+            "count": o.pair_count,
+            "residual_rank": o.pair_residual_rank,
+        },
+    )
+
+
+def site_sequence(catalogue: pa.Table) -> pa.Table:
+    """Site numbers per (merchant, country)."""
+    return _table(
+        "s3_site_sequence",
+        {
+            "merchant_id": catalogue.column("merchant_id"),
+            "country_iso": catalogue.column("legal_country_iso"),
+            "site_order": catalogue.column("site_order"),
+            "site_id": catalogue.column("site_id"),
+        },
+    )
+
+
+def pairs(catalogue: pa.Table) -> tuple[npt.NDArray[np.uint64], I64, I64]:
+    """Merchant, country code and outlets of each (merchant, country) of a sorted catalogue."""
+    merchant = catalogue.column("merchant_id").to_numpy()
+    country = countries.encode(catalogue.column("legal_country_iso")).astype(np.int64)
+    if not len(merchant):
+        return merchant, country, country
+    first = np.flatnonzero(
+        np.r_[True, (merchant[1:] != merchant[:-1]) | (country[1:] != country[:-1])]
+    )
+    return merchant[first], country[first], np.diff(np.r_[first, len(merchant)])
+
+
+def sparse_flags(catalogue: pa.Table, facts: Facts, threshold: float) -> pa.Table:
+    """How many merchants the sites of each eligible country rest on.
+
+    The effective number is Kish's ``(sum n)**2 / sum n**2`` over the merchants' sites n in the
+    country: 40 sites of one chain are the evidence of one merchant.
+    """
+    _, country, count = pairs(catalogue)
+    size = countries.CODES
+    sites = np.bincount(country, weights=count, minlength=size)[facts.code]
+    squares = np.bincount(country, weights=count.astype(float) ** 2, minlength=size)[facts.code]
+    effective = np.divide(sites**2, squares, out=np.zeros_like(sites), where=squares > 0)
+    return _table(
+        "sparse_flag",
+        {
+            "country_iso": pa.array(facts.iso),
+            "obs_count": np.bincount(country, minlength=size)[facts.code],
+            "site_count": sites.astype(np.int64),
+            "effective_merchants": effective,
+            "threshold": np.full(len(facts), float(threshold)),
+            "is_sparse": effective < threshold,
+        },
+    )
+
+
+def abort_log(merchants: Merchants, outcome: Outcome) -> pa.Table:
+    """Merchants that were granted fewer foreign countries than they drew."""
+    o = outcome
+    rows = np.flatnonzero(o.k_granted < o.k_target)
+    by_floor = (o.n_outlets - o.floor)[rows] <= o.n_candidates[rows]
+    action = np.where(o.k_granted[rows] == 0, "downgraded_domestic", "reduced")
+    return _table(
+        "merchant_abort_log",
+        {
+            "merchant_id": merchants.merchant_id[rows],
+            "stage": pa.array(["foreign_countries"] * len(rows), type=pa.string()),
+            "action": pa.array(action.tolist(), type=pa.string()),
+            "reason": pa.array(
+                np.where(by_floor, "HOME_FLOOR", "FEW_CANDIDATES").tolist(), type=pa.string()
+            ),
+            "requested": o.k_target[rows],
+            "granted": o.k_granted[rows],
+        },
+    )
+
+
+def strata(world: World) -> dict[str, list[str] | npt.NDArray[Any]]:
+    """Stratum of each merchant, by subject of a stationarity test."""
+    m = world.merchants
+    ordinal = m.merchant_id.astype(np.int64) % ORDINALS
+    rank = np.argsort(np.argsort(m.pi, kind="stable"), kind="stable")
+    return {
+        "channel": np.array(CHANNELS)[m.channel],
+        "first_and_second_half": np.where(np.arange(len(m)) < len(m) // 2, "first", "second"),
+        "gdp_bucket": m.gdp_bucket + 1,
+        "macro_region": np.array(world.facts.region)[m.home],
+        "mcc_thousand": activities(world.policy)["mcc"][m.activity] // 1000,
+        "odd_and_even": np.where(ordinal % 2 == 0, "even", "odd"),
+        "probability_tenth": rank * _PI_GROUPS // max(len(m), 1) + 1,
+    }
+
+
+def stationarity_tests(
+    groups: Mapping[str, Any], pi: F64, multi: npt.NDArray[np.bool_], alpha: float
+) -> pa.Table:
+    """Do realised multi-site merchants follow the hurdle probabilities in every stratum alike?
+
+    For strata s the statistic is ``sum_s (O_s - sum pi)**2 / sum pi (1 - pi)`` (given the
+    probabilities, strata are independent), compared with the chi-square quantile at
+    ``1 - alpha / tests``. Strata whose variance is below 5 are pooled into one.
+    """
+    rows = []
+    for subject, labels in sorted(groups.items()):
+        names, index = np.unique(np.asarray(labels), return_inverse=True)
+        variance = np.bincount(index, weights=pi * (1.0 - pi), minlength=len(names))
+        label_of = np.where(variance < _LEAST_VARIANCE, "pooled", names.astype(str))
+        names, index = np.unique(label_of[index], return_inverse=True)
+        excess = np.bincount(index, weights=multi - pi, minlength=len(names))
+        variance = np.bincount(index, weights=pi * (1.0 - pi), minlength=len(names))
+        z = excess / np.sqrt(np.maximum(variance, 1e-300))
+        value, strata_count = float((z**2).sum()), len(names)
+        threshold = float(stats.chi2.isf(alpha / len(groups), strata_count))
+        worst = int(np.abs(z).argmax())
+        rows.append(
+            {
+                "test_id": f"hurdle_rate_by_{subject}",
+                "subject": subject,
+                "metric": "chi_square",
+                "strata": strata_count,
+                "value": value,
+                "threshold": threshold,
+                "p_value": float(stats.chi2.sf(value, strata_count)),
+                "passed": value <= threshold,
+                "notes": f"largest deviation {z[worst]:+.2f} sd in {names[worst]}",
+            }
+        )
+    return _table("hurdle_stationarity_tests", {k: [row[k] for row in rows] for k in rows[0]})
+
+
+def draw_log(merchants: Merchants, outcome: Outcome) -> pa.Table:
+    """Every uniform of the merchant-level decisions, with its law's parameters and the outcome."""
+    o = outcome
+    unless_drawn = np.where(o.multi, 1.0, np.nan)
+    return _table(
+        "rng_draw_log_1A",
+        {
+            "merchant_id": merchants.merchant_id,
+            "u_hurdle": o.u_hurdle,
+            "is_multi": o.multi,
+            "mu": merchants.mu * unless_drawn,
+            "dispersion_k": merchants.phi * unless_drawn,
+            "u_outlets": o.u_outlets,
+            "n_outlets": o.n_outlets,
+            "p_eligible": o.p_eligible,
+            "u_eligible": o.u_eligible,
+            "is_eligible": o.eligible,
+            "u_candidates": o.u_candidates,
+            "candidate_count": o.n_candidates,
+            "foreign_rate": np.where(o.eligible, o.foreign_rate, np.nan),
+            "u_foreign": o.u_foreign,
+            "k_target": o.k_target,
+            "k_granted": o.k_granted,
+            "home_floor": o.floor,
+        },
+    )
+
+
+def accounting(world: World) -> dict[str, Any]:
+    """Uniforms used per family; every draw is keyed by merchant (and country where it says so)."""
+    o = world.outcome
+    used = {
+        "merchant_phase": len(laws.LATTICE),
+        "hurdle": len(o.u_hurdle),
+        "outlets": int(np.isfinite(o.u_outlets).sum()),
+        "eligibility": int(np.isfinite(o.u_eligible).sum()),
+        "candidates": int(np.isfinite(o.u_candidates).sum()),
+        "foreign_countries": int(np.isfinite(o.u_foreign).sum()),
+        "selection": o.choice_draws,
+    }
+    return {
+        "algorithm": "philox4x64-10",
+        "seed": world.seed,
+        "families": {
+            family: {"namespace": world.policy["namespaces"][family], "uniforms": used[family]}
+            for family in sorted(used)
+        },
+        "uniforms_total": sum(used.values()),
+    }

@@ -1,0 +1,138 @@
+"""A small real world: the whole workflow over thirty small countries, in a folder of its own.
+
+    python -m tests.small_world FOLDER
+
+copies the repository's workflow to FOLDER, cuts the reference snapshot down to the countries,
+adapts the policies to them and runs ``snakemake certify``. Everything is real but the size: real
+borders, real places, the shipped laws and gates.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import yaml
+
+from scripts.geo.snapshot import DATA_FILES
+from scripts.tables import file_digest, read_json, write_json
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
+COUNTRIES = [
+    *("AD", "BB", "BI", "BT", "CL", "CV", "CY", "DJ", "FJ", "GH", "GM", "IS", "JM", "KM", "KW"),
+    *("LB", "LS", "LU", "MC", "MT", "MU", "NZ", "PT", "PY", "RW", "SC", "SG", "SV", "SZ", "TO"),
+    *("UY", "WS"),
+]
+HOME_MARKETS = ["MC", "LU", "SG", "CY", "MT", "IS", "NZ", "KW", "AD", "PT", "UY", "SC"]
+SEEDS = (7, 42)
+MERCHANTS = 700
+
+
+def _edit(path: Path, **changes: object) -> None:
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for dotted, value in changes.items():
+        *trail, last = dotted.split("__")
+        target = document
+        for key in trail:
+            target = target[key]
+        target[last] = value
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def cut_reference(source: Path, target: Path, countries: Sequence[str] = COUNTRIES) -> None:
+    """Copy of a reference snapshot with some of its countries."""
+    target.mkdir(parents=True)
+    wanted = pa.array(list(countries))
+    for name in ("countries.parquet", "places.parquet"):
+        table = pq.read_table(source / name)
+        table = table.filter(pc.is_in(table["country_iso"], wanted))
+        pq.write_table(table, target / name, compression="zstd")
+    lines = (source / "country_facts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [lines[0], *(line for line in lines[1:] if line.split(",", 1)[0] in set(countries))]
+    (target / "country_facts.csv").write_text("".join(kept), encoding="utf-8")
+    shutil.copyfile(source / "land_cover.parquet", target / "land_cover.parquet")
+    manifest = read_json(source / "manifest.json")
+    for name in DATA_FILES:
+        manifest["files"][name]["sha256"] = file_digest(target / name)
+        manifest["files"][name]["bytes"] = (target / name).stat().st_size
+    write_json(target / "manifest.json", manifest)
+
+
+def build(folder: Path) -> Path:
+    """Lay out the small world below ``folder`` and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(
+                source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
+            )
+        else:
+            shutil.copy2(source, folder / part)
+    cut_reference(REPOSITORY / "resources/reference", folder / "resources/reference")
+    layer = folder / "config/layer1"
+    _edit(
+        layer / "1A/policy/policy.1a.generator.authority.yaml",
+        merchants__total=MERCHANTS,
+        home_prior__markets=HOME_MARKETS,
+        home_prior__country_cap_share=0.25,
+        candidates__prior__markets=COUNTRIES[:16],
+        candidates__prior__country_cap_share=0.5,
+    )
+    _edit(
+        layer / "1A/policy/policy.1a.generator.reopened.yaml",
+        merchants__total=MERCHANTS,
+        home_prior__country_cap_share=0.06,
+        home_prior__region_floor_share={},
+        candidates__prior__country_cap_share=0.1,
+    )
+    _edit(
+        layer / "1B/policy/policy.s2.tile_weights.yaml",
+        country_mass__region_floor_share={"Africa": 0.1, "Oceania": 0.05},
+        country_mass__country_cap_share_soft=0.05,
+        country_mass__country_cap_share_hard=0.07,
+        country_mass__topk_cap_targets={"top1": 0.07, "top5": 0.14, "top10": 0.25},
+    )
+    _edit(
+        folder / "config/config.yaml",
+        seeds=list(SEEDS),
+        certification__required_seeds=list(SEEDS),
+        certification__release=False,
+    )
+    return folder
+
+
+def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in the small world."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
+        cwd=folder,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def main() -> int:
+    """Build the world and certify it."""
+    folder = Path(sys.argv[1])
+    if folder.exists():
+        shutil.rmtree(folder)
+    build(folder)
+    result = snakemake(folder, "certify", "--quiet", "rules")
+    print(result.stdout + result.stderr)
+    return result.returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

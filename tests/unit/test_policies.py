@@ -1,0 +1,109 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.errors import ConfigError
+from scripts.policies import load_policy, parse_yaml
+
+POLICY_DIR = Path("config/layer1/1B/policy")
+ALL_POLICIES = sorted(Path("config/layer1").glob("*/policy/*.yaml"))
+S2 = POLICY_DIR / "policy.s2.tile_weights.yaml"
+
+
+@pytest.mark.parametrize("path", ALL_POLICIES, ids=lambda p: p.name)
+def test_shipped_policies_obey_their_schema(path):
+    assert load_policy(path)["policy_version"]
+
+
+def edited(tmp_path, change, source=S2):
+    policy = copy.deepcopy(parse_yaml(source))
+    change(policy)
+    path = tmp_path / source.name
+    path.write_text(yaml.safe_dump(policy))
+    return path
+
+
+def refusal(path):
+    with pytest.raises(ConfigError) as caught:
+        load_policy(path)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert str(path) in line
+    return line
+
+
+def test_misspelt_key_is_named_with_the_nearest_one(tmp_path):
+    def misspell(policy):
+        policy["country_mass"]["country_cap_share_sofd"] = 0.02
+
+    line = refusal(edited(tmp_path, misspell))
+    assert line.startswith("EC10 ")
+    assert "country_mass.country_cap_share_sofd" in line
+    assert "'country_cap_share_soft'" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        (
+            "region_floor_share",
+            lambda p: p["country_mass"]["region_floor_share"].update(Africa=0.6, Asia=0.6),
+        ),
+        ("country_mass.basis_mix", lambda p: p["country_mass"]["basis_mix"].update(uniform=0.9)),
+        (
+            "country_cap_share_soft",
+            lambda p: p["country_mass"].update(country_cap_share_soft=0.5),
+        ),
+    ],
+)
+def test_relations_between_keys_are_checked(tmp_path, key, change):
+    line = refusal(edited(tmp_path, change))
+    assert line.startswith("EC11 ")
+    assert key in line
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p.update(dp=99),
+        lambda p: p.update(dp="twelve"),
+        lambda p: p.update(mode="blend_v3"),
+        lambda p: p["steering"].update(max_moved_share=float("nan")),
+        lambda p: p.pop("steering"),
+    ],
+)
+def test_values_outside_their_range_are_refused(tmp_path, change):
+    assert refusal(edited(tmp_path, change)).startswith("EC10 ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &x 1\nb: *x\n",
+        "a: 1\na: 2\n",
+        "a: [1, 2\n",
+        "!!python/object/apply:os.system [echo]\n",
+        "\x00\n",
+    ],
+)
+def test_only_plain_yaml_is_read(tmp_path, text):
+    path = tmp_path / "policy.s2.tile_weights.yaml"
+    path.write_text(text)
+    assert refusal(path).startswith("EC02 ")
+
+
+def test_missing_file_is_named(tmp_path):
+    assert refusal(tmp_path / "policy.s2.tile_weights.yaml").startswith("EC01 ")
+
+
+def test_every_key_of_every_schema_is_described():
+    def walk(schema, trail):
+        for name, child in schema.get("properties", {}).items():
+            resolved = child
+            assert "description" in child or "$ref" in child, f"{trail}.{name}"
+            walk(resolved, f"{trail}.{name}")
+
+    for path in sorted(Path("config/schemas").glob("*.schema.yaml")):
+        walk(yaml.safe_load(path.read_text()), path.name)

@@ -1,0 +1,225 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.errors import StateError
+from scripts.states.s4_alloc_plan import (
+    Pairs,
+    Tiles,
+    group_by_country,
+    guard,
+    hamilton,
+    joint_allocation,
+    largest_remainder_allocation,
+    match_sites,
+    pair_diagnostics,
+    plan_rows,
+    quota_units,
+)
+from scripts.states.steering import Candidates
+
+LONE = {
+    "mean_sites_per_tile": 2.0,
+    "place_growth": 0.0,
+    "max_sites_per_tile": 2,
+    "lone_share": 1.0,
+}
+CLUSTERED = {
+    "mean_sites_per_tile": 3.0,
+    "place_growth": 0.3,
+    "max_sites_per_tile": 40,
+    "lone_share": 0.1,
+}
+
+weights = st.lists(st.integers(0, 1000), min_size=1, max_size=60).filter(lambda w: sum(w) > 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(weights, st.integers(1, 500))
+def test_lone_quotas_are_within_one_of_expectation(weight, n):
+    weight = np.array(weight)
+    quota = np.bincount(quota_units(np.cumsum(weight), n, LONE), minlength=len(weight))
+    assert quota.sum() == n
+    assert (np.abs(quota - n * weight / weight.sum()) <= 1 + 1e-9).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(weights, st.integers(1, 500), st.floats(0, 1), st.floats(2, 20), st.floats(0, 1))
+def test_clustered_quotas_sum_exactly_and_avoid_empty_tiles(weight, n, lone, mean, growth):
+    weight = np.array(weight)
+    law = {
+        "mean_sites_per_tile": mean,
+        "place_growth": growth,
+        "max_sites_per_tile": 50,
+        "lone_share": lone,
+    }
+    units = quota_units(np.cumsum(weight), n, law)
+    assert len(units) == n
+    assert (np.diff(units) >= 0).all()
+    assert (weight[units] > 0).all()
+
+
+def test_clusters_keep_the_density_and_use_fewer_tiles():
+    rng = np.random.default_rng(3)
+    weight = rng.pareto(1.5, 4000) + 0.01
+    cumulative = np.cumsum((weight * 1e6).astype(np.int64))
+    blocks = np.arange(4000) // 100
+    share = np.bincount(blocks, weights=weight) / weight.sum()
+    lone = quota_units(cumulative, 4000, LONE)
+    clustered = quota_units(cumulative, 4000, CLUSTERED)
+    held = np.bincount(blocks[clustered], minlength=40) / 4000
+    assert np.abs(held - share).max() < 0.01
+    assert len(np.unique(clustered)) < 0.75 * len(np.unique(lone))
+
+
+@settings(max_examples=100, deadline=None)
+@given(weights, st.integers(2, 500), st.floats(2, 20), st.floats(0, 1))
+def test_without_lone_sites_nobody_stands_alone(weight, n, mean, growth):
+    law = {
+        "mean_sites_per_tile": mean,
+        "place_growth": growth,
+        "max_sites_per_tile": 50,
+        "lone_share": 0.0,
+    }
+    quota = np.bincount(quota_units(np.cumsum(np.array(weight)), n, law))
+    assert quota[quota > 0].min() >= 2
+
+
+def test_matching_gives_every_merchant_its_sites_spread_over_the_curve():
+    n = np.array([10, 1, 50, 3])
+    owner = match_sites(n)
+    assert np.bincount(owner).tolist() == n.tolist()
+    gaps = np.diff(np.flatnonzero(owner == 2))
+    assert gaps.max() <= 4
+
+
+@settings(max_examples=100, deadline=None)
+@given(weights, st.integers(1, 300))
+def test_hamilton_is_exact_and_within_one_of_quota(weight, n):
+    weight = np.array(weight, dtype=np.int64)
+    unit = int(weight.sum())
+    rows, count = hamilton(weight, np.argsort(-weight, kind="stable"), unit, n)
+    got = np.zeros(len(weight), dtype=np.int64)
+    got[rows] = count
+    assert got.sum() == n
+    assert (np.abs(got - n * weight / unit) < 1).all() or n * weight.max() < unit
+
+
+def test_hamilton_worked_example_with_ties_to_the_lower_tile():
+    weight = np.array([3, 3, 2, 2])
+    rows, count = hamilton(weight, np.argsort(-weight, kind="stable"), 10, 5)
+    assert dict(zip(rows.tolist(), count.tolist(), strict=True)) == {0: 2, 1: 1, 2: 1, 3: 1}
+
+
+def test_hamilton_refuses_overflow():
+    weight = np.array([2**62], dtype=np.int64)
+    with pytest.raises(StateError, match="E416"):
+        hamilton(weight, np.array([0]), 2**62, 4)
+
+
+def countries_of(weights_by_code):
+    codes = np.repeat(list(weights_by_code), [len(w) for w in weights_by_code.values()])
+    weight = np.concatenate([np.asarray(w) for w in weights_by_code.values()])
+    tile = np.arange(len(weight), dtype=np.uint64) * np.uint64(7)
+    cumulative = np.concatenate([np.cumsum(w) for w in weights_by_code.values()])
+    return group_by_country(codes, tile, weight), group_by_country(codes, tile, cumulative)
+
+
+@pytest.mark.parametrize("law", ["joint", "legacy"])
+def test_row_sums_are_exact_and_sites_stay_in_their_country(law):
+    weight, curve = countries_of({5: [50, 30, 20], 9: [100], 20: [1] * 100})
+    pairs = Pairs(
+        np.array([0, 0, 1, 2, 2]), np.array([5, 20, 9, 5, 20]), np.array([4, 30, 6, 1, 30])
+    )
+    if law == "joint":
+        pair, tile = joint_allocation(pairs, curve, CLUSTERED)
+    else:
+        pair, tile = largest_remainder_allocation(pairs, weight, 100)
+    rows, tiles, count = plan_rows(pair, tile)
+    assert np.bincount(rows, weights=count).tolist() == pairs.n_sites.tolist()
+    for code in (5, 9, 20):
+        allowed = weight.tile_id[weight.rows[code]]
+        assert np.isin(tiles[pairs.country[rows] == code], allowed).all()
+    assert (np.lexsort((tiles, rows)) == np.arange(len(rows))).all()
+
+
+def test_legacy_pairs_of_equal_size_share_their_tiles_and_joint_pairs_do_not():
+    weight, curve = countries_of({3: [5] * 20})
+    pairs = Pairs(np.arange(4), np.full(4, 3), np.full(4, 5))
+    _, legacy = largest_remainder_allocation(pairs, weight, 100)
+    _, joint = joint_allocation(pairs, curve, LONE)
+    assert len(np.unique(legacy)) == 5
+    assert len(np.unique(joint)) == 20
+
+
+def test_allocation_does_not_depend_on_other_countries():
+    _, curve = countries_of({3: [5] * 20, 4: [1, 2, 3]})
+    alone = joint_allocation(Pairs(np.array([0]), np.array([3]), np.array([9])), curve, CLUSTERED)
+    both = joint_allocation(
+        Pairs(np.array([0, 0]), np.array([3, 4]), np.array([9, 2])), curve, CLUSTERED
+    )
+    assert sorted(both[1][both[0] == 0].tolist()) == sorted(alone[1].tolist())
+
+
+def guard_policy(**changes):
+    return {
+        "country_share_soft_guard": 1.2,
+        "reroute": {"enabled": True, "order": "largest_pair_first"},
+        "residual_redistribution": {"enabled": True, "donor_level": 0.8},
+        "max_moved_share": 0.5,
+        **changes,
+    }
+
+
+def guard_world():
+    pairs = Pairs(np.array([0, 1]), np.array([3, 4]), np.array([80, 20]))
+    candidates = Candidates(np.array([0, 0, 1, 1]), np.array([3, 4, 4, 3]), np.array([0, 1, 0, 1]))
+    targets = np.full(676, np.nan)
+    targets[[3, 4]] = 50, 50
+    region = np.full(676, -1)
+    region[[3, 4]] = 0, 1
+    return pairs, candidates, np.array([3, 4]), targets, region
+
+
+def share_of(pairs, code):
+    return int(pairs.n_sites[pairs.country == code].sum())
+
+
+def test_guard_cuts_a_country_down_to_its_soft_guard():
+    pairs, moves = guard(*guard_world(), np.zeros(2), guard_policy(), 1.0)
+    assert share_of(pairs, 3) == 60
+    assert sum(m.total for m in moves) == 20
+
+
+def test_region_floor_is_refilled_within_the_donor_level():
+    pairs, _ = guard(*guard_world(), np.array([0.0, 0.55]), guard_policy(), 1.0)
+    assert share_of(pairs, 4) == 55
+    pairs, _ = guard(*guard_world(), np.array([0.0, 0.90]), guard_policy(), 1.0)
+    assert share_of(pairs, 3) == 40
+
+
+def test_guard_is_bounded_and_can_be_switched_off():
+    pairs, _ = guard(*guard_world(), np.zeros(2), guard_policy(max_moved_share=0.05), 1.0)
+    assert share_of(pairs, 3) == 75
+    off = guard_policy(
+        reroute={"enabled": False, "order": "largest_pair_first"},
+        residual_redistribution={"enabled": False, "donor_level": 0.8},
+    )
+    pairs, moves = guard(*guard_world(), np.array([0.0, 0.9]), off, 1.0)
+    assert (share_of(pairs, 3), moves) == (80, [])
+
+
+def test_diagnostics_worked_example():
+    pairs = Pairs(np.array([0]), np.array([3]), np.array([4]))
+    found = pair_diagnostics(pairs, np.array([0, 0]), np.array([3, 1]), np.array([10]))
+    assert found["top1_share"]["mean"] == 0.75
+    assert found["hhi"]["mean"] == 10 / 16
+    assert found["top1_headroom_mean"] == 0.5
+    assert found["hhi_headroom_mean"] == 10 / 16 - 4 / 16
+
+
+def test_tiles_type_slices_by_country():
+    tiles = group_by_country(np.array([1, 1, 4]), np.array([7, 8, 9]), np.array([1, 2, 3]))
+    assert isinstance(tiles, Tiles)
+    assert tiles.rows == {1: slice(0, 2), 4: slice(2, 3)}

@@ -1,0 +1,445 @@
+"""Fidelity and the scorecard: worked examples, and the rule from files to files."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from scripts import countries
+from scripts.contracts import read_object
+from scripts.errors import ContractError, ScoreError
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import LAND_COVER_SHAPE
+from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
+from scripts.scorers.fidelity import Cells, Places
+from scripts.scorers.metrics import Sites
+from scripts.tables import write_json, write_parquet
+
+REFERENCE = "resources/reference"
+POLICIES = "config/layer1/1B/policy"
+
+
+def codes(*names: str) -> np.ndarray:
+    return np.array([countries.encode_one(name) for name in names], dtype=np.int16)
+
+
+def sites(points: list[tuple[str, float, float]]) -> Sites:
+    n = len(points)
+    return Sites(
+        np.arange(1, n + 1, dtype=np.uint64),
+        codes(*(p[0] for p in points)),
+        np.ones(n, dtype=np.int32),
+        np.array([p[1] for p in points]),
+        np.array([p[2] for p in points]),
+    )
+
+
+def cells(rows: list[tuple[str, float, float, float, float]]) -> Cells:
+    """Cells from (country, lon, lat, population, urban population)."""
+    ids = fidelity.DEGREE_GRID.tile_at([r[1] for r in rows], [r[2] for r in rows])
+    order = np.lexsort((ids, codes(*(r[0] for r in rows))))
+    return Cells(
+        codes(*(r[0] for r in rows))[order],
+        ids.astype(np.int64)[order],
+        np.array([r[3] for r in rows])[order],
+        np.array([r[4] for r in rows])[order],
+        np.full(len(rows), 1e10),
+    )
+
+
+def places(rows: list[tuple[str, float, float, float, int]]) -> Places:
+    return Places(
+        codes(*(r[0] for r in rows)),
+        *(np.array([r[i] for r in rows]) for i in (1, 2, 3)),
+        np.array([r[4] for r in rows], dtype=np.int64),
+    )
+
+
+def test_near_urban_takes_the_eight_neighbours_and_wraps():
+    cover = np.zeros(LAND_COVER_SHAPE, dtype=np.uint8)
+    cover[1800, 0] = 13
+    cover[0, 100] = 13
+    near = fidelity.near_urban_mask(cover)
+    assert near.sum() == 9 + 6
+    assert near[1799:1802, [-1, 0, 1]].all()
+    assert near[0:2, 99:102].all()
+    assert not near[-1].any()
+
+
+def test_tiles_are_near_urban_by_the_share_of_their_points():
+    near = np.zeros(LAND_COVER_SHAPE, dtype=bool)
+    near[:, :3600] = True
+    grid = Grid(60.0)
+    west, east = grid.tile_at(-0.5, 0.5), grid.tile_at(0.5, 0.5)
+    found = fidelity.near_urban_fraction(near, grid, np.array([west, east], dtype=np.uint64))
+    assert found.tolist() == [1.0, 0.0]
+    near[:, 3600:3607] = True
+    third = fidelity.near_urban_fraction(near, grid, np.array([east], dtype=np.uint64))
+    assert third[0] == pytest.approx(1 / 3)
+
+
+def test_urban_share_is_held_against_population_of_the_same_mix():
+    near = np.zeros(LAND_COVER_SHAPE, dtype=bool)
+    near[:, :3600] = True
+    world = sites([("AA", -1.5, 0.5), ("AA", 1.5, 0.5), ("AB", 1.5, 10.5), ("AB", 1.5, 10.5)])
+    found = fidelity.urban_agreement(
+        world,
+        near,
+        cells(
+            [
+                ("AA", -1.5, 0.5, 80.0, 80.0),
+                ("AA", 1.5, 0.5, 20.0, 0.0),
+                ("AB", 1.5, 10.5, 10.0, 4.0),
+                ("AC", 1.5, 20.5, 900.0, 900.0),
+            ]
+        ),
+        places([("AA", -1.5, 0.5, 10.0, 0), ("AB", 1.5, 10.5, 5.0, 0)]),
+    )
+    assert found["site_share"] == 0.25
+    assert found["population_share"] == pytest.approx((2 * 0.8 + 2 * 0.4) / 4)
+    assert found["place_share"] == 0.5
+    assert found["difference_points"] == pytest.approx(-35.0)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=30))
+def test_spearman_is_scipys(pairs):
+    x, y = np.array(pairs, dtype=np.float64).T
+    found = fidelity.spearman(x, y)
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        assert math.isnan(found)
+    else:
+        assert found == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
+
+
+def test_overlap_by_hand():
+    assert fidelity.overlap(np.array([1.0, 3.0]), np.array([3.0, 1.0])) == 0.5
+    assert fidelity.overlap(np.array([2.0, 2.0]), np.array([5.0, 5.0])) == 1.0
+    assert math.isnan(fidelity.overlap(np.zeros(2), np.ones(2)))
+
+
+def test_population_agreement_of_a_faithful_and_of_a_reversed_map():
+    reference = cells([("AA", x + 0.5, 0.5, 100.0 * (x + 1), 0.0) for x in range(4)])
+
+    def placed(weights: tuple[int, ...]) -> dict:
+        points = [("AA", x + 0.5, 0.5) for x, n in enumerate(weights) for _ in range(n)]
+        return fidelity.population_agreement(sites(points), reference, 42, 30)
+
+    faithful = placed((10, 20, 30, 40))
+    assert faithful["spearman_median"] == pytest.approx(1.0)
+    assert faithful["overlap_median"] == pytest.approx(1.0)
+    assert 0.7 < faithful["overlap_random_median"] < 1.0
+    assert placed((40, 30, 20, 10))["spearman_median"] == pytest.approx(-1.0)
+    few = placed((5, 5, 5, 5))
+    assert few["countries"] == []
+    assert math.isnan(few["overlap_median"])
+
+
+def test_sites_where_nobody_lives_lower_the_overlap():
+    reference = cells([("AA", 0.5, 0.5, 100.0, 0.0), ("AB", 5.5, 0.5, 100.0, 0.0)])
+    points = [("AA", 0.5, 0.5)] * 20 + [("AA", 5.5, 0.5)] * 20
+    found = fidelity.population_agreement(sites(points), reference, 42, 30)
+    (row,) = found["countries"]
+    assert row["cells"] == 2
+    assert row["overlap"] == 0.5
+    assert row["overlap_random"] == 1.0
+
+
+ZONES = [
+    ("AA", 0.0, 0.0, 50.0, 0),
+    ("AA", 10.0, 0.0, 50.0, 60),
+    ("AB", 2.0, 0.0, 90.0, 60),
+    ("AB", 30.0, 0.0, 90.0, 180),
+]
+
+
+def test_time_zones_are_those_of_the_sites_own_country():
+    both_countries = [("AB", 2.0, 0.0)] * 40
+    near_foreign_place = [("AA", 2.1, 0.0)] * 40
+    one = fidelity.time_zone_reach(sites(near_foreign_place + both_countries), places(ZONES), 40)
+    assert (one["multi_zone_countries"], one["multi_zone_reached"]) == (2, 0)
+    assert one["expected_reached_share"] == 0.0
+    both = fidelity.time_zone_reach(
+        sites([*near_foreign_place[:-1], ("AA", 9.0, 0.0), *both_countries]), places(ZONES), 40
+    )
+    assert both["expected_reached_share"] == 0.5
+    assert [row["offsets_reached"] for row in both["countries"]] == [2, 1]
+
+
+def test_a_second_zone_without_people_is_not_expected():
+    rows = [("AA", 0.0, 0.0, 1e6, 0), ("AA", 10.0, 0.0, 10.0, 60)]
+    found = fidelity.time_zone_reach(sites([("AA", 0.1, 0.0)] * 40), places(rows), 40)
+    assert (found["multi_zone_countries"], found["expected"]) == (1, 0)
+    assert math.isnan(found["expected_reached_share"])
+    few = fidelity.time_zone_reach(sites([("AA", 0.1, 0.0)] * 39), places(ZONES), 40)
+    assert few["multi_zone_countries"] == 0
+
+
+def test_offsets_come_from_named_zones():
+    zones = pa.chunked_array([["Asia/Kolkata", "UTC", "America/New_York", "Asia/Kolkata"]])
+    assert fidelity.utc_offsets(zones, "places").tolist() == [330, 0, -300, 330]
+    for name in ("Mars/Olympus", "../secret", ""):
+        with pytest.raises(ScoreError, match="ES11 places"):
+            fidelity.utc_offsets(pa.chunked_array([[name]]), "places")
+
+
+def surface(n: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray, Grid]:
+    grid = Grid(60.0)
+    lon, lat = np.meshgrid(np.arange(n) + 0.5, np.arange(n) + 0.5)
+    tile = np.sort(grid.tile_at(lon.ravel(), lat.ravel()))
+    return np.full(n * n, 7, dtype=np.int16), tile, np.arange(n * n, dtype=np.float64), grid
+
+
+def test_points_fall_in_tiles_in_proportion_to_population():
+    country, tile, population, grid = surface()
+    points = fidelity.population_points(country, tile, population, grid, size=20_000)
+    drawn = grid.tile_at(points.lon, points.lat)
+    counts = np.bincount(np.searchsorted(tile, drawn), minlength=len(tile))
+    expected = 20_000 * population / population.sum()
+    assert counts[0] == 0
+    assert np.abs(counts - expected).max() < 5.0 * np.sqrt(expected.max())
+    fewer = fidelity.population_points(country, tile, population, grid, size=50)
+    assert np.array_equal(fewer.lon, points.lon[:50])
+
+
+def test_auc_is_a_half_for_the_same_law_and_one_for_another_place():
+    country, tile, population, grid = surface()
+    points = fidelity.population_points(country, tile, population, grid, size=2000)
+    other = fidelity.population_points(country, tile, population, grid, size=4000)
+
+    def auc(lon: np.ndarray, lat: np.ndarray) -> float:
+        n = len(lon)
+        world = Sites(
+            np.arange(n, dtype=np.uint64), np.full(n, 7, np.int16), np.ones(n, np.int32), lon, lat
+        )
+        return float(fidelity.two_sample_auc(world, points, 42)["auc"])
+
+    same = auc(other.lon[2000:], other.lat[2000:])
+    assert 0.45 < same < 0.55
+    assert auc(other.lon[2000:] + 40.0, other.lat[2000:]) == pytest.approx(1.0)
+    corner = other.lat[2000:] * 0.2
+    assert auc(other.lon[2000:], corner) > 0.8
+
+
+def test_rank_auc_by_hand():
+    positive = np.array([True, True, False, False])
+    assert fidelity.rank_auc(np.array([3.0, 2.0, 1.0, 0.0]), positive) == 1.0
+    assert fidelity.rank_auc(np.array([1.0, 1.0, 1.0, 1.0]), positive) == 0.5
+    assert math.isnan(fidelity.rank_auc(np.array([1.0]), np.array([True])))
+
+
+def test_nn_shift_reads_direction_and_size():
+    near, far = np.linspace(1, 2, 200), np.linspace(3, 4, 200)
+    moved = fidelity.nn_shift(near, far)
+    assert moved["ks_distance"] == 1.0
+    assert moved["mann_whitney_effect"] == 1.0
+    assert moved["ks_p_value"] < 1e-10
+    still = fidelity.nn_shift(near, near)
+    assert still["ks_distance"] == 0.0
+    assert still["mann_whitney_effect"] == 0.5
+
+
+def test_eligible_needs_people_and_tiles():
+    found = scorecard.eligible(codes("AA", "AB", "AC"), np.array([5, 0, 9]), codes("AA", "AB"))
+    assert [countries.decode_one(int(c)) for c in np.flatnonzero(found)] == ["AA"]
+
+
+def test_a_merchant_without_a_home_is_named():
+    world = sites([("AA", 0.0, 0.0), ("AA", 1.0, 0.0)])
+    ids = np.array([1, 1, 2], dtype=np.uint64)
+    homes = scorecard.home_of(world, ids, codes("AB", "AB", "AC"), "catalogue")
+    assert homes.tolist() == codes("AB", "AC").tolist()
+    with pytest.raises(ScoreError, match="ES10 catalogue: merchant 2"):
+        scorecard.home_of(world, ids[:2], codes("AB", "AB"), "catalogue")
+
+
+def test_published_variants_leave_out_empty_countries():
+    world = sites([("AA", 0.0, 0.0), ("AA", 1.0, 0.0), ("AB", 2.0, 0.0)])
+    counts = np.bincount(world.country, minlength=countries.CODES)
+    eligible = np.zeros(countries.CODES, dtype=bool)
+    eligible[codes("AA", "AB", "AC", "AD")] = True
+    earth = scorecard.World(eligible, eligible, np.zeros(countries.CODES), {})
+    found = scorecard.published_variants(world, counts, 2.0, earth, 42)
+    assert found["country_gini"] == pytest.approx(1 / 6)
+    assert found["eligible_country_nonzero_share"] == 0.5
+
+
+def test_companion_tables_add_up_and_round_trip(tmp_path):
+    world = sites([("AB", 0.0, 0.0), ("AB", 1.0, 0.0), ("AC", 5.0, 0.0)])
+    counts = np.bincount(world.country, minlength=countries.CODES)
+    eligible = np.zeros(countries.CODES, dtype=bool)
+    eligible[codes("AA", "AB", "AC")] = True
+    regions = dict(zip(codes("AA", "AB", "AC").tolist(), ("X", "X", "Y"), strict=True))
+    rows = companions.country_rows(counts, eligible, regions)
+    assert [(r["rank"], r["country_iso"], r["site_count"]) for r in rows] == [
+        (1, "AB", 2),
+        (2, "AC", 1),
+        (3, "AA", 0),
+    ]
+    assert rows[-1]["cumulative_share"] == 1.0
+    assert [(r["region"], r["active_countries"]) for r in companions.region_rows(rows)] == [
+        ("X", 1),
+        ("Y", 1),
+    ]
+    path = tmp_path / "country.csv"
+    companions.write_csv("segment1b_country_share", path, rows)
+    again = companions.read_csv("segment1b_country_share", path)
+    assert again[0]["share"] == pytest.approx(2 / 3, abs=1e-9)
+    assert again[2] == {**rows[2], "share": 0.0, "cumulative_share": 1.0}
+    assert b"\r" not in path.read_bytes()
+    distances = companions.quantile_rows(world, np.array([1.0, 1.0, 4.0]), rows)
+    assert {row["scope"] for row in distances} == {"global", "country:AB"}
+
+
+SUMMARY = {
+    "state": "S9",
+    "verdict": "FAIL",
+    "identity": {},
+    "sizes": {},
+    "by_country": {},
+    "realism": {},
+    "checks": [
+        {"check": name, "code": "E901", "kind": kind, "status": status}
+        | {"observed": 0, "threshold": 0, "reason": ""}
+        for name, kind, status in (
+            ("parity", "structural", "PASS"),
+            ("keys", "structural", "FAIL"),
+            ("gini", "realism", "REPORTED"),
+        )
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Tiles, population, sites and catalogue of two real countries, and the rule's inputs."""
+    folder = tmp_path_factory.mktemp("world")
+    grid = Grid(5.0)
+    rng = np.random.default_rng(5)
+    tiles = {}
+    for iso, lon, lat in (("FR", 2.3, 47.0), ("PY", -57.6, -25.3)):
+        x, y = np.meshgrid(np.arange(-30, 30) / 12.0, np.arange(-20, 20) / 12.0)
+        tiles[iso] = np.unique(grid.tile_at(lon + x.ravel(), lat + y.ravel()))
+    iso = np.repeat(list(tiles), [len(t) for t in tiles.values()])
+    tile = np.concatenate(list(tiles.values()))
+    key = {"country_iso": pa.array(iso), "tile_id": tile}
+    area = grid.cell_area_m2(tile)
+    write_parquet(
+        folder / "tile_index.parquet",
+        pa.table({**key, "coverage_fraction": np.ones(len(tile)), "area_m2": area}),
+    )
+    population = rng.pareto(1.5, len(tile)) * 100.0
+    write_parquet(folder / "tile_population.parquet", pa.table({**key, "population": population}))
+
+    def egress(name: str, n: int, cluster: int) -> None:
+        row = rng.choice(len(tile), n // cluster, p=population / population.sum())
+        row = np.sort(np.repeat(row, cluster))
+        lon, lat = grid.centre_deg(tile[row])
+        merchant = np.arange(len(row)) // 7 + 1
+        order = np.lexsort((iso[row], merchant))
+        table = pa.table(
+            {
+                "merchant_id": merchant[order].astype(np.uint64),
+                "legal_country_iso": pa.array(iso[row][order]),
+                "site_order": np.arange(1, len(row) + 1, dtype=np.int32),
+                "lon_deg": (lon + rng.uniform(-0.04, 0.04, len(row)))[order],
+                "lat_deg": (lat + rng.uniform(-0.04, 0.04, len(row)))[order],
+            }
+        )
+        write_parquet(folder / f"{name}.parquet", table)
+        home = table.select(["merchant_id"]).append_column(
+            "home_country_iso", table.column("legal_country_iso")
+        )
+        write_parquet(folder / f"{name}_catalogue.parquet", home)
+
+    egress("candidate", 600, 2)
+    egress("baseline", 500, 5)
+    write_json(folder / "s9.json", SUMMARY)
+    fidelity_reference.main(
+        SimpleNamespace(
+            tile_index=folder / "tile_index.parquet",
+            tile_population=folder / "tile_population.parquet",
+            land_cover=f"{REFERENCE}/land_cover.parquet",
+            tile_policy=f"{POLICIES}/policy.s1.tile_index.yaml",
+        ),
+        SimpleNamespace(cells=folder / "cells.parquet", points=folder / "points.parquet"),
+        None,
+        None,
+    )
+    return folder
+
+
+def score(folder, out, name="candidate", baseline="baseline", **changed):
+    inputs = {
+        "site_locations": folder / f"{name}.parquet",
+        "s9_summary": folder / "s9.json",
+        "baseline_sites": folder / f"{baseline}.parquet" if baseline else [],
+        "outlet_catalogue": folder / f"{name}_catalogue.parquet",
+        "cells": folder / "cells.parquet",
+        "points": folder / "points.parquet",
+        "facts": f"{REFERENCE}/country_facts.csv",
+        "places": f"{REFERENCE}/places.parquet",
+        "land_cover": f"{REFERENCE}/land_cover.parquet",
+        "s2_policy": f"{POLICIES}/policy.s2.tile_weights.yaml",
+        "gates": "config/gates.yaml",
+    }
+    files = {
+        "scorecard": out / "card.json",
+        "country_share": out / "country.csv",
+        "region_share": out / "region.csv",
+        "nn_quantiles": out / "nn.csv",
+    }
+    scorecard.main(
+        SimpleNamespace(**{**inputs, **changed}),
+        SimpleNamespace(**files),
+        None,
+        SimpleNamespace(run_id="a" * 32, seed="42"),
+    )
+    return {key: path.read_bytes() for key, path in files.items()}
+
+
+def test_the_rule_scores_files_and_repeats_to_the_byte(world, tmp_path):
+    first = score(world, tmp_path / "a")
+    assert score(world, tmp_path / "b") == first
+    card = read_object("segment1b_scorecard", tmp_path / "a" / "card.json")
+    assert card["counts"]["sites"] == 600
+    assert card["counts"]["eligible_countries"] == 2
+    assert card["eligible_countries"] == ["FR", "PY"]
+    assert card["validation"] == {
+        "verdict": "FAIL",
+        "failing_structural": ["keys"],
+        "failing_realism": [],
+    }
+    against = card["nn"]["against_baseline"]
+    assert (against["sites"], against["baseline_sites"]) == (500, 500)
+    assert card["metrics"]["nn_contraction"] == pytest.approx(
+        1 - against["ratio"] / against["baseline_ratio"], abs=1e-8
+    )
+    south = card["metrics"]["southern_hemisphere_share"]
+    assert card["region_shares"]["South America"] == pytest.approx(south)
+    low, high = card["intervals"]["southern_hemisphere_share"]
+    assert low < south < high
+    assert card["fidelity"]["two_sample"]["auc"] > 0.45
+
+
+def test_the_baseline_contracts_by_nothing(world, tmp_path):
+    score(world, tmp_path, name="baseline", baseline=None)
+    card = read_object("segment1b_scorecard", tmp_path / "card.json")
+    assert card["metrics"]["nn_contraction"] == 0.0
+    assert card["nn"]["against_baseline"] == {"contraction": 0.0}
+
+
+def test_a_foreign_catalogue_is_refused_and_nothing_is_written(world, tmp_path):
+    foreign = world / "baseline_catalogue.parquet"
+    with pytest.raises(ScoreError, match="ES10"):
+        score(world, tmp_path, outlet_catalogue=foreign)
+    with pytest.raises(ContractError, match="EX01"):
+        score(world, tmp_path, site_locations=world / "absent.parquet")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,130 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scripts import countries
+from scripts.contracts import check_table, write_dataset
+from scripts.errors import ContractError
+from scripts.tables import (
+    content_digest,
+    file_digest,
+    publish,
+    read_json,
+    read_parquet,
+    write_json,
+    write_parquet,
+)
+
+
+def requirements(**changes):
+    columns = {
+        "merchant_id": np.array([1, 1, 2], dtype=np.uint64),
+        "legal_country_iso": ["DE", "FR", "AD"],
+        "n_sites": np.array([3, 1, 2], dtype=np.int64),
+        **changes,
+    }
+    return pa.table(columns)
+
+
+def test_valid_table_is_published_with_the_declared_columns(tmp_path):
+    path = tmp_path / "t.parquet"
+    shuffled = requirements().select(["n_sites", "merchant_id", "legal_country_iso"])
+    write_dataset("s3_requirements", path, shuffled)
+    assert pq.read_schema(path).names == ["merchant_id", "legal_country_iso", "n_sites"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"n_sites": np.array([3.0, 1, 2])}, "EX10", "'n_sites' has type double"),
+        ({"extra": [1, 2, 3]}, "EX10", "'extra' is not declared"),
+        ({"legal_country_iso": ["DE", "fr", "AD"]}, "EX11", "row 1: 'fr'"),
+        ({"n_sites": np.array([3, 0, 2])}, "EX11", "row 1: 0"),
+        ({"legal_country_iso": pa.array(["DE", None, "AD"])}, "EX11", "row 1: None"),
+        ({"legal_country_iso": ["FR", "DE", "AD"]}, "EX12", "row 1 is out of order"),
+        ({"legal_country_iso": ["DE", "DE", "AD"]}, "EX13", "merchant_id=1"),
+    ],
+)
+def test_broken_tables_are_refused_by_file_column_and_row(changes, code, words):
+    with pytest.raises(ContractError) as caught:
+        check_table("s3_requirements", requirements(**changes), "some/file.parquet")
+    line = str(caught.value)
+    assert line.startswith(f"{code} some/file.parquet")
+    assert words in line
+
+
+def test_nan_is_refused():
+    table = pa.table(
+        {
+            "merchant_id": np.array([1], dtype=np.uint64),
+            "legal_country_iso": ["DE"],
+            "site_order": np.array([1], dtype=np.int32),
+            "tile_id": np.array([1], dtype=np.uint64),
+            "lon_deg": [float("nan")],
+            "lat_deg": [1.0],
+        }
+    )
+    with pytest.raises(ContractError, match=r"EX11 .*'lon_deg' row 0: nan"):
+        check_table("s7_site_synthesis", table)
+
+
+def test_publishing_is_all_or_nothing(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+
+    def fail_half_way():
+        with publish(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
+    assert read_json(path) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_json_is_canonical_and_refuses_nan(tmp_path):
+    write_json(tmp_path / "a.json", {"b": np.float64(0.5), "a": [np.int64(1)]})
+    assert (tmp_path / "a.json").read_bytes() == b'{\n  "a": [\n    1\n  ],\n  "b": 0.5\n}\n'
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "b.json", {"a": float("nan")})
+
+
+def test_parquet_bytes_are_reproducible(tmp_path):
+    for name in ("a", "b"):
+        write_parquet(tmp_path / name, requirements())
+    assert file_digest(tmp_path / "a") == file_digest(tmp_path / "b")
+
+
+def test_content_digest_sees_values_names_and_types_but_not_the_layout(tmp_path):
+    base = requirements()
+    chunked = pa.concat_tables([base.slice(0, 1), base.slice(1)])
+    assert content_digest(base) == content_digest(chunked)
+    assert content_digest(base) != content_digest(requirements(n_sites=np.array([3, 1, 3])))
+    assert content_digest(base) != content_digest(base.rename_columns(["a", "b", "c"]))
+
+
+def test_unreadable_parquet_is_named(tmp_path):
+    path = tmp_path / "x.parquet"
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(ContractError, match=r"EX01 .*x\.parquet"):
+        read_parquet(path)
+    write_parquet(path, requirements())
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ContractError, match="EX01"):
+        read_parquet(path)
+    write_parquet(path, requirements())
+    with pytest.raises(ContractError, match="'absent' is missing"):
+        read_parquet(path, ["absent"])
+
+
+def test_country_codes_keep_alphabetical_order():
+    iso = ["AD", "ZW", "NA", "NO", "AA"]
+    codes = countries.encode(pa.array(iso))
+    assert countries.decode(codes).to_pylist() == iso
+    assert [iso[i] for i in np.argsort(codes)] == sorted(iso)
+    with pytest.raises(KeyError):
+        countries.encode(pa.array(["DE", "d1"]))
+    with pytest.raises(KeyError):
+        countries.encode(pa.array(["DE", None]))
