@@ -16,4 +16,3 @@ include: "rules/scoring.smk"
 include: "rules/certification.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
-

@@ -5,6 +5,7 @@ DEMANDS = {
     "minimum_grade": SETTINGS.minimum_grade,
     "release": SETTINGS.release,
 }
+MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
 RELEASE_POSTURE = SETTINGS.runs[RELEASE_RUN_ID].posture
 VALIDATION_FILES = (
     "validation_manifest_1B",
@@ -20,9 +21,7 @@ VALIDATION_FILES = (
 rule certify_release:
     input:
         scorecards=expand(DATA["segment1b_scorecard"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        baseline_scorecards=expand(
-            DATA["segment1b_scorecard"], run_id=BASELINE_RUN_ID, seed=SEEDS
-        ),
+        baseline_scorecards=expand(DATA["segment1b_scorecard"], run_id=BASELINE_RUN_ID, seed=SEEDS),
         baseline_report=DATA["segment1b_p0_baseline"].format(run_id=BASELINE_RUN_ID),
         receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
         state_outputs=BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
@@ -43,7 +42,7 @@ rule certify_release:
         runtime=30,
     params:
         version=state_version("scorers.certificate", "certify_release"),
-        runs_root=SETTINGS.runs_root,
+        runs_root=runs_root,
         demands=DEMANDS,
     conda:
         "../envs/runtime.yaml"
@@ -53,20 +52,48 @@ rule certify_release:
         "../scripts/scorers/certificate.py"
 
 
-rule certify:
-    input:
-        certificate=DATA["segment1b_p5_certification"],
-    log:
-        f"{LOGS}/1B/certify.log",
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        demands=DEMANDS,
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "Certify: hold the certificate against the minimum grade"
-    script:
-        "../scripts/scorers/certify.py"
+if MISSING_SEEDS:
+
+    rule certify:
+        log:
+            f"{LOGS}/1B/certify.log",
+        threads: 1
+        resources:
+            mem_mb=500,
+            runtime=5,
+        params:
+            missing=MISSING_SEEDS,
+        conda:
+            "../envs/runtime.yaml"
+        message:
+            "Certify: seeds {params.missing} are missing"
+        script:
+            "../scripts/scorers/refuse_subset.py"
+
+else:
+
+    rule certify:
+        input:
+            certificate=DATA["segment1b_p5_certification"],
+            freeze_guard=DATA["segment1a_freeze_guard_accepted"].format(
+                run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
+            ),
+            # Inputs, so that a deleted file is made again; all of them are hashed each time.
+            state_outputs=BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
+            flags=expand(DATA["validation_passed_flag_1B"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        log:
+            f"{LOGS}/1B/certify.log",
+        threads: 1
+        resources:
+            mem_mb=500,
+            runtime=5,
+        params:
+            version=state_version("scorers.certify"),
+            runs_root=runs_root,
+            demands=DEMANDS,
+        conda:
+            "../envs/runtime.yaml"
+        message:
+            "Certify: hold the certificate against the minimum grade"
+        script:
+            "../scripts/scorers/certify.py"

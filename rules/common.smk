@@ -41,6 +41,7 @@ upstream_policy = BOARD.upstream_policy
 upstream_id = BOARD.upstream_id
 run_identity = BOARD.identity
 run_name = BOARD.name
+runs_root = BOARD.runs_root
 
 
 wildcard_constraints:

@@ -1,13 +1,6 @@
 """Scoring: the reference Earth of a run, a scorecard per seed, and the pinned baseline (P0)."""
 
 
-def baseline_sites(wildcards):
-    """Egress of the baseline for the same seed; nothing when the run is the baseline."""
-    if wildcards.run_id == BASELINE_RUN_ID:
-        return []
-    return DATA["site_locations"].format(run_id=BASELINE_RUN_ID, seed=wildcards.seed)
-
-
 rule fidelity_reference:
     input:
         tile_index=DATA["tile_index"],
@@ -39,7 +32,7 @@ rule scorecard:
     input:
         site_locations=DATA["site_locations"],
         s9_summary=DATA["validation_summary_1B"],
-        baseline_sites=baseline_sites,
+        baseline_sites=BOARD.baseline_sites,
         outlet_catalogue=upstream_file("outlet_catalogue"),
         cells=DATA["fidelity_cells"],
         points=DATA["fidelity_points"],

@@ -7,7 +7,7 @@ rule s0_gate:
         bundle_flag=upstream_file("validation_passed_flag_1A"),
         outlet_catalogue=upstream_file("outlet_catalogue"),
         candidate_set=upstream_file("s3_candidate_set"),
-        freeze_guard=ancient(upstream_file("segment1a_freeze_guard")),
+        freeze_guard=upstream_file("segment1a_freeze_guard_seed"),
         countries=REFERENCE["countries"],
         facts=REFERENCE["facts"],
         places=REFERENCE["places"],
@@ -307,7 +307,7 @@ rule run_receipt:
         runtime=30,
     params:
         run=run_identity,
-        runs_root=SETTINGS.runs_root,
+        runs_root=runs_root,
         versions=RULE_VERSIONS,
     conda:
         "../envs/runtime.yaml"

@@ -29,3 +29,15 @@ rule p4:
 rule candidate:
     input:
         BOARD.scorecards(SETTINGS.candidate, SEEDS),
+
+
+rule guard:
+    input:
+        DATA["segment1a_freeze_guard_accepted"].format(
+            run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
+        ),
+
+
+rule site_maps:
+    input:
+        expand(DATA["segment1b_site_map"], run_id=RELEASE_RUN_ID, seed=SEEDS),

@@ -1,40 +1,12 @@
 """Upstream 1A: generate or ingest, validate, pass, score, certify the authority, guard."""
 
-from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
+from scripts.upstream.tables_1a import ALL_TABLES
 
-BUILTIN_1A = [u.run_id for u in SETTINGS.upstreams.values() if u.kind == "builtin"]
-EXTERNAL_1A = [u.run_id for u in SETTINGS.upstreams.values() if u.kind == "external"]
-EXTERNAL_TABLES = supplied_tables(SETTINGS.external_root, SEEDS) if EXTERNAL_1A else ()
+BUILTIN_1A = BOARD.upstream_ids("builtin")
+EXTERNAL_1A = BOARD.upstream_ids("external")
+EXTERNAL_TABLES = BOARD.external_tables()
 CONTRACT_FILES_1A = [path for path in CONTRACT_FILES if "/1A/" in path]
 BANDS_1A = "config/layer1/1A/policy/policy.1a.bands.yaml"
-AUTHORITY_1A = BOARD.authority_id()
-
-
-def tables_1a(wildcards):
-    """Tables that a 1A run has, by dataset id, and what its validation needs beside them."""
-    external = wildcards.run_id in EXTERNAL_1A
-    names = EXTERNAL_TABLES if external else ALL_TABLES
-    paths = {name: DATA[name].format(**wildcards) for name in names}
-    if external:
-        paths["external_source"] = DATA["external_source_1A"].format(**wildcards)
-    else:
-        paths["policy"] = upstream_policy(wildcards)
-    return paths
-
-
-def scorecards_1a(run_id, seeds):
-    """Scorecards of one 1A run."""
-    return [DATA["segment1a_scorecard"].format(run_id=run_id, seed=seed) for seed in seeds]
-
-
-def flags_1a(wildcards):
-    """Flags of a 1A run over the configured seeds."""
-    return expand(DATA["validation_passed_flag_1A"], run_id=wildcards.run_id, seed=SEEDS)
-
-
-def candidate_scorecards_1a(wildcards):
-    """Scorecards of a 1A run over the configured seeds."""
-    return scorecards_1a(wildcards.run_id, SEEDS)
 
 
 rule generate_1a:
@@ -68,16 +40,16 @@ if EXTERNAL_1A:
 
     rule ingest_1a:
         input:
-            index=f"{SETTINGS.external_root}/seed={{seed}}/validation/index.json",
-            flag=f"{SETTINGS.external_root}/seed={{seed}}/validation/_passed.flag",
-            facts=REFERENCE["facts"],
             **{
                 name: f"{SETTINGS.external_root}/seed={{seed}}/{name}.parquet"
                 for name in EXTERNAL_TABLES
             },
+            index=f"{SETTINGS.external_root}/seed={{seed}}/validation/index.json",
+            flag=f"{SETTINGS.external_root}/seed={{seed}}/validation/_passed.flag",
+            facts=REFERENCE["facts"],
         output:
-            external_source=DATA["external_source_1A"],
             **{name: DATA[name] for name in EXTERNAL_TABLES},
+            external_source=DATA["external_source_1A"],
         wildcard_constraints:
             run_id="|".join(EXTERNAL_1A),
         log:
@@ -100,7 +72,7 @@ if EXTERNAL_1A:
 
 rule validate_1a:
     input:
-        unpack(tables_1a),
+        unpack(BOARD.upstream_tables),
         facts=REFERENCE["facts"],
         contracts=CONTRACT_FILES_1A,
     output:
@@ -159,7 +131,7 @@ rule pass_1a:
 
 rule score_1a:
     input:
-        unpack(tables_1a),
+        unpack(BOARD.upstream_tables),
         facts=REFERENCE["facts"],
         flag=DATA["validation_passed_flag_1A"],
         parameter_hash=DATA["parameter_hash_resolved_1A"],
@@ -186,7 +158,7 @@ rule score_1a:
 
 rule certify_1a_authority:
     input:
-        scorecards=scorecards_1a(AUTHORITY_1A, SETTINGS.required_seeds),
+        scorecards=BOARD.authority_scorecards(),
         bands=BANDS_1A,
     output:
         certification=DATA["segment1a_p5_certification"],
@@ -211,7 +183,7 @@ rule certify_1a_authority:
 rule freeze_guard:
     input:
         certification=DATA["segment1a_p5_certification"],
-        scorecards=candidate_scorecards_1a,
+        scorecards=BOARD.upstream_scorecards,
         bands=BANDS_1A,
     output:
         guard=DATA["segment1a_freeze_guard"],
@@ -233,12 +205,37 @@ rule freeze_guard:
         "../scripts/upstream/freeze_guard.py"
 
 
+rule freeze_guard_seed:
+    input:
+        certification=DATA["segment1a_p5_certification"],
+        scorecards=[DATA["segment1a_scorecard"]],
+        bands=BANDS_1A,
+    output:
+        guard=DATA["segment1a_freeze_guard_seed"],
+    log:
+        f"{LOGS}/1A/{{run_id}}/{{seed}}/freeze_guard_seed.log",
+    benchmark:
+        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/freeze_guard_seed.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=state_version("upstream.freeze_guard", "freeze_guard_seed"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "1A {wildcards.run_id} seed {wildcards.seed}: freeze guard on the seed alone"
+    script:
+        "../scripts/upstream/freeze_guard.py"
+
+
 rule enforce_freeze_guard:
     input:
         guard=DATA["segment1a_freeze_guard"],
         certification=DATA["segment1a_p5_certification"],
-        scorecards=candidate_scorecards_1a,
-        flags=flags_1a,
+        scorecards=BOARD.upstream_scorecards,
+        flags=BOARD.upstream_flags,
         bands=BANDS_1A,
     output:
         accepted=DATA["segment1a_freeze_guard_accepted"],

@@ -80,10 +80,10 @@ def _not_finite(value: Any, trail: str = "") -> str | None:
     """Key of the first number that is infinite or not a number."""
     if isinstance(value, float) and not math.isfinite(value):
         return trail
-    children = value.items() if isinstance(value, Mapping) else ()
+    children = value if isinstance(value, Mapping) else {}
     if isinstance(value, list):
-        children = enumerate(value)
-    for key, child in children:
+        children = dict(enumerate(value))
+    for key, child in children.items():
         found = _not_finite(child, f"{trail}.{key}" if trail else str(key))
         if found is not None:
             return found

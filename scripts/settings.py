@@ -58,6 +58,9 @@ class Settings:
     upstream_kind: str
     external_root: str
     merchants_total: int
+    reference_python: str
+    reference_admin1: str
+    reference_update: bool
     required_seeds: tuple[int, ...]
     minimum_grade: str
     release: bool
@@ -203,6 +206,9 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         upstream_kind=upstream["kind"],
         external_root=upstream["external_root"],
         merchants_total=upstream["merchants_total"],
+        reference_python=plain["reference_build"]["python"],
+        reference_admin1=plain["reference_build"]["admin1"],
+        reference_update=plain["reference_build"]["update"],
         required_seeds=tuple(certification["required_seeds"]),
         minimum_grade=certification["minimum_grade"],
         release=certification["release"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from scripts.contracts import CONTRACTS_DIR, datasets
 from scripts.errors import ConfigError
 from scripts.governance.identity import run_id
 from scripts.settings import Run, Settings, upstream_name
+from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
 
 InputFunction = Callable[[Any], str]
 
@@ -80,15 +81,17 @@ class Board:
         run = self.run(wildcards)
         return {"name": run.name, "posture": run.posture.name, "upstream_id": run.upstream_id}
 
+    def runs_root(self, wildcards: Any) -> str:
+        """Folder that ledgers are relative to."""
+        return self.settings.runs_root
+
     def name(self, wildcards: Any) -> str:
         """Name of a job's run."""
         return self.run(wildcards).name
 
     def scorecards(self, name: str, seeds: list[int]) -> list[str]:
         """Scorecards of a named run over the seeds."""
-        identity = self.named(name).run_id
-        template = self.data["segment1b_scorecard"]
-        return [template.format(run_id=identity, seed=seed) for seed in seeds]
+        return self._over_seeds("segment1b_scorecard", self.named(name).run_id, seeds)
 
     def upstream_id(self, wildcards: Any) -> str:
         """Run id of the upstream run that a job's run stands on."""
@@ -126,6 +129,59 @@ class Board:
     def upstream_policy(self, wildcards: Any) -> str:
         """Policy file of a builtin 1A run."""
         return self.settings.upstreams[wildcards.run_id].policy
+
+    def upstream_ids(self, kind: str) -> list[str]:
+        """Run ids of the upstream runs of a kind."""
+        return [u.run_id for u in self.settings.upstreams.values() if u.kind == kind]
+
+    def external_tables(self) -> tuple[str, ...]:
+        """Tables that an external upstream supplies for every configured seed."""
+        if not self.upstream_ids("external"):
+            return ()
+        return supplied_tables(self.settings.external_root, self.settings.seeds)
+
+    def upstream_tables(self, wildcards: Any) -> dict[str, str]:
+        """Tables of a 1A run by dataset id, and what its validation needs beside them."""
+        external = self.settings.upstreams[wildcards.run_id].kind == "external"
+        names = self.external_tables() if external else ALL_TABLES
+        paths = {name: self.data[name].format(**wildcards) for name in names}
+        if external:
+            paths["external_source"] = self.data["external_source_1A"].format(**wildcards)
+        else:
+            paths["policy"] = self.upstream_policy(wildcards)
+        return paths
+
+    def _over_seeds(self, dataset_id: str, identity: str, seeds: Iterable[int]) -> list[str]:
+        return [self.data[dataset_id].format(run_id=identity, seed=seed) for seed in seeds]
+
+    def upstream_scorecards(self, wildcards: Any) -> list[str]:
+        """Scorecards of a 1A run over the configured seeds."""
+        return self._over_seeds("segment1a_scorecard", wildcards.run_id, self.settings.seeds)
+
+    def upstream_flags(self, wildcards: Any) -> list[str]:
+        """Flags of a 1A run over the configured seeds."""
+        return self._over_seeds("validation_passed_flag_1A", wildcards.run_id, self.settings.seeds)
+
+    def authority_scorecards(self) -> list[str]:
+        """Scorecards of the frozen 1A authority over the required seeds."""
+        return self._over_seeds(
+            "segment1a_scorecard", self.authority_id(), self.settings.required_seeds
+        )
+
+    def baseline_sites(self, wildcards: Any) -> str | list[str]:
+        """Egress of the baseline for the same seed; nothing when the run is the baseline."""
+        baseline = self.named(self.settings.baseline_posture).run_id
+        if wildcards.run_id == baseline:
+            return []
+        return self.data["site_locations"].format(run_id=baseline, seed=wildcards.seed)
+
+    def reference_folder(self, wildcards: Any) -> str:
+        """Folder of the reference snapshot in force."""
+        return self.settings.reference
+
+    def against_manifest(self, wildcards: Any, input: Any) -> str:
+        """Option that compares a rebuilt snapshot with the one in force."""
+        return f"--against {input.manifest}" if input.manifest else ""
 
     def authority_id(self) -> str:
         """Run id of the frozen 1A authority, the upstream of the baseline posture."""

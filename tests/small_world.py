@@ -90,16 +90,16 @@ def build(folder: Path) -> Path:
     _edit(
         layer / "1A/policy/policy.1a.generator.reopened.yaml",
         merchants__total=MERCHANTS,
-        home_prior__country_cap_share=0.06,
+        home_prior__country_cap_share=0.042,
         home_prior__region_floor_share={},
         candidates__prior__country_cap_share=0.1,
     )
     _edit(
         layer / "1B/policy/policy.s2.tile_weights.yaml",
         country_mass__region_floor_share={"Africa": 0.1, "Oceania": 0.05},
-        country_mass__country_cap_share_soft=0.05,
-        country_mass__country_cap_share_hard=0.07,
-        country_mass__topk_cap_targets={"top1": 0.07, "top5": 0.14, "top10": 0.25},
+        country_mass__country_cap_share_soft=0.04,
+        country_mass__country_cap_share_hard=0.045,
+        country_mass__topk_cap_targets={"top1": 0.05, "top5": 0.1, "top10": 0.2},
     )
     _edit(
         folder / "config/config.yaml",

@@ -15,8 +15,8 @@ rural rest
     places, smoothed over land by a Gaussian of ``range_km``.
 
 ``urban`` and ``habitability`` are shares and weights of IGBP land-cover classes over the land of
-a tile. A city's area grows with its population to the power ``2 * exponent`` (Angel, Parent, Civco
-and Blei, "Making room for a planet of cities", 2011).
+a tile. A city's area grows with its population to the power ``2 * exponent``; theory and data give
+about 5/6 (Bettencourt, "The origins of scaling in cities", Science 340, 2013).
 """
 
 from __future__ import annotations

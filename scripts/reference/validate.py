@@ -41,7 +41,7 @@ from scripts.policies import load_policy
 from scripts.reference.sources import REGION_POPULATION
 from scripts.states.s1_population_surface import read_places, read_totals
 from scripts.states.s1_tile_index import build_tile_index, covered_cells
-from scripts.tables import write_json
+from scripts.tables import file_digest, write_json
 
 F64 = npt.NDArray[np.float64]
 
@@ -186,6 +186,7 @@ def validate(admin1: Path, snapshot: Path, tile_policy: Path, policy: Path) -> d
     regions = Regions(*(getattr(regions, field.name)[own] for field in fields(Regions)))
     modelled = modelled[own]
     return {
+        "admin1_sha256": file_digest(admin1),
         "regions": len(regions.name),
         "regions_with_a_country_code_of_their_own": elsewhere,
         "surface": rounded(compare(regions, modelled)),

@@ -6,12 +6,14 @@ grade: where, how far, and which state and knobs to turn. The certificate stays 
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.scorers.gates import GATES, GRADES, reaches
+from scripts.tables import file_digest
 
 Json = Mapping[str, Any]
 
@@ -85,14 +87,41 @@ def enforce(document: Json, demands: Json, where: object) -> list[str]:
             where,
             f"grade {verdict['grade']} is below {demands['minimum_grade']}, "
             f"{len(rows)} gates failed",
-            "the lines above name what to retune",
+            "its failing rows name what to retune",
         )
     return summary(document)
+
+
+def verify_files(document: Json, root: Path) -> int:
+    """Hash every file that the certificate lists; the number of files.
+
+    Raises
+    ------
+    ScoreError
+        ``ES32`` naming a file that is gone or not the one that was certified.
+    """
+    listed = {
+        path: digest
+        for group in ("state_outputs", "scorecards", "receipts", "validation")
+        for path, digest in document["digests"][group].items()
+    }
+    for path, digest in sorted(listed.items()):
+        if not (root / path).is_file():
+            raise ScoreError("ES32", root / path, "is certified but gone", "run certify again")
+        if file_digest(root / path) != digest:
+            raise ScoreError(
+                "ES32",
+                root / path,
+                "is not the file that was certified",
+                "delete it and run certify again",
+            )
+    return len(listed)
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``certify``."""
     document = read_object("segment1b_p5_certification", inputs.certificate)
+    verify_files(document, Path(params.runs_root))
     try:
         lines = enforce(document, params.demands, inputs.certificate)
     except ScoreError:

@@ -26,7 +26,7 @@ class Advice:
 STRUCTURAL = Advice("code", (), "a broken contract is mended in the code before any tuning")
 UPSTREAM = Advice(
     "1A",
-    ("country_prior",),
+    ("home_prior", "candidates.prior"),
     "country counts cannot leave the countries that 1A offers: reopen 1A behind the freeze guard",
 )
 CONCENTRATION = Advice(
@@ -57,7 +57,7 @@ HEMISPHERE = Advice(
 )
 COVERAGE = Advice(
     "1A",
-    ("country_prior",),
+    ("home_prior", "candidates.prior"),
     "a country without sites is one that 1A did not offer: reopen 1A behind the freeze guard",
 )
 NN_TAIL = Advice(

@@ -191,15 +191,20 @@ def find_anchors(cells: Cells, places: Places, sd_km: F64, radius_km: float, gri
     place_tile = grid.tile_at(places.lon, places.lat).astype(np.int64)
     by_tile = np.argsort(place_tile, kind="stable")
     place_tile = place_tile[by_tile]
-    parts: list[tuple[I64, ...]] = []
-    for start in range(0, len(cells), _ANCHOR_CHUNK):
-        rows = np.arange(start, min(start + _ANCHOR_CHUNK, len(cells)))
-        parts.append(_anchors_of(rows, cells, places, sd_km, radius_km, grid, place_tile, by_tile))
-    owner, lon, lat, sd_lon, sd_lat, weight = (
-        (np.concatenate(column) for column in zip(*parts, strict=True))
-        if parts
-        else (np.empty(0, dtype=t) for t in (np.int64, *(np.float64,) * 4, np.int64))
-    )
+    parts = [
+        _anchors_of(
+            np.arange(start, min(start + _ANCHOR_CHUNK, len(cells))),
+            cells,
+            places,
+            sd_km,
+            radius_km,
+            grid,
+            place_tile,
+            by_tile,
+        )
+        for start in range(0, max(len(cells), 1), _ANCHOR_CHUNK)
+    ]
+    owner, lon, lat, sd_lon, sd_lat, weight = map(np.concatenate, zip(*parts, strict=True))
     return Anchors(
         np.searchsorted(owner, np.arange(len(cells) + 1)),
         lon,

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scripts import countries
-from scripts.contracts import write_dataset, write_object
+from scripts.contracts import arrow_schema, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.policies import load_policy
@@ -24,6 +23,7 @@ from scripts.states.sites import (
     Codes,
     SiteKeys,
     by_country,
+    country_codes,
     pair_starts,
     read_columns,
     rng_metadata,
@@ -152,10 +152,10 @@ def require_plan(
 
 def read_plan(path: str | Path) -> Plan:
     """Merchant, country, tile and number of sites of every row of a plan."""
-    plan = read_columns(path, ["merchant_id", "legal_country_iso", "tile_id", "n_sites_tile"])
+    plan = read_columns("s4_alloc_plan", path, arrow_schema("s4_alloc_plan").names)
     return (
         plan.column("merchant_id").to_numpy(),
-        countries.encode(plan.column("legal_country_iso")),
+        country_codes(plan.column("legal_country_iso"), path),
         plan.column("tile_id").to_numpy(),
         plan.column("n_sites_tile").to_numpy(),
     )

@@ -274,7 +274,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     check_weights(policy, inputs.policy)
     grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
     seed = int(wildcards.seed)
-    sites, columns = read_sites(inputs.assignment, ("tile_id",))
+    sites, columns = read_sites("s5_site_tile_assignment", inputs.assignment, ("tile_id",))
     require_sorted(sites, "E605", inputs.assignment)
     tile_id = columns["tile_id"]
     key, cell = used_cells(sites.country, tile_id)

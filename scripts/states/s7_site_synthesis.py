@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.contracts import write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
@@ -23,7 +23,7 @@ from scripts.states.sites import (
     by_country,
     count_pairs,
     first_difference,
-    ledger_pairs,
+    read_ledger,
     read_outlets,
     read_sites,
     require_sorted,
@@ -87,17 +87,21 @@ def require_conservation(
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s7_site_synthesis``."""
     grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
-    sites, assigned = read_sites(inputs.assignment, ("tile_id",))
-    jittered, offsets = read_sites(inputs.jitter, ("tile_id", "delta_lon_deg", "delta_lat_deg"))
+    sites, assigned = read_sites("s5_site_tile_assignment", inputs.assignment, ("tile_id",))
+    jittered, offsets = read_sites(
+        "s6_site_jitter", inputs.jitter, ("tile_id", "delta_lon_deg", "delta_lat_deg")
+    )
     tile_id = assigned["tile_id"]
     require_same_sites(sites, jittered, tile_id, offsets["tile_id"], inputs.jitter)
 
     upstream = read_outlets(inputs.outlet_catalogue)
-    steering = read_dataset("s3_steering_ledger", inputs.steering_ledger)
-    reroute = read_dataset("s4_reroute_ledger", inputs.reroute_ledger)
-    moves = [*ledger_pairs(steering), *ledger_pairs(reroute)]
+    steering = read_ledger("s3_steering_ledger", inputs.steering_ledger)
+    reroute = read_ledger("s4_reroute_ledger", inputs.reroute_ledger)
     require_conservation(
-        upstream, moves, count_pairs(sites.merchant, sites.country), inputs.outlet_catalogue
+        upstream,
+        [*steering, *reroute],
+        count_pairs(sites.merchant, sites.country),
+        inputs.outlet_catalogue,
     )
 
     lon, lat, inside = synthesise(tile_id, offsets["delta_lon_deg"], offsets["delta_lat_deg"], grid)
@@ -124,8 +128,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 "sites_total": len(sites),
                 "outlets_upstream": int(upstream.n_sites.sum()),
                 "pairs_upstream": len(upstream.n_sites),
-                "sites_steered": int(np.sum(steering.column("n_sites").to_numpy())),
-                "sites_rerouted": int(np.sum(reroute.column("n_sites").to_numpy())),
+                "sites_steered": int(steering[1].n_sites.sum()),
+                "sites_rerouted": int(reroute[1].n_sites.sum()),
             },
             "by_country": by_country(sites.country, sites=None),
         },

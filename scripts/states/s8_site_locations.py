@@ -63,7 +63,7 @@ def geoparquet_metadata(lon: F64, lat: F64) -> dict[str, str]:
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s8_site_locations``."""
-    sites, columns = read_sites(inputs.synthesis, ("lon_deg", "lat_deg"))
+    sites, columns = read_sites("s7_site_synthesis", inputs.synthesis, ("lon_deg", "lat_deg"))
     lon, lat = columns["lon_deg"], columns["lat_deg"]
     table = pa.table(
         {**sites.columns(), "lon_deg": lon, "lat_deg": lat, "geometry": wkb_points(lon, lat)}

@@ -28,4 +28,4 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
 
 
 if "snakemake" in globals():
-    run(main, snakemake)
+    run(main, globals()["snakemake"])

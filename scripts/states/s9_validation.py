@@ -18,8 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts import countries
-from scripts.contracts import arrow_schema, read_dataset, read_object, write_object
+from scripts.contracts import arrow_schema, read_object, write_object
 from scripts.entry import run
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_countries, load_facts
@@ -34,12 +33,12 @@ from scripts.states.sites import (
     PairCounts,
     SiteKeys,
     by_country,
+    country_codes,
     coverage_of,
-    ledger_pairs,
     read_columns,
+    read_ledger,
     read_outlets,
     site_keys,
-    sum_pairs,
 )
 from scripts.states.validation_checks import FAIL, evaluate
 from scripts.states.validation_evidence import AttemptTable, Evidence
@@ -91,47 +90,56 @@ def egress_fault(path: str | Path) -> str:
     return "" if valid else "GeoParquet metadata do not name the geometry column"
 
 
-def _columns(table: pa.Table, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-    return {name: table.column(name).to_numpy(zero_copy_only=False) for name in names}
-
-
 def _metadata(table: pa.Table) -> dict[str, str]:
     return {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
+
+
+def _requirements(path: str | Path) -> PairCounts:
+    table = read_columns("s3_requirements", path, arrow_schema("s3_requirements").names)
+    return PairCounts(
+        table.column("merchant_id").to_numpy(),
+        country_codes(table.column("legal_country_iso"), path),
+        table.column("n_sites").to_numpy(),
+    )
 
 
 def _tile_countries(path: str | Path) -> npt.NDArray[np.int16]:
     file = pq.ParquetFile(path, read_dictionary=["country_iso"])
     column = file.read(columns=["country_iso"]).column("country_iso").unique()
-    return countries.encode(column)
+    return country_codes(column, path)
 
 
 def gather(inputs: Any, run_id: str, seed: int) -> Evidence:
     """Read what the checks look at."""
     policies = {name: load_policy(getattr(inputs, key)) for name, key in _POLICIES.items()}
-    needed = read_dataset("s3_requirements", inputs.requirements)
     sources = {
-        "assignment": (inputs.assignment, ("tile_id",)),
-        "jitter": (
-            inputs.jitter,
-            ("tile_id", "delta_lon_deg", "delta_lat_deg", "component", "placed_by"),
-        ),
-        "synthesis": (inputs.synthesis, ("tile_id", "lon_deg", "lat_deg")),
-        "egress": (inputs.site_locations, ("lon_deg", "lat_deg", "geometry")),
-        "assignment_log": (inputs.assignment_log, ("u",)),
+        "assignment": ("s5_site_tile_assignment", inputs.assignment),
+        "jitter": ("s6_site_jitter", inputs.jitter),
+        "synthesis": ("s7_site_synthesis", inputs.synthesis),
+        "egress": ("site_locations", inputs.site_locations),
+        "assignment_log": ("rng_event_site_tile_assign", inputs.assignment_log),
     }
     keys: dict[str, SiteKeys] = {}
     tables: dict[str, dict[str, npt.NDArray[Any]]] = {}
     metadata: dict[str, Mapping[str, str]] = {}
     geometry = None
-    for name, (path, columns) in sources.items():
-        table = read_columns(path, [*KEY, *columns])
-        keys[name] = site_keys(table)
-        numeric = tuple(column for column in columns if column != "geometry")
-        tables[name] = _columns(table, numeric)
+    for name, (dataset_id, path) in sources.items():
+        names = arrow_schema(dataset_id).names
+        table = read_columns(dataset_id, path, names, lenient=name == "egress")
+        keys[name] = site_keys(table, path)
+        tables[name] = {
+            column: table.column(column).to_numpy(zero_copy_only=False)
+            for column in names
+            if column not in KEY and column != "geometry"
+        }
         metadata[name] = _metadata(table)
         if name == "egress":
             geometry = point_coordinates(table.column("geometry"))
-    log = read_columns(inputs.jitter_log, [*KEY, "attempt", *_UNIFORMS, "accepted"])
+    log = read_columns(
+        "rng_event_in_cell_jitter",
+        inputs.jitter_log,
+        arrow_schema("rng_event_in_cell_jitter").names,
+    )
     metadata["jitter_log"] = _metadata(log)
     return Evidence(
         seed=seed,
@@ -153,22 +161,14 @@ def gather(inputs: Any, run_id: str, seed: int) -> Evidence:
             for key in _LEDGER
         },
         upstream=read_outlets(inputs.outlet_catalogue),
-        requirements=sum_pairs(
-            [
-                PairCounts(
-                    needed.column("merchant_id").to_numpy(),
-                    countries.encode(needed.column("legal_country_iso")),
-                    needed.column("n_sites").to_numpy(),
-                )
-            ]
-        ),
-        steering=ledger_pairs(read_dataset("s3_steering_ledger", inputs.steering_ledger)),
-        reroute=ledger_pairs(read_dataset("s4_reroute_ledger", inputs.reroute_ledger)),
+        requirements=_requirements(inputs.requirements),
+        steering=read_ledger("s3_steering_ledger", inputs.steering_ledger),
+        reroute=read_ledger("s4_reroute_ledger", inputs.reroute_ledger),
         plan=read_plan(inputs.plan),
         keys=keys,
         tables=tables,
         attempts=AttemptTable(
-            site_keys(log),
+            site_keys(log, inputs.jitter_log),
             log.column("attempt").to_numpy(),
             [log.column(name).to_numpy() for name in _UNIFORMS],
             log.column("accepted").to_numpy(zero_copy_only=False),
@@ -318,4 +318,4 @@ def _resolved(receipt: Mapping[str, Any], name: str, listed: str) -> dict[str, A
 
 
 if "snakemake" in globals():
-    run(main, snakemake)
+    run(main, globals()["snakemake"])

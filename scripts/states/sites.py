@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts import countries
+from scripts.contracts import arrow_schema
 from scripts.errors import ContractError, StateError
 
 F64 = npt.NDArray[np.float64]
@@ -62,42 +64,81 @@ def first_difference(left: SiteKeys, right: SiteKeys) -> int | None:
     return None if len(left) == len(right) else shared
 
 
-def site_keys(table: pa.Table) -> SiteKeys:
+def country_codes(column: pa.ChunkedArray, where: str | Path) -> Codes:
+    """Codes of a country column; ``EX11`` when a value is not a country code."""
+    try:
+        return countries.encode(column)
+    except KeyError as error:
+        raise ContractError(
+            "EX11", where, f"{error.args[0]!r} is no country code", "two capital letters"
+        ) from None
+
+
+def site_keys(table: pa.Table, where: str | Path) -> SiteKeys:
     """Keys of a site table."""
     return SiteKeys(
         table.column("merchant_id").to_numpy(),
-        countries.encode(table.column("legal_country_iso")),
+        country_codes(table.column("legal_country_iso"), where),
         table.column("site_order").to_numpy(),
     )
 
 
-def read_columns(path: str | Path, names: Sequence[str]) -> pa.Table:
-    """Columns of a table of this chain; countries come as dictionaries, which read twice as fast.
+def read_columns(
+    dataset_id: str, path: str | Path, names: Sequence[str], lenient: bool = False
+) -> pa.Table:
+    """Columns of a dataset; countries come as dictionaries, which read twice as fast.
+
+    ``lenient`` casts a column of another type, and reads null as NaN, for a reader that reports
+    such faults itself.
 
     Raises
     ------
     ContractError
-        ``EX01`` when the file is not readable Parquet or lacks a column.
+        ``EX01`` not readable Parquet, ``EX10`` a column is missing or of another type, ``EX11`` a
+        null.
     """
     try:
-        countries_in = [name for name in names if name.endswith("country_iso")]
-        file = pq.ParquetFile(path, read_dictionary=countries_in)
-        for name in names:
-            if name not in file.schema_arrow.names:
-                raise ContractError("EX01", path, f"column {name!r} is missing", ", ".join(names))
-        return file.read(columns=list(names))
+        named = [name for name in names if name.endswith("country_iso")]
+        file = pq.ParquetFile(path, read_dictionary=named)
+        missing = [name for name in names if name not in file.schema_arrow.names]
+        table = file.read(columns=[name for name in names if name not in missing])
     except (pa.ArrowException, OSError) as error:
         raise ContractError(
             "EX01", path, f"not a readable Parquet file ({error})", "a file written by this chain"
         ) from None
+    if missing:
+        raise ContractError("EX10", path, f"column {missing[0]!r} is missing", "the contract")
+    columns = {
+        name: _as_declared(table.column(name), arrow_schema(dataset_id).field(name), path, lenient)
+        for name in names
+    }
+    return pa.table(columns, metadata=table.schema.metadata)
+
+
+def _as_declared(
+    column: pa.ChunkedArray, field: pa.Field, path: str | Path, lenient: bool
+) -> pa.ChunkedArray:
+    if lenient and pa.types.is_floating(field.type):
+        column = column.fill_null(float("nan"))
+    if column.null_count:
+        raise ContractError("EX11", path, f"column {field.name!r} holds a null", "no null")
+    found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if found == field.type:
+        return column
+    if lenient:
+        with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return column.cast(field.type)
+    raise ContractError(
+        "EX10", path, f"column {field.name!r} has type {found}", f"type {field.type}"
+    )
 
 
 def read_sites(
-    path: str | Path, columns: tuple[str, ...]
+    dataset_id: str, path: str | Path, columns: tuple[str, ...]
 ) -> tuple[SiteKeys, dict[str, npt.NDArray[Any]]]:
     """Keys and further numeric columns of a site table."""
-    table = read_columns(path, [*KEY, *columns])
-    return site_keys(table), {
+    table = read_columns(dataset_id, path, [*KEY, *columns])
+    return site_keys(table, path), {
         name: table.column(name).to_numpy(zero_copy_only=False) for name in columns
     }
 
@@ -133,17 +174,20 @@ def count_pairs(merchant: npt.NDArray[np.uint64], country: Codes) -> PairCounts:
 
 def read_outlets(path: str | Path) -> PairCounts:
     """Outlets of 1A by (merchant, country)."""
-    table = read_columns(path, ["merchant_id", "legal_country_iso"])
+    table = read_columns("outlet_catalogue", path, ["merchant_id", "legal_country_iso"])
     merchant = table.column("merchant_id").to_numpy()
-    return sum_pairs([count_pairs(merchant, countries.encode(table.column("legal_country_iso")))])
+    return sum_pairs(
+        [count_pairs(merchant, country_codes(table.column("legal_country_iso"), path))]
+    )
 
 
-def ledger_pairs(table: pa.Table) -> list[PairCounts]:
-    """What the moves of a ledger take from pairs and what they give."""
+def read_ledger(dataset_id: str, path: str | Path) -> list[PairCounts]:
+    """What the moves of a ledger take from pairs and what they give, in this order."""
+    table = read_columns(dataset_id, path, arrow_schema(dataset_id).names)
     merchant, n_sites = table.column("merchant_id").to_numpy(), table.column("n_sites").to_numpy()
     return [
-        PairCounts(merchant, countries.encode(table.column("from_country_iso")), -n_sites),
-        PairCounts(merchant, countries.encode(table.column("to_country_iso")), n_sites),
+        PairCounts(merchant, country_codes(table.column("from_country_iso"), path), -n_sites),
+        PairCounts(merchant, country_codes(table.column("to_country_iso"), path), n_sites),
     ]
 
 

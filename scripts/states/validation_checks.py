@@ -327,9 +327,8 @@ def assignment_log_replay(e: Evidence) -> Outcome:
 @_check("E931", STRUCTURAL, "a site of S5 on a tile that its draw does not give")
 def assignment_permutation(e: Evidence) -> Outcome:
     """Within a pair, sites in order of u hold tiles in ascending order."""
-    return _none(
-        len(e.wrong_order), f"{len(e.wrong_order)} tiles are not in the order of the draws"
-    )
+    rule = "its draw gives it another tile of its pair"
+    return _rows(e.out_of_draw_order, e.keys["assignment"], rule)
 
 
 @_check("E932", STRUCTURAL, "attempts of S6 that are not 0, 1, ... with the last alone accepted")

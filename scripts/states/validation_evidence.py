@@ -296,10 +296,12 @@ class Evidence:
             else np.where(self.attempt_sites.present(n), run, -1)
         )
         to_jitter = match_keys(self.keys["assignment"], self.keys["jitter"])
-        chunks = [np.arange(a, min(a + _CHUNK, n)) for a in range(0, n, _CHUNK)]
+        # A tile that S1 does not know has no law; its check tells.
+        placed = np.flatnonzero((run >= 0) & ~np.isnan(self.cells.coverage)[self.cell])
+        chunks = [placed[a : a + _CHUNK] for a in range(0, len(placed), _CHUNK)]
 
         def replay(sites: I64) -> JitterReplay:
-            return self._replay_sites(law, sites[run[sites] >= 0], run, to_jitter)
+            return self._replay_sites(law, sites, run, to_jitter)
 
         with ThreadPoolExecutor(workers_for(n)) as pool:
             parts = list(pool.map(replay, chunks))

@@ -19,7 +19,6 @@ from scripts.upstream.generator import (
     ORDINALS,
     Merchants,
     Outcome,
-    Policy,
     World,
     activities,
     home_codes,
@@ -49,27 +48,20 @@ def _array(values: Any, kind: pa.DataType) -> Any:
 
 def tables(world: World) -> dict[str, pa.Table]:
     """Every table of the seed by dataset id."""
-    catalogue = outlet_catalogue(world)
+    catalogue, evidence = outlet_catalogue(world), world.policy["evidence"]
     return {
         "merchants": merchant_table(world),
         "outlet_catalogue": catalogue,
         "s3_candidate_set": candidate_table(world),
         "s3_integerised_counts": integerised_counts(world),
         "s3_site_sequence": site_sequence(catalogue),
-        "sparse_flag": sparse_flags(
-            catalogue, world.facts, world.policy["evidence"]["sparse_effective_merchants"]
-        ),
+        "sparse_flag": sparse_flags(catalogue, world.facts, evidence["sparse_effective_merchants"]),
         "merchant_abort_log": abort_log(world.merchants, world.outcome),
         "hurdle_stationarity_tests": stationarity_tests(
-            strata(world), world.merchants.pi, world.outcome.multi, test_alpha(world.policy)
+            strata(world), world.merchants.pi, world.outcome.multi, evidence["test_alpha"]
         ),
         "rng_draw_log_1A": draw_log(world.merchants, world.outcome),
     }
-
-
-def test_alpha(policy: Policy) -> float:
-    """Probability that any one of the stationarity tests refuses a sound world."""
-    return policy["evidence"]["test_alpha"]
 
 
 def merchant_table(world: World) -> pa.Table:

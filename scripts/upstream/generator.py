@@ -291,11 +291,12 @@ def build_candidacy(policy: Policy, facts: Facts, where: str) -> Candidacy:
     markets = member_rows(facts, rules["prior"]["markets"], "candidates.prior.markets", where)
     prior = country_weights(facts, rules["prior"], where)[markets]
     largest = rules["count"]["maximum"]
-    if largest >= len(markets) - 1:
+    abroad_total = len(markets) - 1
+    if largest >= abroad_total:
         raise UpstreamError(
             "EU04",
             where,
-            f"candidates.count.maximum {largest} is not below its {len(markets) - 1} markets abroad",
+            f"candidates.count.maximum {largest} is not below the {abroad_total} markets abroad",
             "a smaller maximum or a longer market list",
         )
     region, sub_region = np.array(facts.region), np.array(facts.sub_region)

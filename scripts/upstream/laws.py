@@ -12,11 +12,10 @@ from scipy import stats
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-# Fractional powers of the root of x**4 = x + 1: the additive recurrence of lowest discrepancy known
-# in three dimensions (Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018).
-_ROOT = 1.2207440846057596
-LATTICE = np.array([_ROOT**-1, _ROOT**-2, _ROOT**-3])
-# Independent of the powers of _ROOT over the rationals, for the step between strata.
+# Steps of the merchant lattice: quadratic irrationals, whose multiples fill [0, 1) most evenly
+# (Kuipers and Niederreiter, Uniform Distribution of Sequences, 1974, section 2.3). The golden ratio
+# goes to the size ratio; in each dimension the two steps are independent over the rationals.
+LATTICE = np.mod(np.array([(1.0 + np.sqrt(5.0)) / 2.0, np.sqrt(2.0), np.sqrt(3.0)]), 1.0)
 BETWEEN = np.mod(np.sqrt([2.0, 3.0, 5.0]), 1.0)
 MINIMUM_MULTI = 2
 

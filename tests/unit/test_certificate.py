@@ -7,12 +7,12 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from test_gates import passing_card
 
 from scripts.contracts import read_object, write_object
 from scripts.errors import ScoreError
 from scripts.scorers import certificate, certify, companions, p0_baseline
 from scripts.tables import file_digest, write_json
+from tests.unit.test_gates import passing_card
 
 SEEDS = (7, 42, 101, 202)
 RELEASE, BASELINE = "a" * 32, "b" * 32
@@ -159,10 +159,27 @@ def test_a_sound_release_is_certified(runs, capsys):
     certify.main(
         SimpleNamespace(certificate=runs.folder / "certificate.json"),
         None,
-        SimpleNamespace(demands=DEMANDS),
+        SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root)),
         None,
     )
     assert "grade BPLUS (minimum B): release certified" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("vanish", [True, False])
+def test_certify_hashes_every_certified_file_each_time(runs, vanish):
+    runs.certify_release()
+    target = runs.path(RELEASE, 101, "site_locations.parquet")
+    if vanish:
+        target.unlink()
+    else:
+        target.write_bytes(target.read_bytes()[:-1] + b"x")
+    with pytest.raises(ScoreError, match=r"ES32 .*seed=101/site_locations.parquet"):
+        certify.main(
+            SimpleNamespace(certificate=runs.folder / "certificate.json"),
+            None,
+            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root)),
+            None,
+        )
 
 
 def test_the_certificate_repeats_to_the_byte_and_holds_no_path(runs):
@@ -231,7 +248,10 @@ def test_a_failing_release_keeps_its_evidence_and_exits_with_lines(runs, capsys)
     path = runs.folder / "certificate.json"
     with pytest.raises(ScoreError, match=r"ES31.*grade BELOW_B is below B, 1 gates failed"):
         certify.main(
-            SimpleNamespace(certificate=path), None, SimpleNamespace(demands=DEMANDS), None
+            SimpleNamespace(certificate=path),
+            None,
+            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root)),
+            None,
         )
     assert path.exists()
     (line,) = capsys.readouterr().err.splitlines()

@@ -230,7 +230,7 @@ def test_grades_are_ordered():
     ("family", "failing_families", "state", "knob"),
     [
         ("concentration", {"concentration"}, "S2", "country_mass.country_cap_share_soft"),
-        ("concentration", {"concentration", "coverage"}, "1A", "country_prior"),
+        ("concentration", {"concentration", "coverage"}, "1A", "home_prior"),
         ("region", {"region"}, "S4", "residual_redistribution"),
         ("region", {"region", "concentration"}, "S2", "country_mass.region_floor_share"),
         ("nn_tail", {"nn_tail"}, "S6", "mixture.sparse_tail"),

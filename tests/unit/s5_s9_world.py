@@ -1,0 +1,312 @@
+"""A small world on nasty land for the tests of S5 to S9, run through the states as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import shapely
+import yaml
+
+from scripts import countries
+from scripts.contracts import arrow_schema, write_dataset
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import FACTS_SCHEMA, PLACES_SCHEMA, Countries
+from scripts.governance.identity import manifest_fingerprint, parameter_hash
+from scripts.policies import parse_yaml
+from scripts.states import (
+    s5_site_tile_assignment,
+    s6_site_jitter,
+    s7_site_synthesis,
+    s8_site_locations,
+)
+from scripts.states.s1_tile_index import build_tile_index
+from scripts.tables import file_digest, write_json, write_parquet
+
+RUN_ID = "0" * 32
+SEED = 42
+POLICIES = Path(__file__).resolve().parents[2] / "config/layer1/1B/policy"
+GRID = Grid(5)
+_REGIONS = ("Africa", "Asia", "Europe") * 3 + ("North America", "South America", "Oceania")
+
+
+def _blob(lon: float, lat: float, radius: float, seed: int) -> shapely.Polygon:
+    """A rugged island."""
+    rng = np.random.default_rng(seed)
+    angle = np.linspace(0.0, 2.0 * np.pi, 90, endpoint=False)
+    reach = radius * rng.uniform(0.7, 1.0, len(angle))
+    return shapely.Polygon(np.c_[lon + reach * np.cos(angle), lat + reach * np.sin(angle)])
+
+
+def make_countries() -> Countries:
+    """Twelve countries: ten rugged ones, one with a lake, parts and a sliver, one on 180 E."""
+    shapes = {}
+    for k in range(10):
+        lat = (-35.0, 12.0, 48.0, -8.0, 61.0)[k % 5]
+        shapes[f"A{chr(65 + k)}"] = _blob(-150.0 + 30.0 * k + 0.013, lat + 0.007, 0.6, k)
+    lake = _blob(20.0, -20.0, 0.6, 20).difference(shapely.box(19.9, -20.1, 20.12, -19.93))
+    islet = shapely.box(21.3, -20.0, 21.3 + 0.003, -19.9975)
+    sliver = shapely.box(21.5, -20.4, 21.5 + 1e-6, -20.1)
+    shapes["BA"] = shapely.union_all([lake, islet, sliver])
+    line = _blob(180.0, -17.0, 0.6, 21)
+    east = shapely.intersection(line, shapely.box(179.0, -20.0, 180.0, -10.0))
+    west = shapely.intersection(
+        shapely.affinity.translate(line, -360.0), shapely.box(-180.0, -20.0, -179.0, -10.0)
+    )
+    shapes["BB"] = shapely.union_all([east, west])
+    codes = sorted(shapes)
+    return Countries(
+        np.array([countries.encode_one(iso) for iso in codes], dtype=np.int16),
+        np.array([shapely.multipolygons(shapely.get_parts(shapes[iso])) for iso in codes]),
+    )
+
+
+def _edit(name: str, folder: Path, **changes: object) -> str:
+    policy = parse_yaml(POLICIES / name)
+    for path, value in changes.items():
+        node = policy
+        *parents, last = path.split("__")
+        for parent in parents:
+            node = node[parent]
+        node[last] = value
+    target = folder / name
+    target.write_text(yaml.safe_dump(policy), encoding="utf-8")
+    return str(target)
+
+
+def write_reference(folder: Path) -> dict[str, str]:
+    """Reference files and policies of the small world."""
+    land = make_countries()
+    path = {
+        "countries": str(folder / "countries.parquet"),
+        "facts": str(folder / "country_facts.csv"),
+        "places": str(folder / "places.parquet"),
+        "tile_index": str(folder / "tile_index.parquet"),
+    }
+    write_parquet(
+        path["countries"],
+        pa.table({"country_iso": land.iso, "geometry": shapely.to_wkb(land.geometry)}),
+    )
+    header = ",".join(FACTS_SCHEMA.names)
+    rows = [
+        f"{iso},{iso}X,{iso},r,s,i,{region},1000000,test,1000,{10000}"
+        for iso, region in zip(land.iso, _REGIONS, strict=True)
+    ]
+    Path(path["facts"]).write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    rng = np.random.default_rng(3)
+    code, lon, lat = [], [], []
+    for iso, polygon in zip(land.iso, land.geometry, strict=True):
+        west, south, east, north = shapely.bounds(polygon)
+        x, y = rng.uniform(west, east, 400), rng.uniform(south, north, 400)
+        inside = np.flatnonzero(shapely.contains_xy(polygon, x, y))[:40]
+        code += [iso] * len(inside)
+        lon, lat = [*lon, *x[inside]], [*lat, *y[inside]]
+    population = np.rint(10.0 ** rng.uniform(2.7, 6.0, len(code))).astype(np.int64)
+    columns = {
+        "geoname_id": np.arange(len(code)),
+        "country_iso": code,
+        "name": code,
+        "lon_deg": lon,
+        "lat_deg": lat,
+        "population": population,
+        "timezone": ["UTC"] * len(code),
+    }
+    write_parquet(path["places"], pa.table(columns, schema=PLACES_SCHEMA))
+    write_dataset("tile_index", path["tile_index"], build_tile_index(land, GRID))
+    floors = {
+        "Africa": 0.2,
+        "Asia": 0.2,
+        "Europe": 0.2,
+        "North America": 0.05,
+        "Oceania": 0.05,
+        "Other": 0.0,
+        "South America": 0.05,
+    }
+    path |= {
+        "tile_policy": _edit("policy.s1.tile_index.yaml", folder, resolution_arcmin=5),
+        "weights_policy": _edit(
+            "policy.s2.tile_weights.yaml", folder, country_mass__region_floor_share=floors
+        ),
+        "assignment_policy": _edit("policy.s5.assignment.yaml", folder),
+        "jitter_policy": _edit("policy.s6.jitter.yaml", folder),
+        "policy": _edit("policy.s9.validation.yaml", folder, realism__nn_tail_ratio_max=500.0),
+    }
+    return path
+
+
+def write_plan(folder: Path, path: dict[str, str], sites_per_country: int = 120) -> dict[str, str]:
+    """Upstream outlets, two ledgers, requirements and a plan that uses border tiles a lot."""
+    land = make_countries()
+    index = pa.parquet.read_table(path["tile_index"])
+    tile_country = countries.encode(index.column("country_iso"))
+    tile_id = index.column("tile_id").to_numpy()
+    rng = np.random.default_rng(5)
+    merchant, country, tile = [], [], []
+    for code in land.code:
+        own = tile_id[tile_country == code]
+        merchant.append(rng.integers(1, 41, sites_per_country).astype(np.uint64) * np.uint64(977))
+        country.append(np.full(sites_per_country, code))
+        tile.append(rng.choice(own, sites_per_country))
+    merchant, country, tile = map(np.concatenate, (merchant, country, tile))
+    rows, n = np.unique(np.rec.fromarrays([merchant, country, tile]), return_counts=True)
+    merchant, country, tile = (rows[f"f{k}"] for k in range(3))
+    files = {
+        name: str(folder / f"{name}.parquet")
+        for name in (
+            "plan",
+            "requirements",
+            "steering_ledger",
+            "reroute_ledger",
+            "outlet_catalogue",
+        )
+    }
+    write_dataset(
+        "s4_alloc_plan",
+        files["plan"],
+        pa.table(
+            {
+                "merchant_id": merchant,
+                "legal_country_iso": countries.decode(country),
+                "tile_id": tile,
+                "n_sites_tile": n,
+            }
+        ),
+    )
+    pair, inverse = np.unique(np.rec.fromarrays([merchant, country]), return_inverse=True)
+    sites = np.bincount(inverse, weights=n).astype(np.int64)
+    pair_merchant, pair_country = pair["f0"], pair["f1"]
+    # One site of a merchant's second country came from its first, one of its third by reroute.
+    owner = np.flatnonzero(pair_merchant == pair_merchant[0])[:3]
+    moved = {
+        "merchant_id": pair_merchant[:1],
+        "from_country_iso": countries.decode(pair_country[owner[:1]]),
+        "n_sites": np.array([1]),
+    }
+    upstream, needed = sites.copy(), sites.copy()
+    for name, dataset_id, target in (
+        ("steering_ledger", "s3_steering_ledger", owner[1]),
+        ("reroute_ledger", "s4_reroute_ledger", owner[2]),
+    ):
+        to = countries.decode(pair_country[[target]])
+        table = pa.table({**moved, "to_country_iso": to})
+        write_dataset(dataset_id, files[name], table.cast(table.schema))
+        upstream[owner[0]] += 1
+        upstream[target] -= 1
+    needed[owner[0]] += 1
+    needed[owner[2]] -= 1
+    kept = needed > 0
+    write_dataset(
+        "s3_requirements",
+        files["requirements"],
+        pa.table(
+            {
+                "merchant_id": pair_merchant[kept],
+                "legal_country_iso": countries.decode(pair_country[kept]),
+                "n_sites": needed[kept],
+            }
+        ),
+    )
+    row = np.repeat(np.arange(len(upstream)), upstream)
+    write_parquet(
+        files["outlet_catalogue"],
+        pa.table(
+            {
+                "merchant_id": pair_merchant[row],
+                "legal_country_iso": countries.decode(pair_country[row]),
+            }
+        ),
+    )
+    return files
+
+
+def write_receipt(folder: Path, path: dict[str, str]) -> str:
+    """The receipt of everything in the folder."""
+    policies = {
+        Path(path[key]).name: file_digest(path[key]) for key in path if key.endswith("policy")
+    }
+    sealed = {"reference/countries": file_digest(path["countries"])}
+    outputs = {
+        f"{folder.name}/{file.name}": file_digest(file) for file in sorted(folder.glob("*.parquet"))
+    }
+    receipt = {
+        "run_id": RUN_ID,
+        "name": "small",
+        "posture": "p4",
+        "upstream_run_id": "1" * 32,
+        "seed": SEED,
+        "parameter_hash": parameter_hash(policies),
+        "manifest_fingerprint": manifest_fingerprint(sealed),
+        "policies": policies,
+        "sealed_inputs": sealed,
+        "rule_versions": {},
+        "outputs": outputs,
+    }
+    write_json(folder / "receipt.json", receipt)
+    return str(folder / "receipt.json")
+
+
+def run_states(folder: Path, path: dict[str, str]) -> dict[str, str]:
+    """S5 to S8 on the files of the world."""
+    wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED))
+    file = {
+        name: str(folder / f"{name}.parquet")
+        for name in (
+            "assignment",
+            "assignment_log",
+            "jitter",
+            "jitter_log",
+            "synthesis",
+            "site_locations",
+        )
+    }
+    path = path | file
+    report = {f"s{k}": str(folder / f"s{k}.json") for k in range(5, 9)}
+    s5_site_tile_assignment.main(
+        SimpleNamespace(plan=path["plan"], policy=path["assignment_policy"]),
+        SimpleNamespace(
+            assignment=file["assignment"], rng_log=file["assignment_log"], report=report["s5"]
+        ),
+        None,
+        wildcards,
+    )
+    s6_site_jitter.main(
+        SimpleNamespace(**{**path, "policy": path["jitter_policy"]}),
+        SimpleNamespace(jitter=file["jitter"], rng_log=file["jitter_log"], report=report["s6"]),
+        None,
+        wildcards,
+    )
+    s7_site_synthesis.main(
+        SimpleNamespace(**path),
+        SimpleNamespace(synthesis=file["synthesis"], summary=report["s7"]),
+        None,
+        wildcards,
+    )
+    s8_site_locations.main(
+        SimpleNamespace(**path),
+        SimpleNamespace(site_locations=file["site_locations"], summary=report["s8"]),
+        None,
+        wildcards,
+    )
+    return file
+
+
+def build(folder: Path) -> dict[str, str]:
+    """The whole small world in one folder; paths by input name of S9."""
+    path = write_reference(folder)
+    path |= write_plan(folder, path)
+    path |= run_states(folder, path)
+    path["receipt"] = write_receipt(folder, path)
+    return path
+
+
+def report_of(folder: Path, state: str) -> dict:
+    """A state's report."""
+    return json.loads((folder / f"{state}.json").read_text(encoding="utf-8"))
+
+
+def empty_table(dataset_id: str) -> pa.Table:
+    """A table of a dataset without rows."""
+    return arrow_schema(dataset_id).empty_table()

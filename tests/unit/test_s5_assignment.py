@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.errors import StateError
+from scripts.randomness import keyed_uniforms
+from scripts.states.s5_site_tile_assignment import assign, draw_order, require_plan
+
+NAMESPACE = "test.s5"
+
+
+def plan_of(rows):
+    merchant, country, tile, n = zip(*sorted(rows), strict=True)
+    return (
+        np.array(merchant, dtype=np.uint64),
+        np.array(country, dtype=np.int16),
+        np.array(tile, dtype=np.uint64),
+        np.array(n, dtype=np.int64),
+    )
+
+
+plans = st.dictionaries(
+    st.tuples(st.integers(1, 2**64 - 1), st.integers(0, 675), st.integers(0, 2**34)),
+    st.integers(1, 6),
+    min_size=1,
+    max_size=40,
+).map(lambda d: plan_of([(*key, n) for key, n in d.items()]))
+
+
+def test_worked_example():
+    plan = plan_of([(7, 3, 10, 2), (7, 3, 40, 1)])
+    made = assign(*plan, seed=1, namespace=NAMESPACE)
+    u = keyed_uniforms(1, NAMESPACE, [7, 7, 7], 3, [1, 2, 3])[:, 0]
+    assert made.u.tolist() == u.tolist()
+    expected = np.empty(3, dtype=np.uint64)
+    expected[np.argsort(u)] = [10, 10, 40]
+    assert made.tile_id.tolist() == expected.tolist()
+    assert made.sites.order.tolist() == [1, 2, 3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(plans, st.integers(0, 2**32))
+def test_quotas_are_kept_and_orders_are_contiguous(plan, seed):
+    made = assign(*plan, seed, NAMESPACE)
+    rows = np.rec.fromarrays([made.sites.merchant, made.sites.country, made.tile_id])
+    found, n = np.unique(rows, return_counts=True)
+    assert found.tolist() == list(zip(*(column.tolist() for column in plan[:3]), strict=True))
+    assert n.tolist() == plan[3].tolist()
+    pair = np.rec.fromarrays([made.sites.merchant, made.sites.country])
+    for key in np.unique(pair):
+        order = made.sites.order[pair == key]
+        assert order.tolist() == list(range(1, len(order) + 1))
+
+
+def test_another_merchant_moves_nobody():
+    few = plan_of([(5, 1, k, 2) for k in range(20)])
+    more = plan_of([(5, 1, k, 2) for k in range(20)] + [(2, 1, k, 3) for k in range(9)])
+    made, with_more = assign(*few, 9, NAMESPACE), assign(*more, 9, NAMESPACE)
+    mine = with_more.sites.merchant == 5
+    assert with_more.tile_id[mine].tolist() == made.tile_id.tolist()
+    assert with_more.u[mine].tolist() == made.u.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=50),
+    st.sampled_from([1, 2**30, 2**58]),
+)
+def test_draw_order_is_the_full_sort(rows, pairs_scale):
+    pair = np.sort(np.array([p * pairs_scale for p, _ in rows]))
+    u = (np.array([k for _, k in rows]) + 0.5) * 2.0**-53
+    assert draw_order(pair, u).tolist() == np.lexsort((u, pair)).tolist()
+
+
+def test_every_arrangement_is_as_likely():
+    merchants = np.arange(1, 6001, dtype=np.uint64)
+    plan = (
+        np.repeat(merchants, 3),
+        np.zeros(18000, dtype=np.int16),
+        np.tile(np.array([1, 2, 3], dtype=np.uint64), 6000),
+        np.ones(18000, dtype=np.int64),
+    )
+    made = assign(*plan, 3, NAMESPACE)
+    _, counts = np.unique(made.tile_id.reshape(-1, 3), axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert ((counts - 1000.0) ** 2 / 1000.0).sum() < 20.5  # chi-square, 5 degrees, p = 0.001
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda p: tuple(column[:0] for column in p), "E501"),
+        (lambda p: (*p[:3], p[3] * 0), "E503"),
+        (lambda p: tuple(column[::-1] for column in p), "E509"),
+        (lambda p: tuple(column[[0, 0]] for column in p), "E509"),
+    ],
+)
+def test_bad_plans_are_refused(change, code):
+    plan = change(plan_of([(1, 1, 1, 1), (1, 1, 2, 1), (2, 1, 1, 1)]))
+    with pytest.raises(StateError) as caught:
+        require_plan(*plan, "plan.parquet")
+    assert caught.value.code == code

@@ -1,0 +1,449 @@
+import functools
+import math
+from decimal import Decimal, getcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from scipy import stats
+
+from scripts import countries
+from scripts.errors import ConfigError, StateError
+from scripts.geo.distance import great_circle_m
+from scripts.geo.snapshot import Countries
+from scripts.policies import load_policy
+from scripts.randomness import keyed_uniforms
+from scripts.states import jitter_law, s6_site_jitter
+from scripts.states.jitter_law import (
+    CORE,
+    DIRECT,
+    SECONDARY,
+    TAIL,
+    UNIFORM,
+    JitterLaw,
+    Places,
+    find_anchors,
+    make_cells,
+    normal_cdf,
+    normal_quantile,
+    truncated_normal,
+)
+from scripts.states.s1_tile_index import build_tile_index
+from scripts.states.s6_site_jitter import check_weights, component_shares, jitter
+from scripts.states.sites import SiteKeys, absolute_deg, cell_keys, coverage_of
+from tests.unit import s5_s9_world
+from tests.unit.s5_s9_world import GRID, POLICIES, make_countries
+
+NAMESPACE = "test.s6"
+SEED = 11
+NO_PLACES = Places(*(np.empty(0, dtype=t) for t in (np.int16, float, float, float)))
+
+
+def policy_of(mixture=None, **changes):
+    shipped = load_policy(POLICIES / "policy.s6.jitter.yaml")
+    policy = {**shipped, "max_attempts": 200, "direct_after": 16, "direct_below_coverage": 0.1}
+    policy |= changes
+    policy["mixture"] = {
+        "spread_exponent": 0.35,
+        "spread_max_km": 6.0,
+        "core_min_population": 50_000,
+        "core_cluster": {"weight": 0.5, "radius_km": 15.0, "spread_km": 2.0},
+        "secondary_cluster": {"weight": 0.3, "radius_km": 15.0, "spread_km": 2.0},
+        "sparse_tail": {"weight": 0.2, "tail_clamp": 0.8},
+        **(mixture or {}),
+    }
+    return policy
+
+
+@functools.cache
+def covered_cells():
+    """Country row, tile and covered fraction of every cell of the small world."""
+    land = make_countries()
+    table = build_tile_index(land, GRID)
+    number = np.searchsorted(land.code, countries.encode(table.column("country_iso")))
+    tile = table.column("tile_id").to_numpy().astype(np.int64)
+    return number, tile, table.column("coverage_fraction").to_numpy()
+
+
+class World:
+    """Sites on all tiles of some countries."""
+
+    def __init__(self, land, policy, places=NO_PLACES, per_cell=20, only=None):
+        number, tile, coverage = covered_cells()
+        chosen = np.ones(len(tile), bool) if only is None else only(number, tile, coverage)
+        number, tile, coverage = number[chosen], tile[chosen], coverage[chosen]
+        self.land = land
+        self.cells = make_cells(cell_keys(land.code[number], tile), coverage, GRID)
+        self.cell = np.repeat(np.arange(len(tile)), per_cell)
+        n = len(self.cell)
+        self.sites = SiteKeys(
+            (np.arange(n) + 1).astype(np.uint64),
+            self.cells.country[self.cell],
+            (np.arange(n) % 7 + 1).astype(np.int32),
+        )
+        self.policy = policy
+        self.law = JitterLaw(policy, self.cells, places, land, GRID)
+
+    def run(self, rows=slice(None), **more):
+        sites = SiteKeys(
+            self.sites.merchant[rows], self.sites.country[rows], self.sites.order[rows]
+        )
+        return jitter(
+            sites,
+            self.cell[rows],
+            self.law,
+            self.land,
+            SEED,
+            NAMESPACE,
+            self.policy["max_attempts"],
+            **more,
+        )
+
+    def points(self, made):
+        return absolute_deg(
+            self.cells.lon[self.cell], self.cells.lat[self.cell], made.delta_lon, made.delta_lat
+        )
+
+
+@pytest.fixture(scope="module")
+def land():
+    return make_countries()
+
+
+@pytest.fixture(scope="module")
+def places(land):
+    rng = np.random.default_rng(6)
+    parts = []
+    for code, polygon in zip(land.code, land.geometry, strict=True):
+        west, south, east, north = shapely.bounds(polygon)
+        lon, lat = rng.uniform(west, east, 300), rng.uniform(south, north, 300)
+        inside = np.flatnonzero(shapely.contains_xy(polygon, lon, lat))[:60]
+        parts.append((np.full(len(inside), code), lon[inside], lat[inside]))
+    country, lon, lat = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Places(country, lon, lat, np.rint(10 ** rng.uniform(3, 6, len(lon))))
+
+
+@pytest.fixture(scope="module")
+def world(land, places):
+    return World(land, policy_of(), places)
+
+
+@pytest.fixture(scope="module")
+def made(world):
+    return world.run()
+
+
+def test_every_point_lies_in_its_tile_and_on_its_land(world, made):
+    lon, lat = world.points(made[0])
+    west, south, east, north = GRID.bounds(world.cells.tile[world.cell])
+    assert ((lon > west) & (lon < east) & (lat > south) & (lat < north)).all()
+    row = np.searchsorted(world.land.code, world.sites.country)
+    assert shapely.contains_xy(world.land.geometry[row], lon, lat).all()
+    assert (world.cells.coverage < 0.001).any()
+    assert (made[0].placed_by == DIRECT).any()
+
+
+def test_uniform_law_reaches_the_same_land(land):
+    legacy = World(land, {**policy_of(), "mode": "uniform_v1"}, per_cell=5)
+    made, _ = legacy.run()
+    lon, lat = legacy.points(made)
+    row = np.searchsorted(land.code, legacy.sites.country)
+    assert shapely.contains_xy(land.geometry[row], lon, lat).all()
+    assert set(made.component) == {UNIFORM}
+    assert set(made.placed_by) == {UNIFORM, DIRECT}
+
+
+def test_component_shares_are_the_policys_whatever_the_coast(world, made):
+    shares = component_shares(world.policy, made[0])
+    n = len(world.sites)
+    for name, weight in shares["policy"].items():
+        assert shares["drawn"][name] == pytest.approx(
+            weight, abs=4 * math.sqrt(weight * (1 - weight) / n)
+        )
+    border = (world.cells.coverage < 0.5)[world.cell]
+    drawn = np.bincount(made[0].component[border], minlength=4)[1:] / border.sum()
+    assert drawn == pytest.approx([0.5, 0.3, 0.2], abs=4 * math.sqrt(0.25 / border.sum()))
+
+
+def test_one_uniform_for_each_decision(world, made):
+    whole = (world.cells.coverage == 1.0)[world.cell]
+    tail = whole & (made[0].component == TAIL)
+    half = world.cells.half_deg * world.policy["mixture"]["sparse_tail"]["tail_clamp"]
+    for delta in (made[0].delta_lon[tail], made[0].delta_lat[tail]):
+        assert np.abs(delta).max() < half
+        assert stats.kstest(delta / half, "uniform", args=(-1.0, 2.0)).pvalue > 1e-3
+    u = keyed_uniforms(
+        SEED, NAMESPACE, world.sites.merchant, world.sites.country, world.sites.order
+    )
+    limit = 4.5 / math.sqrt(len(u))
+    assert np.abs(np.corrcoef(u.T) - np.eye(4)).max() < limit
+    assert np.abs(np.corrcoef(u[tail, 0], made[0].delta_lon[tail])[0, 1]) < 4.5 / math.sqrt(
+        tail.sum()
+    )
+
+
+def test_the_log_holds_every_attempt_and_accepts_the_last(world, made):
+    log = made[1]
+    first = np.flatnonzero(np.diff(log.site, prepend=-1))
+    assert np.array_equal(np.unique(log.site), np.arange(len(world.sites)))
+    assert np.array_equal(log.attempt, np.arange(len(log.site)) - first[log.site])
+    assert np.array_equal(np.flatnonzero(log.accepted), np.append(first[1:], len(log.site)) - 1)
+    u = keyed_uniforms(
+        SEED,
+        NAMESPACE,
+        world.sites.merchant[log.site],
+        world.sites.country[log.site],
+        world.sites.order[log.site],
+        log.attempt,
+    )
+    assert np.array_equal(u, log.u)
+
+
+def test_a_site_does_not_depend_on_the_others(world, made, monkeypatch):
+    rows = np.arange(3, len(world.sites), 17)
+    some, _ = World.run(world, rows)
+    fresh = World(world.land, world.policy, NO_PLACES, per_cell=20)
+    fresh.law = JitterLaw(world.policy, world.cells, NO_PLACES, world.land, GRID)
+    fresh.law.anchors = world.law.anchors
+    monkeypatch.setattr(s6_site_jitter, "_CHUNK", 500)
+    chunked, log = fresh.run(workers=3)
+    for name in ("delta_lon", "delta_lat", "component", "placed_by"):
+        assert np.array_equal(getattr(some, name), getattr(made[0], name)[rows])
+        assert np.array_equal(getattr(chunked, name), getattr(made[0], name))
+    assert np.array_equal(log.u, made[1].u)
+    assert np.array_equal(log.site, made[1].site)
+
+
+def test_a_tile_without_any_land_stops_the_run_with_a_name(land):
+    everything = World(land, policy_of(max_attempts=20), per_cell=1)
+    elsewhere = Countries(land.code, np.array([shapely.box(0, 80, 1, 81)] * len(land.code)))
+    everything.land = elsewhere
+    everything.law = JitterLaw(everything.policy, everything.cells, NO_PLACES, elsewhere, GRID)
+    with pytest.raises(StateError, match=r"E613 merchant \d+ country A[A-J] site \d tile \d+"):
+        everything.run()
+
+
+def test_without_places_clusters_are_uniform_and_reported_so(land):
+    alone = World(
+        land, policy_of(), per_cell=30, only=lambda number, tile, coverage: coverage == 1.0
+    )
+    made, _ = alone.run()
+    assert set(made.placed_by) == {UNIFORM, TAIL}
+    cluster = made.component != TAIL
+    for delta in (made.delta_lon[cluster], made.delta_lat[cluster]):
+        scaled = delta / alone.cells.half_deg
+        assert stats.kstest(scaled, "uniform", args=(-1.0, 2.0)).pvalue > 1e-3
+
+
+def one_cell(land, mixture, population=(400_000.0, 5_000.0), offset_km=(0.0, 3.0)):
+    """Many sites on one whole tile with a city and a village at some distance to the east."""
+    number, tile, coverage = covered_cells()
+    whole = np.flatnonzero((coverage == 1.0) & (number == 2))
+    chosen = whole[len(whole) // 2]
+    lon, lat = GRID.centre_deg(tile[[chosen]])
+    per_deg = jitter_law.km_per_deg_lon(lat)
+    places = Places(
+        np.repeat(land.code[number[[chosen]]], 2),
+        lon + np.array(offset_km) / per_deg,
+        np.repeat(lat, 2),
+        np.array(population),
+    )
+    return World(
+        land,
+        policy_of(mixture=mixture),
+        places,
+        per_cell=6000,
+        only=lambda n, t, c: np.arange(len(t)) == chosen,
+    ), places
+
+
+def distance_km(world, made, places, k):
+    lon, lat = world.points(made)
+    return great_circle_m(lon, lat, places.lon[k], places.lat[k]) / 1000.0
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        (
+            {"core_cluster": {"weight": 0.5, "radius_km": 15.0, "spread_km": 0.5}},
+            {"core_cluster": {"weight": 0.5, "radius_km": 15.0, "spread_km": 2.0}},
+        ),
+        ({"spread_exponent": 0.0}, {"spread_exponent": 0.6}),
+        ({"spread_max_km": 0.5}, {"spread_max_km": 6.0}),
+    ],
+)
+def test_spread_knobs_widen_the_core(land, narrow, wide):
+    reach = []
+    for mixture in (narrow, wide):
+        world, places = one_cell(land, mixture)
+        made, _ = world.run()
+        core = made.placed_by == CORE
+        reach.append(np.median(distance_km(world, made, places, 0)[core]))
+    assert reach[0] < 0.9 * reach[1]
+
+
+def test_classes_radius_and_clamp_do_what_they_say(land):
+    world, places = one_cell(land, {})
+    made, _ = world.run()
+    core, village = made.placed_by == CORE, made.placed_by == SECONDARY
+    assert np.array_equal(made.placed_by, made.component)
+    assert np.median(distance_km(world, made, places, 0)[core]) < np.median(
+        distance_km(world, made, places, 1)[core]
+    )
+    assert np.median(distance_km(world, made, places, 1)[village]) < 2.0
+
+    world, _ = one_cell(land, {"core_min_population": 1_000_000.0})
+    made, _ = world.run()
+    assert set(made.placed_by) == {SECONDARY, TAIL}
+
+    near = {"secondary_cluster": {"weight": 0.3, "radius_km": 2.0, "spread_km": 1.0}}
+    world, _ = one_cell(land, near, offset_km=(0.0, 14.0))
+    assert (world.law.anchors[SECONDARY].start[-1]) == 0
+    world, _ = one_cell(land, {}, offset_km=(0.0, 14.0))
+    assert (world.law.anchors[SECONDARY].start[-1]) == 1
+
+    spans = []
+    for clamp in (0.3, 0.9):
+        world, _ = one_cell(land, {"sparse_tail": {"weight": 0.2, "tail_clamp": clamp}})
+        made, _ = world.run()
+        spans.append(np.abs(made.delta_lat[made.component == TAIL]).max())
+    assert spans[0] < 0.3 * world.cells.half_deg < spans[1]
+
+
+def test_a_place_beyond_the_edge_tilts_the_cell_without_a_pile(land):
+    world, _ = one_cell(land, {}, offset_km=(9.0, 14.0))
+    made, _ = world.run()
+    core = made.delta_lon[made.placed_by == CORE] / world.cells.half_deg
+    assert core.mean() > 0.1
+    assert (core > 0.95).mean() < 0.08
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.0])
+def test_direct_sampling_follows_its_two_knobs(land, coverage):
+    only = lambda number, tile, fraction: (fraction < 0.6) & (fraction > 0.4)  # noqa: E731
+    world = World(land, policy_of(direct_below_coverage=coverage), per_cell=30, only=only)
+    made, log = world.run()
+    direct = (made.placed_by == DIRECT).mean()
+    assert direct == 1.0 if coverage else direct < 0.01
+    soon = World(land, policy_of(direct_below_coverage=0.0, direct_after=1), per_cell=30, only=only)
+    made_soon, log_soon = soon.run()
+    assert (made_soon.placed_by == DIRECT).mean() > 0.2
+    assert len(log_soon.site) < len(log.site) or coverage
+
+
+def test_normal_table_is_exact_to_its_grain_on_every_machine():
+    getcontext().prec = 40
+    step = Decimal(2) ** -32
+    for k in range(513):
+        z = Decimal(k) / 64
+        term, total, i = z, z, 0
+        while abs(term) > Decimal(10) ** -38:
+            i += 1
+            term = -term * z * z / (2 * i)
+            total += term / (2 * i + 1)
+        pi = Decimal("3.14159265358979323846264338327950288419717")
+        exact = Decimal(1) / 2 + total / (2 * pi).sqrt()
+        table = Decimal(float(jitter_law._CDF[512 + k]))
+        assert abs(table - exact) <= step / 2 + Decimal(10) ** -13
+        grain = exact / step % 1
+        assert abs(grain - Decimal(1) / 2) > Decimal(10) ** -5
+
+
+def test_truncated_normal_is_scipys():
+    u = np.linspace(0.001, 0.999, 999)
+    for mean, sd in ((0.0, 0.2), (0.9, 0.5), (1.5, 0.6), (-1.4, 2.0), (0.3, 0.01)):
+        a, b = (-1.0 - mean) / sd, (1.0 - mean) / sd
+        expected = stats.truncnorm.ppf(u, a, b, mean, sd)
+        found = truncated_normal(u, np.full(999, mean), np.full(999, sd), 1.0)
+        assert found == pytest.approx(expected, abs=0.01 * sd)
+        assert (np.abs(found) <= 1.0).all()
+    p = np.linspace(0.0, 1.0, 1001)
+    assert normal_cdf(normal_quantile(p)) == pytest.approx(p, abs=1e-9)
+
+
+def test_anchors_are_the_places_within_reach_at_any_latitude_and_across_the_antimeridian():
+    rng = np.random.default_rng(9)
+    lat = np.concatenate([rng.uniform(-89.9, 89.9, 60), np.full(30, -17.02)])
+    lon = np.concatenate([rng.uniform(-180, 180, 60), 180.0 - rng.uniform(0, 0.1, 30)])
+    lon = np.where(lon >= 180.0, lon - 360.0, lon)
+    lon[75:] = -180.0 + rng.uniform(0, 0.1, 15)
+    code = np.full(len(lon), 5, dtype=np.int16)
+    near = rng.normal(0, 0.3, (2, 4 * len(lon)))
+    place_lat = np.clip(np.tile(lat, 4) + near[0], -89.99, 89.99)
+    stretch = np.minimum(1.0 / np.cos(np.radians(place_lat)), 300.0)
+    place_lon = (np.tile(lon, 4) + near[1] * stretch + 180.0) % 360.0 - 180.0
+    places = Places(
+        rng.choice([5, 6], len(place_lon)).astype(np.int16),
+        place_lon,
+        place_lat,
+        rng.integers(1, 10**6, len(place_lon)).astype(float),
+    )
+    key = np.unique(cell_keys(code, GRID.tile_at(lon, lat)))
+    cells = make_cells(key, np.ones(len(key)), GRID)
+    anchors = find_anchors(cells, places, np.ones(len(place_lon)), 20.0, GRID)
+
+    km_lon = jitter_law.km_per_deg_lon(cells.lat)[:, None]
+    east = (places.lon - cells.lon[:, None] + 180.0) % 360.0 - 180.0
+    north = places.lat - cells.lat[:, None]
+    across = np.maximum(np.abs(east) - cells.half_deg, 0.0) * km_lon
+    along = np.maximum(np.abs(north) - cells.half_deg, 0.0) * jitter_law.KM_PER_DEG
+    distance = np.hypot(across, along)
+    reach = (distance < 20.0 - 1e-9) & (places.country == 5)
+    assert np.diff(anchors.start).tolist() == reach.sum(axis=1).tolist()
+    assert reach.sum() > 60
+    for c in np.flatnonzero(reach.any(axis=1)):
+        rows = slice(anchors.start[c], anchors.start[c + 1])
+        pull = places.population[reach[c]] * (1.0 - distance[c, reach[c]] / 20.0)
+        found = np.diff(anchors.cumulative[anchors.start[c] : anchors.start[c + 1] + 1])
+        assert sorted(found) == pytest.approx(sorted(np.maximum(np.rint(pull), 1)), abs=1.01)
+        assert sorted(anchors.lat[rows]) == pytest.approx(sorted(north[c, reach[c]]))
+
+
+def test_anchor_choice_is_by_weight():
+    anchors = jitter_law.Anchors(
+        np.array([0, 0, 3, 5]), *(np.zeros(5) for _ in range(4)), np.array([0, 1, 4, 10, 12, 20])
+    )
+    u = (np.arange(1000) + 0.5) / 1000
+    chosen = anchors.choose(np.ones(1000, dtype=np.int32), u)
+    assert np.bincount(chosen).tolist() == [100, 300, 600]
+    assert anchors.choose(np.array([0]), np.array([0.5])).tolist() == [-1]
+    assert anchors.choose(np.array([2]), np.array([1.0 - 2.0**-53])).tolist() == [4]
+
+
+def test_weights_must_sum_to_one():
+    bad = policy_of(mixture={"sparse_tail": {"weight": 0.3, "tail_clamp": 0.8}})
+    with pytest.raises(ConfigError, match="EC11"):
+        check_weights(bad, "policy.yaml")
+    check_weights(policy_of(), "policy.yaml")
+
+
+def test_a_tile_that_s1_does_not_know_is_named(tmp_path):
+    path = s5_s9_world.write_reference(tmp_path)
+    key = cell_keys(np.array([0], dtype=np.int16), np.array([17], dtype=np.uint64))
+    with pytest.raises(StateError, match=r"E606.*tile 17 of AA"):
+        s6_site_jitter.cells_in_use(key, path["tile_index"], GRID, "E606", "assignment.parquet")
+
+
+def test_coverage_is_found_in_any_row_group(tmp_path):
+    number, tile, coverage = covered_cells()
+    table = build_tile_index(make_countries(), GRID)
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=37)
+    key = cell_keys(make_countries().code[number], tile)
+    wanted = np.append(key[::5], key[-1] + 1)
+    found = coverage_of(tmp_path / "t.parquet", wanted)
+    assert np.array_equal(found[:-1], coverage[::5])
+    assert np.isnan(found[-1])
+    assert np.isnan(coverage_of(tmp_path / "t.parquet", np.array([0, 1]))).all()
+
+
+def test_inputs_out_of_order_are_refused(tmp_path):
+    path = s5_s9_world.build(tmp_path)
+    table = s5_s9_world.pa.parquet.read_table(path["assignment"])
+    s5_s9_world.write_parquet(path["assignment"], table.take(np.arange(len(table))[::-1]))
+    wildcards = SimpleNamespace(run_id="0" * 32, seed="42")
+    inputs = SimpleNamespace(**{**path, "policy": path["jitter_policy"]})
+    with pytest.raises(StateError, match="E605"):
+        s6_site_jitter.main(inputs, SimpleNamespace(), None, wildcards)

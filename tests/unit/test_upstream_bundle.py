@@ -1,0 +1,94 @@
+"""Bundles: index, digest and flag agree, and every way that they may not."""
+
+import hashlib
+import json
+
+import pytest
+
+from scripts.errors import GovernanceError
+from scripts.governance.bundle import (
+    FLAG,
+    INDEX,
+    bundle_digest,
+    verify_bundle,
+    verify_checksums,
+    write_flag,
+    write_index,
+)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    folder = tmp_path / "validation"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "b.json").write_bytes(b"{}\n")
+    (folder / "B.json").write_bytes(b"[]\n")
+    (folder / "sub" / "a.json").write_bytes(b"1\n")
+    write_index(folder, ["b.json", "B.json", "sub/a.json"])
+    write_flag(folder)
+    return folder
+
+
+def test_flag_is_the_digest_of_the_files_in_ascii_order(bundle):
+    parts = [(bundle / p).read_bytes() for p in ("B.json", "b.json", INDEX, "sub/a.json")]
+    digest = hashlib.sha256(b"".join(parts)).hexdigest()
+    assert (bundle / FLAG).read_text() == f"sha256_hex = {digest}\n"
+    assert verify_bundle(bundle) == bundle_digest(bundle) == digest
+
+
+def test_a_bundle_without_a_trailing_newline_in_its_flag_verifies(bundle):
+    (bundle / FLAG).write_text((bundle / FLAG).read_text().rstrip("\n"))
+    verify_bundle(bundle)
+
+
+def _edit(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def _index(change):
+    def edit(folder):
+        rows = json.loads((folder / INDEX).read_text())
+        change(rows)
+        (folder / INDEX).write_text(json.dumps(rows))
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("break_it", "code", "rule"),
+    [
+        (lambda f: (f / INDEX).unlink(), "EG20", "not readable"),
+        (_edit(INDEX, "{}"), "EG21", "is not a list"),
+        (_index(lambda r: r.append(dict(r[0], artifact_id="x"))), "EG21", "stands twice"),
+        (_index(lambda r: r.append({"path": "x", "artifact_id": "b"})), "EG21", "stands twice"),
+        (_index(lambda r: r[0].update(path="../b.json")), "EG21", "not plain and relative"),
+        (_index(lambda r: r[0].update(path="/etc/x")), "EG21", "not plain and relative"),
+        (_index(lambda r: r[0].update(path="a\\b")), "EG21", "not plain and relative"),
+        (_index(lambda r: r.pop(2)), "EG21", "does not name itself"),
+        (_edit("extra.json", "1"), "EG22", "is in no index row"),
+        (lambda f: (f / "b.json").unlink(), "EG22", "is indexed but absent"),
+        (_edit("b.json", "{ }"), "EG22", "does not match its digest"),
+        (lambda f: (f / FLAG).unlink(), "EG23", "cannot be read"),
+        (_edit(FLAG, "passed\n"), "EG24", "is not a flag"),
+        (_edit(FLAG, "sha256_hex = " + "0" * 64 + "\n\n"), "EG24", "is not a flag"),
+        (_edit(FLAG, "sha256_hex = " + "0" * 64 + "\n"), "EG25", "names 0000"),
+        (_index(lambda r: r[0].update(kind="other")), "EG25", "names"),
+    ],
+)
+def test_a_broken_bundle_is_refused(bundle, break_it, code, rule):
+    break_it(bundle)
+    with pytest.raises(GovernanceError, match=rule) as caught:
+        verify_bundle(bundle)
+    assert caught.value.code == code
+
+
+def test_checksums_name_the_file_that_differs(tmp_path):
+    (tmp_path / "t.parquet").write_bytes(b"x")
+    sealed = {"t.parquet": hashlib.sha256(b"x").hexdigest()}
+    verify_checksums(tmp_path, sealed)
+    (tmp_path / "t.parquet").write_bytes(b"y")
+    with pytest.raises(GovernanceError, match=r"t\.parquet") as caught:
+        verify_checksums(tmp_path, sealed)
+    assert caught.value.code == "EG26"
+    with pytest.raises(GovernanceError, match="cannot be read"):
+        verify_checksums(tmp_path, {"absent": "0" * 64})

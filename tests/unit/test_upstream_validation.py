@@ -1,0 +1,151 @@
+"""Validation of a seed: a sound world passes, and each defect fails its own check."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from scripts.upstream.egress import stationarity_tests
+from scripts.upstream.validation import dispersion_check, identity_anomalies, validate
+from tests.upstream_world import facts, replace, world, world_tables
+
+ALPHA = 1e-4
+
+
+def judge(tables, seed=42):
+    return validate(tables, facts(), seed, ALPHA, world_tables())
+
+
+@pytest.mark.parametrize("seed", [42, 7])
+def test_a_sound_world_passes(seed):
+    own = world_tables("reopened", seed)
+    report = validate(own, facts(), seed, ALPHA, own)
+    assert report["failed"] == []
+    assert report["verdict"] == "PASS"
+
+
+def test_an_external_world_needs_only_its_two_tables():
+    two = {k: world_tables()[k] for k in ("outlet_catalogue", "s3_candidate_set")}
+    report = validate(two, facts(), 42, ALPHA, None)
+    assert report["verdict"] == "PASS"
+    assert "replay" not in report["checks"]
+
+
+def _shift(table, column, amount=1, row=0):
+    values = table.column(column).to_pylist()
+    values[row] = values[row] + amount
+    return replace(table, column, values)
+
+
+def _other_country(table, column="country_iso", row=0):
+    values = table.column(column).to_pylist()
+    values[row] = "ZW" if values[row] != "ZW" else "ZM"
+    return replace(table, column, values)
+
+
+@pytest.mark.parametrize(
+    ("dataset_id", "change", "failing"),
+    [
+        ("outlet_catalogue", lambda t: t.slice(1), {"catalogue", "identity"}),
+        ("outlet_catalogue", lambda t: _shift(t, "raw_nb_outlet_draw"), {"catalogue"}),
+        ("outlet_catalogue", lambda t: _shift(t, "global_seed"), {"catalogue"}),
+        ("outlet_catalogue", lambda t: _other_country(t, "home_country_iso"), {"candidates"}),
+        ("s3_candidate_set", lambda t: _shift(t, "candidate_rank", 5), {"candidates"}),
+        ("s3_integerised_counts", lambda t: _shift(t, "count"), {"s3_integerised_counts"}),
+        ("s3_site_sequence", lambda t: t.slice(1), {"s3_site_sequence"}),
+        ("sparse_flag", lambda t: _shift(t, "obs_count"), {"sparse_flag"}),
+        ("merchant_abort_log", lambda t: t.slice(1), {"merchant_abort_log"}),
+        ("merchant_abort_log", lambda t: t.slice(0, 0), {"merchant_abort_log"}),
+        ("rng_draw_log_1A", lambda t: _shift(t, "n_outlets"), {"draw_log"}),
+        ("rng_draw_log_1A", lambda t: _shift(t, "u_hurdle", 1e-9), {"replay"}),
+        ("merchants", lambda t: _shift(t, "openness", 1e-9), {"replay"}),
+    ],
+)
+def test_a_defect_fails_its_check(dataset_id, change, failing):
+    own = dict(world_tables())
+    own[dataset_id] = change(own[dataset_id])
+    report = judge(own)
+    assert report["verdict"] == "FAIL"
+    assert failing & set(report["failed"]) or report["failed"] == ["contracts"]
+    if report["failed"] != ["contracts"]:
+        assert failing <= set(report["failed"])
+
+
+def test_a_failed_or_dishonest_stationarity_test_is_refused():
+    own = dict(world_tables())
+    table = own["hurdle_stationarity_tests"]
+    own["hurdle_stationarity_tests"] = _shift(table, "value", 1e6)
+    report = judge(own)
+    assert "above threshold" in report["checks"]["hurdle_stationarity_tests"]["reason"]
+    honest = replace(
+        own["hurdle_stationarity_tests"], "passed", [False] + [True] * (table.num_rows - 1)
+    )
+    report = judge({**own, "hurdle_stationarity_tests": honest})
+    assert "failed" in report["checks"]["hurdle_stationarity_tests"]["reason"]
+
+
+def test_stationarity_finds_a_stratum_that_drifted():
+    rng = np.random.default_rng(3)
+    pi = rng.uniform(0.3, 0.9, 2000)
+    group = np.repeat(["a", "b"], 1000)
+    sound = rng.random(2000) < pi
+    drifted = rng.random(2000) < np.where(group == "b", pi - 0.15, pi)
+    for multi, passes in ((sound, True), (drifted, False)):
+        table = stationarity_tests({"group": group}, pi, multi, ALPHA)
+        assert table.column("passed").to_pylist() == [passes]
+        assert table.column("strata").to_pylist() == [2]
+    variance = (pi * (1 - pi)).reshape(2, -1).sum(axis=1)
+    z = (sound - pi).reshape(2, -1).sum(axis=1) / np.sqrt(variance)
+    table = stationarity_tests({"group": group}, pi, sound, ALPHA)
+    assert table.column("value")[0].as_py() == pytest.approx((z**2).sum())
+
+
+def test_dispersion_agrees_with_the_log_and_poisson_counts_do_not():
+    log = world_tables()["rng_draw_log_1A"]
+    assert dispersion_check(log, ALPHA)["passed"]
+    multi = log.column("is_multi").to_numpy(zero_copy_only=False)
+    mu = np.where(multi, log.column("mu").to_numpy(zero_copy_only=False), 1.0)
+    poisson = np.random.default_rng(1).poisson(mu).clip(2)
+    counts = np.where(multi, poisson, 1)
+    assert not dispersion_check(replace(log, "n_outlets", counts), ALPHA)["passed"]
+    wrong = log.column("dispersion_k").to_numpy(zero_copy_only=False) / 3
+    table = log.set_column(
+        log.column_names.index("dispersion_k"),
+        log.schema.field("dispersion_k"),
+        pa.array(wrong, from_pandas=True),
+    )
+    report = dispersion_check(table, ALPHA)
+    assert not report["passed"]
+    assert all(row["dispersion_scale"] > 1.5 for row in report["strata"])
+
+
+def test_dispersion_deviations_follow_the_normal_law():
+    z = [
+        row["z"]
+        for seed in range(300, 330)
+        for row in dispersion_check(world_tables("reopened", seed, 600)["rng_draw_log_1A"], ALPHA)[
+            "strata"
+        ]
+    ]
+    assert abs(np.mean(z)) < 0.4
+    assert 0.7 < np.std(z) < 1.3
+    assert stats.kstest(z, "norm").pvalue > 1e-3
+
+
+def test_identity_anomalies_worked_example():
+    table = world_tables()["outlet_catalogue"].slice(0, 40)
+    assert set(identity_anomalies(table).values()) == {0}
+    doubled = pa.concat_tables([table, table.slice(0, 2), table.slice(0, 1)])
+    found = identity_anomalies(doubled)
+    assert found["primary_key_duplicate_groups"] == found["site_id_duplicate_groups"] == 2
+    assert found["primary_key_excess_rows"] == found["site_id_excess_rows"] == 3
+    assert identity_anomalies(_shift(table, "site_order", 7))["site_id_not_padded_site_order"] == 1
+    gap = pa.concat_tables([table.slice(0, 1), table.slice(2)])
+    expected = 1 if table.column("site_order")[1].as_py() == 2 else 0
+    assert identity_anomalies(gap)["site_order_scopes_not_contiguous"] == expected
+
+
+def test_world_is_the_replayed_world():
+    assert world("reopened", 42).seed == 42
+    report = validate(world_tables("reopened", 7), facts(), 7, ALPHA, world_tables())
+    assert report["failed"] == ["replay"]
