@@ -55,6 +55,7 @@ rule certify_release:
 if MISSING_SEEDS:
 
     rule certify:
+        default_target: True
         log:
             f"{LOGS}/1B/certify.log",
         threads: 1
@@ -73,6 +74,7 @@ if MISSING_SEEDS:
 else:
 
     rule certify:
+        default_target: True
         input:
             certificate=DATA["segment1b_p5_certification"],
             freeze_guard=DATA["segment1a_freeze_guard_accepted"].format(

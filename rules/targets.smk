@@ -31,7 +31,7 @@ rule candidate:
         BOARD.scorecards(SETTINGS.candidate, SEEDS),
 
 
-rule guard:
+rule freeze_guard:
     input:
         DATA["segment1a_freeze_guard_accepted"].format(
             run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id

@@ -180,7 +180,7 @@ rule certify_1a_authority:
         "../scripts/upstream/certify_1a_authority.py"
 
 
-rule freeze_guard:
+rule judge_1a:
     input:
         certification=DATA["segment1a_p5_certification"],
         scorecards=BOARD.upstream_scorecards,
@@ -188,15 +188,15 @@ rule freeze_guard:
     output:
         guard=DATA["segment1a_freeze_guard"],
     log:
-        f"{LOGS}/1A/{{run_id}}/freeze_guard.log",
+        f"{LOGS}/1A/{{run_id}}/judge_1a.log",
     benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/freeze_guard.tsv"
+        f"{BENCHMARKS}/1A/{{run_id}}/judge_1a.tsv"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
     params:
-        version=state_version("upstream.freeze_guard"),
+        version=state_version("upstream.freeze_guard", "judge_1a"),
     conda:
         "../envs/runtime.yaml"
     message:
@@ -205,7 +205,7 @@ rule freeze_guard:
         "../scripts/upstream/freeze_guard.py"
 
 
-rule freeze_guard_seed:
+rule judge_1a_seed:
     input:
         certification=DATA["segment1a_p5_certification"],
         scorecards=[DATA["segment1a_scorecard"]],
@@ -213,15 +213,15 @@ rule freeze_guard_seed:
     output:
         guard=DATA["segment1a_freeze_guard_seed"],
     log:
-        f"{LOGS}/1A/{{run_id}}/{{seed}}/freeze_guard_seed.log",
+        f"{LOGS}/1A/{{run_id}}/{{seed}}/judge_1a_seed.log",
     benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/freeze_guard_seed.tsv"
+        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/judge_1a_seed.tsv"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
     params:
-        version=state_version("upstream.freeze_guard", "freeze_guard_seed"),
+        version=state_version("upstream.freeze_guard", "judge_1a_seed"),
     conda:
         "../envs/runtime.yaml"
     message:
