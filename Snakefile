@@ -16,3 +16,26 @@ include: "rules/scoring.smk"
 include: "rules/certification.smk"
 include: "rules/report.smk"
 include: "rules/targets.smk"
+
+
+rule certify:
+    default_target: True
+    input:
+        **CERTIFIED,
+    log:
+        f"{LOGS}/1B/certify.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        version=state_version("scorers.certify"),
+        missing_seeds=MISSING_SEEDS,
+        runs_root=runs_root,
+        demands=DEMANDS,
+    conda:
+        "envs/runtime.yaml"
+    message:
+        "Certify: hold the certificate against the minimum grade"
+    script:
+        "scripts/scorers/certify.py"

@@ -1,4 +1,4 @@
-"""Certification (P5): the certificate of the release, and the target that enforces it."""
+"""Certification (P5): the certificate of the release. The target `certify` enforces it."""
 
 DEMANDS = {
     "required_seeds": list(SETTINGS.required_seeds),
@@ -15,6 +15,20 @@ VALIDATION_FILES = (
     "parameter_hash_resolved_1B",
     "manifest_fingerprint_resolved_1B",
     "validation_bundle_index_1B",
+)
+
+# State outputs are inputs, so that a deleted file is made again; all are hashed each time.
+CERTIFIED = (
+    {}
+    if MISSING_SEEDS
+    else {
+        "certificate": DATA["segment1b_p5_certification"],
+        "freeze_guard": DATA["segment1a_freeze_guard_accepted"].format(
+            run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
+        ),
+        "state_outputs": BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
+        "flags": expand(DATA["validation_passed_flag_1B"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+    }
 )
 
 
@@ -50,52 +64,3 @@ rule certify_release:
         "P5: certificate over seeds {SEEDS}"
     script:
         "../scripts/scorers/certificate.py"
-
-
-if MISSING_SEEDS:
-
-    rule certify:
-        default_target: True
-        log:
-            f"{LOGS}/1B/certify.log",
-        threads: 1
-        resources:
-            mem_mb=500,
-            runtime=5,
-        params:
-            missing=MISSING_SEEDS,
-        conda:
-            "../envs/runtime.yaml"
-        message:
-            "Certify: seeds {params.missing} are missing"
-        script:
-            "../scripts/scorers/refuse_subset.py"
-
-else:
-
-    rule certify:
-        default_target: True
-        input:
-            certificate=DATA["segment1b_p5_certification"],
-            freeze_guard=DATA["segment1a_freeze_guard_accepted"].format(
-                run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
-            ),
-            # Inputs, so that a deleted file is made again; all of them are hashed each time.
-            state_outputs=BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
-            flags=expand(DATA["validation_passed_flag_1B"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        log:
-            f"{LOGS}/1B/certify.log",
-        threads: 1
-        resources:
-            mem_mb=500,
-            runtime=5,
-        params:
-            version=state_version("scorers.certify"),
-            runs_root=runs_root,
-            demands=DEMANDS,
-        conda:
-            "../envs/runtime.yaml"
-        message:
-            "Certify: hold the certificate against the minimum grade"
-        script:
-            "../scripts/scorers/certify.py"

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 CODES = 26 * 26
 _ALL = [chr(65 + i) + chr(65 + j) for i in range(26) for j in range(26)]
+_NAMES = pa.array(_ALL, type=pa.string())
 _INDEX = {iso: code for code, iso in enumerate(_ALL)}
 
 
@@ -48,6 +49,4 @@ def encode(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int16]:
 
 def decode(codes: npt.NDArray[np.integer]) -> pa.Array:
     """String column of codes."""
-    present, inverse = np.unique(codes, return_inverse=True)
-    names = pa.array([_ALL[code] for code in present], type=pa.string())
-    return names.take(pa.array(inverse.astype(np.int32).ravel()))
+    return _NAMES.take(pa.array(np.asarray(codes, dtype=np.int32)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.contracts import read_object
 from scripts.entry import run
-from scripts.errors import ScoreError
+from scripts.errors import ConfigError, ScoreError
 from scripts.scorers.gates import GATES, GRADES, reaches
 from scripts.tables import file_digest
 
@@ -119,7 +119,14 @@ def verify_files(document: Json, root: Path) -> int:
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``certify``."""
+    """Rule ``certify``; refused before anything runs when seeds are missing (``EC09``)."""
+    if params.missing_seeds:
+        raise ConfigError(
+            "EC09",
+            "config/config.yaml",
+            f"key 'seeds' lacks the required {list(params.missing_seeds)}",
+            "a certificate covers all of certification.required_seeds; use candidate for fewer",
+        )
     document = read_object("segment1b_p5_certification", inputs.certificate)
     verify_files(document, Path(params.runs_root))
     try:

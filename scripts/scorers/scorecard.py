@@ -40,27 +40,6 @@ class World:
     region_of: Mapping[int, str]
 
 
-def eligible(
-    codes: npt.NDArray[np.int16],
-    population: npt.NDArray[np.integer],
-    tile_countries: npt.NDArray[np.int16],
-) -> npt.NDArray[np.bool_]:
-    """The eligible set E: countries of the snapshot with people and with tiles; shape (676,).
-
-    Parameters
-    ----------
-    codes, population
-        Countries of the facts and their population, shape (n,).
-    tile_countries
-        Codes that have a tile, in any order, repeated or not.
-    """
-    found = np.zeros(countries.CODES, dtype=bool)
-    found[codes[population > 0]] = True
-    has_tiles = np.zeros(countries.CODES, dtype=bool)
-    has_tiles[tile_countries] = True
-    return found & has_tiles
-
-
 def world_of(facts: pa.Table, cells: Cells) -> World:
     """The countries of a run's snapshot."""
     codes = countries.encode(facts.column("country_iso"))
@@ -69,7 +48,9 @@ def world_of(facts: pa.Table, cells: Cells) -> World:
     regions = facts.column("macro_region").to_pylist()
     return World(
         listed=listed,
-        eligible=eligible(codes, facts.column("population").to_numpy(), cells.country),
+        eligible=metrics.eligible_countries(
+            codes, facts.column("population").to_numpy(), cells.country
+        ),
         land_m2=fidelity.by_country(cells.country, cells.area_m2),
         region_of=dict(zip(codes.tolist(), regions, strict=True)),
     )

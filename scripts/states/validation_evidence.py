@@ -369,12 +369,11 @@ class Evidence:
     @functools.cached_property
     def eligible(self) -> Mask:
         """Countries with people and with tiles, by code; shape (676,)."""
-        codes = countries.encode(self.facts.column("country_iso"))
-        found = np.zeros(countries.CODES, dtype=bool)
-        found[codes[self.facts.column("population").to_numpy() > 0]] = True
-        tiled = np.zeros(countries.CODES, dtype=bool)
-        tiled[self.tile_countries] = True
-        return found & tiled
+        return metrics.eligible_countries(
+            countries.encode(self.facts.column("country_iso")),
+            self.facts.column("population").to_numpy(),
+            self.tile_countries,
+        )
 
     @functools.cached_property
     def concentration(self) -> dict[str, dict[str, float]]:
@@ -386,7 +385,5 @@ class Evidence:
     def nearest_m(self) -> F64:
         """Distance of every site to its nearest other site, metres."""
         sites = self.egress_sites
-        # A k-d tree of points that are neighbours in memory answers in a third of the time.
-        near = np.argsort(self.grid.tile_at(sites.lon, sites.lat), kind="stable")
         workers = workers_for(len(sites))
-        return metrics.nearest_neighbour_m(sites.lon[near], sites.lat[near], workers)
+        return metrics.nearest_neighbour_m(sites.lon, sites.lat, workers)

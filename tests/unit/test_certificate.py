@@ -159,7 +159,7 @@ def test_a_sound_release_is_certified(runs, capsys):
     certify.main(
         SimpleNamespace(certificate=runs.folder / "certificate.json"),
         None,
-        SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root)),
+        SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root), missing_seeds=[]),
         None,
     )
     assert "grade BPLUS (minimum B): release certified" in capsys.readouterr().out
@@ -177,7 +177,7 @@ def test_certify_hashes_every_certified_file_each_time(runs, vanish):
         certify.main(
             SimpleNamespace(certificate=runs.folder / "certificate.json"),
             None,
-            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root)),
+            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root), missing_seeds=[]),
             None,
         )
 
@@ -250,7 +250,7 @@ def test_a_failing_release_keeps_its_evidence_and_exits_with_lines(runs, capsys)
         certify.main(
             SimpleNamespace(certificate=path),
             None,
-            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root)),
+            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root), missing_seeds=[]),
             None,
         )
     assert path.exists()

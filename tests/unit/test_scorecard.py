@@ -17,7 +17,7 @@ from scripts.contracts import read_object
 from scripts.errors import ContractError, ScoreError
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import LAND_COVER_SHAPE
-from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
+from scripts.scorers import companions, fidelity, fidelity_reference, metrics, scorecard
 from scripts.scorers.fidelity import Cells, Places
 from scripts.scorers.metrics import Sites
 from scripts.tables import write_json, write_parquet
@@ -247,7 +247,9 @@ def test_nn_shift_reads_direction_and_size():
 
 
 def test_eligible_needs_people_and_tiles():
-    found = scorecard.eligible(codes("AA", "AB", "AC"), np.array([5, 0, 9]), codes("AA", "AB"))
+    found = metrics.eligible_countries(
+        codes("AA", "AB", "AC"), np.array([5, 0, 9]), codes("AA", "AB")
+    )
     assert [countries.decode_one(int(c)) for c in np.flatnonzero(found)] == ["AA"]
 
 
