@@ -30,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, sparse, special
 
+from scripts.apportionment import largest_remainder
 from scripts.geo.distance import EARTH_RADIUS_M
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER
@@ -366,20 +367,18 @@ def population_surface(
     weight = np.where(nothing[group], tiles.area_m2, weight)
     rest = np.maximum(total - in_places, 0.0) / np.bincount(group, weight, len(present))
     people += weight * rest[group]
-    return Surface(settle(people, starts, group, total), present, total, in_places, lost)
+    return Surface(settle(people, group, total), present, total, in_places, lost)
 
 
-def settle(people: F64, starts: I64, group: I64, total: F64) -> F64:
+def settle(people: F64, group: I64, total: F64) -> F64:
     """Thousandths of a person that sum to each country's total, by largest remainder.
 
     Parameters
     ----------
     people
         Shape (n,), persons per tile, summing to about ``total`` in each group.
-    starts
-        First row of each group.
     group
-        Group of each row.
+        Group of each row, sorted.
     total
         Persons of each group.
 
@@ -387,13 +386,11 @@ def settle(people: F64, starts: I64, group: I64, total: F64) -> F64:
     -------
     Shape (n,), never negative; ties go to the lower tile.
     """
-    exact = people * PERSON_PARTS
-    parts = np.floor(exact).astype(np.int64)
-    left = np.rint(total * PERSON_PARTS).astype(np.int64) - np.add.reduceat(parts, starts)
-    # What floating-point sums are off by is less than a part; noise must not break ties.
-    remainder = np.round(exact - parts, 6)
-    order = np.argsort(group - remainder / 2.0, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order)) - starts[group[order]]
-    parts[rank < left[group]] += 1
+    parts, _, _ = largest_remainder(
+        people * PERSON_PARTS,
+        group,
+        np.rint(total * PERSON_PARTS).astype(np.int64),
+        # What floating-point sums are off by is less than a part; noise must not break ties.
+        decimals=6,
+    )
     return parts / PERSON_PARTS

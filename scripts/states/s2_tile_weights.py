@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
+from scripts.apportionment import largest_remainder
 from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
@@ -87,19 +88,14 @@ def quantise(starts: I64, density: F64, dp: int) -> I64:
         ``E105`` when a country's integers cannot be made to sum exactly.
     """
     unit = 10**dp
-    exact = density * unit
-    weight = np.floor(exact).astype(np.int64)
-    remainder = exact - weight
     lengths = np.diff(starts)
     group = np.repeat(np.arange(len(lengths)), lengths)
-    short = unit - np.add.reduceat(weight, starts[:-1])
-    if (short < 0).any() or (short > lengths).any():
-        bad = int(np.flatnonzero((short < 0) | (short > lengths))[0])
+    weight, _, left = largest_remainder(
+        density * unit, group, np.full(len(lengths), unit), decimals=12
+    )
+    if (left < 0).any() or (left > lengths).any():
+        bad = int(np.flatnonzero((left < 0) | (left > lengths))[0])
         raise StateError("E105", f"country group {bad}", "weights do not sum to one", "lower dp")
-    order = np.argsort(group - remainder, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order)) - starts[:-1][group[order]]
-    weight[rank < short[group]] += 1
     return weight
 
 

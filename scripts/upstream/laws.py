@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from scripts.apportionment import largest_remainder
+
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
@@ -157,14 +159,8 @@ def split_by_largest_remainder(segment: I64, weight: F64, units: I64) -> tuple[I
     first[segment_starts(segment)] = 1.0
     weight = np.where(total[segment] > 0, weight, first)
     total = np.where(total > 0, total, 1.0)
-    quota = units[segment] * weight / total[segment]
-    whole = np.floor(quota + 1e-9)
-    remainder = np.round(quota - whole, 9)
-    order = np.lexsort((np.arange(len(segment)), -remainder, segment))
-    rank = np.empty(len(segment), dtype=np.int64)
-    rank[order] = position_in_segment(segment[order]) + 1
-    short = units - np.bincount(segment, weights=whole, minlength=len(units)).astype(np.int64)
-    return whole.astype(np.int64) + (rank <= short[segment]), rank
+    counts, rank, _ = largest_remainder(units[segment] * weight / total[segment], segment, units)
+    return counts, rank + 1
 
 
 def home_floor(n_outlets: I64, tiers: list[dict[str, float]]) -> I64:
