@@ -1,15 +1,20 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 SEEDS ?= 42,7,101,202
+FORMAT ?= csv
 BIN := .venv/bin
 
-.PHONY: certify test check bench lock clean install
+.PHONY: certify test test-slurm check bench export docs lock clean install
 
 certify: .venv/runtime.stamp
 	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
 
 test: .venv/dev.stamp
 	$(BIN)/pytest
+
+# Starts munge, slurmctld and slurmd on this machine; needs root and Debian's slurm-wlm.
+test-slurm: .venv/dev.stamp
+	$(BIN)/pytest -m cluster
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check scripts tests
@@ -20,6 +25,12 @@ check: .venv/dev.stamp
 
 bench: .venv/runtime.stamp
 	$(BIN)/python -m scripts.bench
+
+export: .venv/dev.stamp
+	$(BIN)/snakemake export --config format=$(FORMAT) seeds=[$(SEEDS)]
+
+docs: .venv/dev.stamp
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
 install: .venv/runtime.stamp
 

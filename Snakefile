@@ -8,13 +8,21 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/reference.smk"
 include: "rules/upstream_1a.smk"
 include: "rules/states.smk"
 include: "rules/scoring.smk"
+include: "rules/phases.smk"
 include: "rules/certification.smk"
+include: "rules/retention.smk"
 include: "rules/report.smk"
+include: "rules/exports.smk"
+include: "rules/ladder.smk"
+include: "rules/calibration.smk"
 include: "rules/targets.smk"
 
 
@@ -31,6 +39,8 @@ rule certify:
     params:
         version=state_version("scorers.certify"),
         missing_seeds=MISSING_SEEDS,
+        faults=CERTIFY_FAULTS,
+        last_good=DATA["last_good_pointer"],
         runs_root=runs_root,
         demands=DEMANDS,
     conda:
@@ -39,3 +49,8 @@ rule certify:
         "Certify: hold the certificate against the minimum grade"
     script:
         "scripts/scorers/certify.py"
+
+
+# Superseded runs are looked at before a new candidate takes their room.
+onstart:
+    PROMOTION.before_new_candidate()

@@ -6,6 +6,7 @@ DEMANDS = {
     "release": SETTINGS.release,
 }
 MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
+CERTIFY_FAULTS = PROMOTION.faults("certify", SETTINGS.runs[RELEASE_RUN_ID])
 RELEASE_POSTURE = SETTINGS.runs[RELEASE_RUN_ID].posture
 VALIDATION_FILES = (
     "validation_manifest_1B",
@@ -20,13 +21,16 @@ VALIDATION_FILES = (
 # State outputs are inputs, so that a deleted file is made again; all are hashed each time.
 CERTIFIED = (
     {}
-    if MISSING_SEEDS
+    if MISSING_SEEDS or CERTIFY_FAULTS
     else {
         "certificate": DATA["segment1b_p5_certification"],
         "freeze_guard": DATA["segment1a_freeze_guard_accepted"].format(
             run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
         ),
         "state_outputs": BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
+        "baseline_pointer": DATA["baseline_pointer"],
+        "current_candidate_pointer": DATA["current_candidate_pointer"],
+        "protocol": DATA["iteration_protocol"],
         "flags": expand(DATA["validation_passed_flag_1B"], run_id=RELEASE_RUN_ID, seed=SEEDS),
     }
 )
@@ -44,8 +48,14 @@ rule certify_release:
         ),
         policies=[RELEASE_POSTURE.upstream_policy, *sorted(RELEASE_POSTURE.policies.values())],
         gates="config/gates.yaml",
+        lock_records=PROMOTION.lock_records(),
     output:
-        certificate=DATA["segment1b_p5_certification"],
+        certificate=report(
+            DATA["segment1b_p5_certification"],
+            caption="../report/certificate.rst",
+            category="Verdict",
+            labels={"file": "certificate"},
+        ),
     log:
         f"{LOGS}/1B/certify_release.log",
     benchmark:

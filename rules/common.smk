@@ -8,10 +8,12 @@ from snakemake.exceptions import WorkflowError
 
 from scripts.errors import SegmentError
 from scripts.governance.versions import state_version
+from scripts.report.console import is_quiet
 from scripts.settings import load_settings
 from scripts.workflow import (
     STATE_RULES,
     Board,
+    Promotion,
     contract_files,
     export_package_path,
     reference_paths,
@@ -20,10 +22,11 @@ from scripts.workflow import (
 export_package_path(workflow.basedir)
 try:
     SETTINGS = load_settings(config)
+    BOARD = Board(SETTINGS)
+    PROMOTION = Promotion(BOARD)
 except SegmentError as error:
     raise WorkflowError(str(error)) from None
 
-BOARD = Board(SETTINGS)
 DATA = BOARD.data
 REFERENCE = reference_paths(SETTINGS.reference)
 SEEDS = list(SETTINGS.seeds)

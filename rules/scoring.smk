@@ -1,5 +1,8 @@
 """Scoring: the reference Earth of a run, a scorecard per seed, and the pinned baseline (P0)."""
 
+# The baseline is pinned over the required seeds, whichever seeds a run takes.
+P0_SEEDS = list(SETTINGS.required_seeds)
+
 
 rule fidelity_reference:
     input:
@@ -42,10 +45,30 @@ rule scorecard:
         s2_policy=policy_of("s2"),
         gates="config/gates.yaml",
     output:
-        scorecard=DATA["segment1b_scorecard"],
-        country_share=DATA["segment1b_country_share"],
-        region_share=DATA["segment1b_region_share"],
-        nn_quantiles=DATA["segment1b_nn_quantiles"],
+        scorecard=report(
+            DATA["segment1b_scorecard"],
+            caption="../report/scorecard.rst",
+            category="Scorecards",
+            labels=BOARD.labels(table="scorecard"),
+        ),
+        country_share=report(
+            DATA["segment1b_country_share"],
+            caption="../report/table.rst",
+            category="Scorecards",
+            labels=BOARD.labels(table="shares of countries"),
+        ),
+        region_share=report(
+            DATA["segment1b_region_share"],
+            caption="../report/table.rst",
+            category="Scorecards",
+            labels=BOARD.labels(table="shares of regions"),
+        ),
+        nn_quantiles=report(
+            DATA["segment1b_nn_quantiles"],
+            caption="../report/table.rst",
+            category="Scorecards",
+            labels=BOARD.labels(table="distance quantiles"),
+        ),
     log:
         f"{LOGS}/1B/{{run_id}}/{{seed}}/scorecard.log",
     benchmark:
@@ -66,18 +89,23 @@ rule scorecard:
 
 rule p0_baseline:
     input:
-        scorecards=expand(DATA["segment1b_scorecard"], seed=SEEDS, allow_missing=True),
-        country_share=expand(DATA["segment1b_country_share"], seed=SEEDS, allow_missing=True),
-        region_share=expand(DATA["segment1b_region_share"], seed=SEEDS, allow_missing=True),
-        nn_quantiles=expand(DATA["segment1b_nn_quantiles"], seed=SEEDS, allow_missing=True),
-        receipts=expand(DATA["run_receipt"], seed=SEEDS, allow_missing=True),
+        scorecards=expand(DATA["segment1b_scorecard"], seed=P0_SEEDS, allow_missing=True),
+        country_share=expand(DATA["segment1b_country_share"], seed=P0_SEEDS, allow_missing=True),
+        region_share=expand(DATA["segment1b_region_share"], seed=P0_SEEDS, allow_missing=True),
+        nn_quantiles=expand(DATA["segment1b_nn_quantiles"], seed=P0_SEEDS, allow_missing=True),
+        receipts=expand(DATA["run_receipt"], seed=P0_SEEDS, allow_missing=True),
         s2_report=DATA["s2_run_report"],
-        s4_reports=expand(DATA["s4_run_report"], seed=SEEDS, allow_missing=True),
-        s6_reports=expand(DATA["s6_run_report"], seed=SEEDS, allow_missing=True),
-        s8_summaries=expand(DATA["s8_run_summary"], seed=SEEDS, allow_missing=True),
+        s4_reports=expand(DATA["s4_run_report"], seed=P0_SEEDS, allow_missing=True),
+        s6_reports=expand(DATA["s6_run_report"], seed=P0_SEEDS, allow_missing=True),
+        s8_summaries=expand(DATA["s8_run_summary"], seed=P0_SEEDS, allow_missing=True),
         gates="config/gates.yaml",
     output:
-        report=DATA["segment1b_p0_baseline"],
+        report=report(
+            DATA["segment1b_p0_baseline"],
+            caption="../report/p0_baseline.rst",
+            category="Verdict",
+            labels={"file": "baseline (P0)"},
+        ),
         country_share=DATA["segment1b_p0_country_share"],
         region_share=DATA["segment1b_p0_region_share"],
         nn_quantiles=DATA["segment1b_p0_nn_quantiles"],

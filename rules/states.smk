@@ -295,6 +295,7 @@ rule run_receipt:
         sealed_inputs=DATA["sealed_inputs_1B"],
         policies=BOARD.policies,
         outputs=BOARD.state_outputs(),
+        fork=BOARD.fork_record,
     output:
         receipt=DATA["run_receipt"],
     log:

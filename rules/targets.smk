@@ -1,34 +1,36 @@
 """Named targets: the scorecards of each posture over the configured seeds."""
 
+QUIET = is_quiet(workflow)
+
 
 rule baseline:
     input:
-        BOARD.scorecards("baseline", SEEDS),
-
-
-rule p1:
-    input:
-        BOARD.scorecards("p1", SEEDS),
-
-
-rule p2:
-    input:
-        BOARD.scorecards("p2", SEEDS),
-
-
-rule p3:
-    input:
-        BOARD.scorecards("p3", SEEDS),
-
-
-rule p4:
-    input:
-        BOARD.scorecards("p4", SEEDS),
+        DATA["baseline_pointer"],
+        DATA["iteration_protocol"],
 
 
 rule candidate:
     input:
-        BOARD.scorecards(SETTINGS.candidate, SEEDS),
+        scorecards=BOARD.scorecards(SETTINGS.candidate, SEEDS),
+        pointer=DATA["current_candidate_pointer"],
+        gates="config/gates.yaml",
+    log:
+        f"{LOGS}/1B/candidate.log",
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        version=state_version("report.scorecard_summary", "candidate"),
+        name=SETTINGS.candidate,
+        quiet=QUIET,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "Scorecards of {params.name}"
+    script:
+        "../scripts/report/scorecard_summary.py"
 
 
 rule freeze_guard:
@@ -41,3 +43,25 @@ rule freeze_guard:
 rule site_maps:
     input:
         expand(DATA["segment1b_site_map"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+
+
+rule dossier:
+    input:
+        dossier=DATA["segment1b_p5_dossier"],
+        certificate=DATA["segment1b_p5_certification"],
+    log:
+        f"{LOGS}/1B/dossier.log",
+    localrule: True
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        version=state_version("report.dossier_summary", "dossier"),
+        quiet=QUIET,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "Dossier"
+    script:
+        "../scripts/report/dossier_summary.py"

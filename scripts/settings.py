@@ -16,6 +16,12 @@ from scripts.governance.identity import run_id
 from scripts.policies import load_policy, load_schema, parse_yaml, validate
 
 CONFIG_FILE = "config/config.yaml"
+SHIPPED_POSTURES = Path("config/postures")
+WITNESS = "witness"
+_TEXTS = (
+    *("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"),
+    *("phase", "parent", "approved_by", "evidence", "reason"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,16 @@ class Settings:
     reference_python: str
     reference_admin1: str
     reference_update: bool
+    export_format: str
     required_seeds: tuple[int, ...]
     minimum_grade: str
     release: bool
+    phase: str
+    parent: str
+    approved_by: str
+    evidence: str
+    reason: str
+    prune_execute: bool
     postures: Mapping[str, Posture]
     runs: Mapping[str, Run]
     upstreams: Mapping[str, Upstream]
@@ -98,9 +111,11 @@ def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
         certification["required_seeds"] = _seeds(
             certification["required_seeds"], "certification.required_seeds"
         )
-    for key in ("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"):
+    for key in _TEXTS:
         if key in plain and not isinstance(plain[key], str):
             plain[key] = str(plain[key])
+    if "prune_execute" in plain:
+        plain["prune_execute"] = _whole(plain["prune_execute"])
     return plain
 
 
@@ -122,8 +137,13 @@ def _seeds(value: Any, key: str) -> Any:
     return sorted(seeds)
 
 
+def _posture_names(folder: Path) -> list[str]:
+    """Names of the postures of a folder and of the shipped ones."""
+    return sorted({path.stem for f in (folder, SHIPPED_POSTURES) for path in f.glob("*.yaml")})
+
+
 def load_posture(name: str, folder: Path) -> Posture:
-    """Read and validate a posture.
+    """Read and validate a posture of a folder, or the shipped one of that name.
 
     Raises
     ------
@@ -132,7 +152,9 @@ def load_posture(name: str, folder: Path) -> Posture:
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        path = SHIPPED_POSTURES / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(_posture_names(folder))
         raise ConfigError("EC04", CONFIG_FILE, f"posture {name!r} is unknown", f"one of {known}")
     entry = parse_yaml(path)
     validate(entry, load_schema("posture"), path)
@@ -166,8 +188,7 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
             "EC06", CONFIG_FILE, "key 'upstream.external_root' is empty", "the folder of your 1A"
         )
     postures_dir = Path(plain["postures"])
-    available = sorted(path.stem for path in postures_dir.glob("*.yaml"))
-    wanted = {plain["posture"], plain["baseline_posture"], *available}
+    wanted = {plain["posture"], plain["baseline_posture"], *_posture_names(postures_dir)}
     postures = {name: load_posture(name, postures_dir) for name in sorted(wanted)}
 
     for policy in sorted(
@@ -183,8 +204,9 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         upstream_id = run_id("1A", base)
         policy = posture.upstream_policy
         upstreams.setdefault(upstream_id, Upstream(upstream_id, kind, policy))
-        identity = run_id("1B", name)
-        runs[identity] = Run(name, posture, identity, upstream_id)
+        for lineage in ("", WITNESS):
+            identity = run_id("1B", name, lineage)
+            runs[identity] = Run(name, posture, identity, upstream_id)
 
     for name, posture in postures.items():
         add(name, posture, "builtin")
@@ -209,9 +231,16 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         reference_python=plain["reference_build"]["python"],
         reference_admin1=plain["reference_build"]["admin1"],
         reference_update=plain["reference_build"]["update"],
+        export_format=plain["format"],
         required_seeds=tuple(certification["required_seeds"]),
         minimum_grade=certification["minimum_grade"],
         release=certification["release"],
+        phase=plain.get("phase", ""),
+        parent=plain.get("parent", ""),
+        approved_by=plain.get("approved_by", ""),
+        evidence=plain.get("evidence", ""),
+        reason=plain.get("reason", ""),
+        prune_execute=plain.get("prune_execute", False),
         postures=postures,
         runs=runs,
         upstreams=upstreams,

@@ -9,8 +9,12 @@ from typing import Any
 
 from scripts.contracts import CONTRACTS_DIR, datasets
 from scripts.errors import ConfigError
+from scripts.governance import locks
 from scripts.governance.identity import run_id
-from scripts.settings import Run, Settings, upstream_name
+from scripts.governance.phases import REFERENCE
+from scripts.governance.retention import prune
+from scripts.settings import WITNESS, Run, Settings, upstream_name
+from scripts.tables import read_json
 from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
 
 InputFunction = Callable[[Any], str]
@@ -71,7 +75,7 @@ class Board:
         try:
             return self.settings.runs[wildcards.run_id]
         except KeyError:
-            names = ", ".join(sorted(run.name for run in self.settings.runs.values()))
+            names = ", ".join(sorted({run.name for run in self.settings.runs.values()}))
             raise ConfigError(
                 "EC07", wildcards.run_id, "is no run_id of this configuration", f"runs: {names}"
             ) from None
@@ -91,7 +95,20 @@ class Board:
 
     def scorecards(self, name: str, seeds: list[int]) -> list[str]:
         """Scorecards of a named run over the seeds."""
-        return self._over_seeds("segment1b_scorecard", self.named(name).run_id, seeds)
+        return self.over_seeds("segment1b_scorecard", self.named(name).run_id, seeds)
+
+    def all_scorecards(self, names: Iterable[str], seeds: list[int]) -> list[str]:
+        """Scorecards of several named runs over the seeds."""
+        return [path for name in names for path in self.scorecards(name, seeds)]
+
+    def steps(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Posture, run id and policy files of each named run, as the ladder compares them."""
+        found = []
+        for name in names:
+            run = self.named(name)
+            policies = {"upstream": run.posture.upstream_policy, **run.posture.policies}
+            found.append({"posture": name, "run_id": run.run_id, "policies": policies})
+        return found
 
     def upstream_id(self, wildcards: Any) -> str:
         """Run id of the upstream run that a job's run stands on."""
@@ -100,6 +117,15 @@ class Board:
     def named(self, name: str) -> Run:
         """The run of a name."""
         return self.settings.runs[run_id("1B", name)]
+
+    def run_id_of(self, name: str) -> str:
+        """Run id of a name, whether or not the configuration knows the run."""
+        return run_id("1B", name)
+
+    def fork_record(self, wildcards: Any) -> str | list[str]:
+        """Record of the fork that a run's folder came from; nothing when it is none."""
+        path = self.data["candidate_fork"].format(run_id=wildcards.run_id)
+        return path if Path(path).is_file() else []
 
     def policy(self, state: str) -> InputFunction:
         """Input function: the policy file that a state of the run obeys."""
@@ -151,20 +177,27 @@ class Board:
             paths["policy"] = self.upstream_policy(wildcards)
         return paths
 
-    def _over_seeds(self, dataset_id: str, identity: str, seeds: Iterable[int]) -> list[str]:
+    def over_seeds(self, dataset_id: str, identity: str, seeds: Iterable[int]) -> list[str]:
+        """Paths of a dataset of a run, seed by seed."""
         return [self.data[dataset_id].format(run_id=identity, seed=seed) for seed in seeds]
 
     def upstream_scorecards(self, wildcards: Any) -> list[str]:
         """Scorecards of a 1A run over the configured seeds."""
-        return self._over_seeds("segment1a_scorecard", wildcards.run_id, self.settings.seeds)
+        return self.over_seeds("segment1a_scorecard", wildcards.run_id, self.settings.seeds)
 
     def upstream_flags(self, wildcards: Any) -> list[str]:
         """Flags of a 1A run over the configured seeds."""
-        return self._over_seeds("validation_passed_flag_1A", wildcards.run_id, self.settings.seeds)
+        return self.over_seeds("validation_passed_flag_1A", wildcards.run_id, self.settings.seeds)
+
+    def upstream_guards(self, wildcards: Any) -> list[str]:
+        """Freeze guard verdicts, seed by seed, on the 1A run that a run stands on."""
+        return self.over_seeds(
+            "segment1a_freeze_guard_seed", self.run(wildcards).upstream_id, self.settings.seeds
+        )
 
     def authority_scorecards(self) -> list[str]:
         """Scorecards of the frozen 1A authority over the required seeds."""
-        return self._over_seeds(
+        return self.over_seeds(
             "segment1a_scorecard", self.authority_id(), self.settings.required_seeds
         )
 
@@ -174,6 +207,21 @@ class Board:
         if wildcards.run_id == baseline:
             return []
         return self.data["site_locations"].format(run_id=baseline, seed=wildcards.seed)
+
+    def labels(self, **fixed: str) -> Callable[[Any], dict[str, str]]:
+        """Label function of a reported file: the fixed labels, the run's name, a job's seed."""
+
+        def of_job(wildcards: Any) -> dict[str, str]:
+            found = {**fixed, "run": self.name(wildcards)}
+            seed = wildcards.get("seed")
+            return found if seed is None else {**found, "seed": seed}
+
+        return of_job
+
+    def made_before(self, dataset_id: str) -> list[str]:
+        """Path of a dataset without tokens where an earlier command left it, else nothing."""
+        path = self.data[dataset_id]
+        return [path] if Path(path).is_file() else []
 
     def reference_folder(self, wildcards: Any) -> str:
         """Folder of the reference snapshot in force."""
@@ -212,6 +260,213 @@ class Board:
         return sorted(paths)
 
 
+class Promotion:
+    """Looks up what the phases, the locks and the certificate ask for."""
+
+    def __init__(self, board: Board):
+        self.board = board
+        self.settings = board.settings
+        self.data = board.data
+        self.reports = str(Path(self.data["segment1b_p4_authority_envelope"]).parent)
+        self.seed = self.settings.seeds[0]
+        self.locks = locks.read_locks(Path(self.reports))
+        self._check_fork()
+
+    def _check_fork(self) -> None:
+        """Refuse a fork under another posture than it was made for (``EC15``)."""
+        release = self.release()
+        path = Path(self.data["candidate_fork"].format(run_id=release.run_id))
+        posture = read_json(path)["posture"] if path.is_file() else release.posture.name
+        if posture != release.posture.name:
+            raise ConfigError(
+                "EC15",
+                path,
+                f"candidate {release.name!r} was forked for posture {posture!r}, "
+                f"the configuration says {release.posture.name!r}",
+                f"posture={posture}",
+            )
+
+    def release(self) -> Run:
+        """The run under evaluation."""
+        return self.board.named(self.settings.candidate)
+
+    def phase_run(self, phase: str) -> Run:
+        """Run of a phase: the candidate when it has the phase's posture, else the posture's own."""
+        release = self.release()
+        return release if release.posture.name == phase else self.board.named(phase)
+
+    def phase_runs(self) -> dict[str, str]:
+        """Run ids of the phases, P4's being the candidate's."""
+        runs = {phase: self.phase_run(phase).run_id for phase in ("p1", "p2", "p3")}
+        return {**{k.upper(): v for k, v in runs.items()}, "P4": self.release().run_id}
+
+    def run_names(self) -> dict[str, str]:
+        """Names of all run ids of the configuration, witnesses marked."""
+        return {
+            identity: run.name if identity == run_id("1B", run.name) else f"{run.name} {WITNESS}"
+            for identity, run in self.settings.runs.items()
+        }
+
+    def before_new_candidate(self) -> None:
+        """List, or delete, superseded runs when the candidate's folder is about to be made."""
+        root = Path(self.settings.runs_root)
+        release = self.release().run_id
+        if not (root / "segment_1B" / release).exists():
+            baseline = self.board.named(self.settings.baseline_posture).run_id
+            prune(root, [release, baseline], self.settings.prune_execute)
+
+    def reference_run(self, phase: str) -> Run:
+        """Run that a phase is measured against."""
+        if REFERENCE[phase] == "baseline":
+            return self.board.named(self.settings.baseline_posture)
+        return self.phase_run(REFERENCE[phase])
+
+    def _seeds(self, dataset_id: str, identity: str) -> list[str]:
+        return self.board.over_seeds(dataset_id, identity, self.settings.seeds)
+
+    def phase_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """Input function of ``score_phase``."""
+        reference = self.reference_run(wildcards.phase).run_id
+        identity = wildcards.run_id
+        return {
+            "scorecards": self._seeds("segment1b_scorecard", identity),
+            "reference_scorecards": self._seeds("segment1b_scorecard", reference),
+            "receipts": self._seeds("run_receipt", identity),
+            "s2_report": self.data["s2_run_report"].format(run_id=identity),
+            "s4": self._seeds("s4_run_report", identity),
+            "reference_s4": self._seeds("s4_run_report", reference),
+            "s6": self._seeds("s6_run_report", identity),
+        }
+
+    def integrated_reference(self, wildcards: Any) -> list[str]:
+        """Input function: the scorecards of P3 that P4 may not fall behind."""
+        return self._seeds("segment1b_scorecard", self.reference_run("p4").run_id)
+
+    def candidate(self, phase: str) -> str:
+        """Candidate scorecard of a phase."""
+        identity = self.phase_run(phase).run_id
+        return self.data["segment1b_phase_candidate"].format(phase=phase, run_id=identity)
+
+    def seed_outputs(self, wildcards: Any) -> list[str]:
+        """Input function: state outputs of a run for the seed that is witnessed."""
+        return self.board.outputs_of(wildcards.run_id, [self.seed])
+
+    def witness_outputs(self, wildcards: Any) -> list[str]:
+        """Input function: the same of its witness."""
+        return self.board.outputs_of(wildcards.witness_id, [self.seed])
+
+    def check(self, phase: str, run: Run) -> str:
+        """Reproducibility check of a run."""
+        witness = run_id("1B", run.name, WITNESS)
+        return self.data["segment1b_repro_check"].format(
+            phase=phase, run_id=run.run_id, witness_id=witness
+        )
+
+    def policies(self, run: Run) -> dict[str, str]:
+        """Policy files of a run by key."""
+        return locks.policies_of(run.posture.upstream_policy, run.posture.policies)
+
+    def faults(self, phase: str, run: Run) -> list[str]:
+        """Why a promotion is refused before anything runs; ``phase`` is p1 to p4 or ``certify``."""
+        upto = None if phase == "certify" else phase.upper()
+        lines = locks.faults(self.locks, self.policies(run), upto)
+        missing = sorted(set(self.settings.required_seeds) - set(self.settings.seeds))
+        if phase == "p4" and missing:
+            lines.append(f"P4 judges all required seeds, {missing} are missing")
+        return lines
+
+    def target(self, phase: str, run: Run) -> dict[str, str]:
+        """Inputs of a phase's target; none when it is refused, so that nothing runs for it."""
+        if self.faults(phase, run):
+            return {}
+        records = {
+            "check": self.check(phase, run),
+            "baseline_pointer": self.data["baseline_pointer"],
+        }
+        if phase == "p4":
+            return {
+                **records,
+                "integrated": self.data["segment1b_p4_integrated"].format(run_id=run.run_id),
+                "contradiction": self.data["segment1b_p4_red_reopen"].format(run_id=run.run_id),
+            }
+        return {**records, "candidate": self.candidate(phase)}
+
+    def lock_records(self) -> list[str]:
+        """Lock and reopen records that are there."""
+        reports = Path(self.reports)
+        found = [str(lock.path) for lock in self.locks.values()]
+        return found + [
+            str(path) for phase in locks.PHASES for path in locks.reopen_records(reports, phase)
+        ]
+
+    def lock_run(self) -> Run:
+        """Run that ``lock`` accepts: the candidate for P4, else the phase's run."""
+        phase = self.settings.phase.lower()
+        return self.release() if phase in ("", "p4") else self.phase_run(phase)
+
+    def lock_faults(self) -> list[str]:
+        """Why ``lock`` is refused before anything runs."""
+        phase = self.settings.phase
+        if not phase:
+            return ["no phase is given: snakemake lock --config phase=P1"]
+        lock = self.locks.get(phase)
+        if lock and (lock.fault or lock.status == locks.STANDING):
+            return [lock.fault or f"lock {phase} stands: reopen it first"]
+        return self.faults(phase.lower(), self.lock_run())
+
+    def lock_target(self) -> dict[str, str]:
+        """Inputs of ``lock``."""
+        if self.lock_faults():
+            return {}
+        found = self.target(self.settings.phase.lower(), self.lock_run())
+        found["record"] = found.pop("candidate", "") or found.pop("integrated")
+        baseline = self.board.named(self.settings.baseline_posture).run_id
+        found["report"] = self.data["segment1b_p0_baseline"].format(run_id=baseline)
+        return found
+
+
 def relative_to_root(path: str, runs_root: str) -> str:
     """Path below the runs root with forward slashes, for ledgers."""
     return Path(path).resolve().relative_to(Path(runs_root).resolve()).as_posix()
+
+
+class SearchBoard:
+    """Looks up the attempts of a calibration for the rules."""
+
+    def __init__(self, data: Mapping[str, str], attempts: list[int]):
+        self.data = data
+        self.attempts = attempts
+
+    def _all(self, dataset_id: str, wildcards: Any, cycle: int) -> list[str]:
+        return [
+            self.data[dataset_id].format(
+                run_id=wildcards.run_id, seed=wildcards.seed, cycle=cycle, attempt=attempt
+            )
+            for attempt in range(self.attempts[cycle])
+        ]
+
+    def best_before(self, wildcards: Any) -> str | list[str]:
+        """Best attempt of the cycles before a job's; nothing for the first."""
+        cycle = int(wildcards.cycle)
+        if cycle == 0:
+            return []
+        return self.data["calibration_best"].format(
+            run_id=wildcards.run_id, seed=wildcards.seed, cycle=cycle - 1
+        )
+
+    def of_cycle(self, dataset_id: str) -> Callable[[Any], list[str]]:
+        """Input function: a dataset of every attempt of a job's cycle."""
+
+        def paths(wildcards: Any) -> list[str]:
+            return self._all(dataset_id, wildcards, int(wildcards.cycle))
+
+        return paths
+
+    def of_all(self, dataset_id: str) -> Callable[[Any], list[str]]:
+        """Input function: a dataset of every attempt of every cycle."""
+
+        def paths(wildcards: Any) -> list[str]:
+            cycles = range(len(self.attempts))
+            return [path for cycle in cycles for path in self._all(dataset_id, wildcards, cycle)]
+
+        return paths

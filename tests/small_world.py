@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,7 +25,16 @@ from scripts.geo.snapshot import DATA_FILES
 from scripts.tables import file_digest, read_json, write_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
+PARTS = (
+    "Snakefile",
+    "rules",
+    "scripts",
+    "config",
+    "profiles",
+    "envs",
+    "report",
+    "resources/vendor",
+)
 COUNTRIES = [
     *("AD", "BB", "BI", "BT", "CL", "CV", "CY", "DJ", "FJ", "GH", "GM", "IS", "JM", "KM", "KW"),
     *("LB", "LS", "LU", "MC", "MT", "MU", "NZ", "PT", "PY", "RW", "SC", "SG", "SV", "SZ", "TO"),
@@ -110,13 +119,15 @@ def build(folder: Path) -> Path:
     return folder
 
 
-def snakemake(folder: Path, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
+def snakemake(
+    folder: Path, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in the small world."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    inherited = environment if environment is not None else os.environ
     return subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
         cwd=folder,
-        env=environment,
+        env={k: v for k, v in inherited.items() if k != "PYTHONPATH"},
         text=True,
         capture_output=True,
         check=False,

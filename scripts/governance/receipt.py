@@ -6,6 +6,7 @@ SHA-256 of every output of S0 to S8. Paths are relative to the runs root, or to 
 policies.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,23 @@ from scripts.governance.identity import parameter_hash
 from scripts.tables import file_digest
 
 
+def still_shared(fork: Mapping[str, Any], ledger: Mapping[str, str]) -> dict[str, Any]:
+    """The parent of a fork, and the outputs that are still those it inherited."""
+    shared = [path for path, digest in ledger.items() if fork["inherited"].get(path) == digest]
+    return {**fork["parent"], "outputs": sorted(shared)}
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``run_receipt``."""
     sealed = read_object("sealed_inputs_1B", inputs.sealed_inputs)
     gate = read_object("s0_gate_receipt_1B", inputs.gate_receipt)
     policies = {Path(path).name: file_digest(path) for path in inputs.policies}
     root = Path(params.runs_root)
+    ledger = {
+        Path(path).relative_to(root).as_posix(): file_digest(path)
+        for path in sorted(inputs.outputs)
+    }
+    fork = read_object("candidate_fork", inputs.fork) if inputs.fork else None
     write_object(
         "run_receipt",
         outputs.receipt,
@@ -35,10 +47,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "policies": policies,
             "sealed_inputs": {entry["asset_id"]: entry["sha256_hex"] for entry in sealed},
             "rule_versions": dict(params.versions),
-            "outputs": {
-                Path(path).relative_to(root).as_posix(): file_digest(path)
-                for path in sorted(inputs.outputs)
-            },
+            "outputs": ledger,
+            **({"inherited": still_shared(fork, ledger)} if fork else {}),
         },
     )
 

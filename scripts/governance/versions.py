@@ -32,10 +32,7 @@ def _source(module: str) -> Path | None:
 @functools.cache
 def _parsed(module: str) -> tuple[str, frozenset[str]]:
     """SHA-256 of a module's source, and the package modules that it imports."""
-    source = _source(module)
-    if source is None:
-        raise FileNotFoundError(module)
-    text = source.read_bytes()
+    text = source_of(module).read_bytes()
     imported: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
@@ -45,6 +42,14 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
             imported.update(f"{node.module}.{alias.name}" for alias in node.names)
     local = {name for name in imported if name.split(".")[0] == PACKAGE.name and _source(name)}
     return hashlib.sha256(text).hexdigest(), frozenset(local - _NEUTRAL)
+
+
+def source_of(module: str) -> Path:
+    """Source file of a module of this package."""
+    source = _source(module)
+    if source is None:
+        raise FileNotFoundError(module)
+    return source
 
 
 @functools.cache

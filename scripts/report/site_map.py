@@ -1,59 +1,66 @@
-"""World map of all sites of one run, over the land of the reference snapshot."""
+"""World map of all sites of one run, over the land of the reference snapshot.
+
+Every site is one translucent disc of the same size, so the tone of a place is the number of sites
+there. Equal Earth keeps areas true: equal tone means equal density wherever it stands.
+"""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 
 from scripts.contracts import read_dataset
 from scripts.entry import run
 from scripts.geo.snapshot import load_countries
 from scripts.report.projection import equal_earth
-from scripts.tables import publish
+from scripts.report.style import INK, SITE, figure, save_png
+from scripts.report.world import SOUTH_DEG, draw_world
 
-LAND, EDGE, SITE = "#e9e6df", "#ffffff", "#b3123a"
-_MIN_PART_DEG2 = 0.05
+WIDTH_IN, HEIGHT_IN, DPI = 12.0, 5.9, 150
+_DISC_POINTS2, _DISC_ALPHA = 2.0, 0.38
 
 
-def outlines(geometry: npt.NDArray[np.object_]) -> list[npt.NDArray[np.float64]]:
-    """Projected exterior rings, shape (k, 2) each, of the parts large enough to be seen."""
-    parts = shapely.get_parts(geometry)
-    parts = parts[shapely.area(parts) > _MIN_PART_DEG2]
-    rings = shapely.get_exterior_ring(shapely.simplify(parts, 0.05))
-    coordinates, owner = shapely.get_coordinates(rings, return_index=True)
-    x, y = equal_earth(coordinates[:, 0], coordinates[:, 1])
-    return np.split(np.column_stack([x, y]), np.flatnonzero(np.diff(owner)) + 1)
+def draw(
+    path: str,
+    lon_deg: npt.NDArray[np.float64],
+    lat_deg: npt.NDArray[np.float64],
+    geometry: npt.NDArray[np.object_],
+    title: str,
+) -> None:
+    """Publish the map of sites at shape (n,) degrees over countries of shape (m,) as PNG."""
+    south = min(SOUTH_DEG, float(np.floor(lat_deg.min())) - 1.0) if len(lat_deg) else SOUTH_DEG
+    x, y = equal_earth(lon_deg, lat_deg)
+    with figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="none") as (drawn, axes):
+        axes.set_position((0.0, 0.035, 1.0, 0.965))
+        draw_world(axes, geometry, south)
+        axes.scatter(
+            x, y, s=_DISC_POINTS2, c=SITE, alpha=_DISC_ALPHA, linewidths=0, marker="o", zorder=3
+        )
+        drawn.text(0.012, 0.022, title, fontsize=10.5, color=INK, va="center", weight="bold")
+        drawn.text(
+            0.988,
+            0.022,
+            "one disc per site · Equal Earth projection · borders: Natural Earth",
+            fontsize=8.5,
+            color=INK,
+            va="center",
+            ha="right",
+        )
+        save_png(drawn, path, DPI)
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``site_map``."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.collections import PolyCollection
-
-    sites = read_dataset("site_locations", inputs.site_locations, ["lon_deg", "lat_deg"])
-    land = load_countries(inputs.countries).geometry
-    x, y = equal_earth(sites["lon_deg"].to_numpy(), sites["lat_deg"].to_numpy())
-    figure, axes = plt.subplots(figsize=(14, 6.9), dpi=110)
-    axes.add_collection(
-        PolyCollection(outlines(land), facecolors=LAND, edgecolors=EDGE, linewidths=0.4)
+    columns = ["lon_deg", "lat_deg", "legal_country_iso"]
+    sites = read_dataset("site_locations", inputs.site_locations, columns)
+    countries = len(sites["legal_country_iso"].unique())
+    draw(
+        outputs.figure,
+        sites["lon_deg"].to_numpy(),
+        sites["lat_deg"].to_numpy(),
+        load_countries(inputs.countries).geometry,
+        f"{params.name}, seed {wildcards.seed}: {sites.num_rows:,} sites in {countries} countries",
     )
-    axes.plot(x, y, ",", color=SITE, alpha=0.9)
-    axes.set_xlim(-2.71, 2.71)
-    axes.set_ylim(-1.10, 1.32)
-    axes.set_aspect("equal")
-    axes.set_axis_off()
-    axes.set_title(
-        f"{params.name}, seed {wildcards.seed}: {len(x):,} sites (Equal Earth projection)",
-        fontsize=13,
-    )
-    figure.tight_layout()
-    with publish(outputs.figure) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    plt.close(figure)
 
 
 if "snakemake" in globals():

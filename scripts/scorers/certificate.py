@@ -13,6 +13,7 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
+from scripts.governance.locks import lock_set
 from scripts.scorers.gates import evaluate, load_gates, reaches
 from scripts.scorers.metrics import published
 from scripts.scorers.p0_baseline import by_seed
@@ -214,6 +215,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         outputs.certificate,
         {
             **published(certificate(cards, baseline, receipts, settings, params.demands, decision)),
+            "locks": lock_set(Path(outputs.certificate).parent),
             "digests": {
                 "state_outputs": outputs_now,
                 "scorecards": digests([*inputs.scorecards, *inputs.baseline_scorecards]),

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.contracts import read_object
+from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, ScoreError
+from scripts.governance.locks import refuse
+from scripts.governance.pointers import digests_below, last_good_pointer, verify_promotion
 from scripts.scorers.gates import GATES, GRADES, reaches
 from scripts.tables import file_digest
 
@@ -127,14 +129,28 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             f"key 'seeds' lacks the required {list(params.missing_seeds)}",
             "a certificate covers all of certification.required_seeds; use candidate for fewer",
         )
+    for line in params.faults:
+        print(line, file=sys.stderr)
+    refuse(params.faults)
+    root = Path(params.runs_root)
     document = read_object("segment1b_p5_certification", inputs.certificate)
-    verify_files(document, Path(params.runs_root))
+    verify_promotion(
+        document,
+        read_object("baseline_pointer", inputs.baseline_pointer),
+        read_object("current_candidate_pointer", inputs.current_candidate_pointer),
+        root,
+    )
+    verify_files(document, root)
     try:
         lines = enforce(document, params.demands, inputs.certificate)
     except ScoreError:
         for row in obstacles(document, params.demands["minimum_grade"]):
             print(failing_line(row), file=sys.stderr)
         raise
+    good = last_good_pointer(
+        document, digests_below(root, [inputs.certificate]), inputs.certificate
+    )
+    write_object("last_good_pointer", params.last_good, good)
     print("\n".join(lines))
 
 

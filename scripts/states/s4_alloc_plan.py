@@ -208,6 +208,9 @@ def guard(
 ) -> tuple[Pairs, list[Moves]]:
     """Anti-reconcentration guard, then refill of regions below their floor.
 
+    The refill takes from countries above their target and lifts none above its soft guard: a floor
+    is no reason to reconcentrate.
+
     Parameters
     ----------
     targets, region
@@ -223,15 +226,14 @@ def guard(
     budget = int(policy["max_moved_share"] * total)
     abroad = int(max_mismatch * total)
     known = np.nan_to_num(targets)
+    soft = known * policy["country_share_soft_guard"]
     largest_first = policy["reroute"]["order"] == "largest_pair_first"
     moves: list[Moves] = []
     if policy["reroute"]["enabled"]:
-        soft = known * policy["country_share_soft_guard"]
         pairs, made = steer(pairs, candidates, homes, soft, known, budget, abroad, largest_first)
         moves.append(made)
         budget -= made.total
     if policy["residual_redistribution"]["enabled"]:
-        donor = known * policy["residual_redistribution"]["donor_level"]
         for r, floor in enumerate(floors):
             held = np.bincount(pairs.country, weights=pairs.n_sites, minlength=countries.CODES)
             missing = int(np.ceil(floor * total - held[region == r].sum() - 1e-9))
@@ -241,8 +243,8 @@ def guard(
                 pairs,
                 candidates,
                 homes,
-                np.where(region == r, np.inf, donor),
-                np.where(region == r, np.maximum(known, held + missing), 0.0),
+                np.where(region == r, np.inf, known),
+                np.where(region == r, soft, 0.0),
                 min(budget, missing),
                 abroad,
                 largest_first,

@@ -2,7 +2,8 @@
 
 Five checks, each on every seed of the candidate and on all seeds together. A seed is compared with
 the same seed of the authority; a seed that the authority was not certified on, with the authority
-over all its seeds. The verdict is a file and never an exit status: a job that succeeds writes it,
+over all its seeds. The authority's own run has nothing to regress from: its seeds are held to the
+grade and the hard gates alone. The verdict is a file and never an exit status: a job that succeeds writes it,
 and ``enforce_freeze_guard`` refuses what is not PASS.
 """
 
@@ -109,10 +110,12 @@ def judge(
     authority_seeds = {row["seed"]: row for row in certification["per_seed"]}
     whole = certification["surface_metrics"]["p1_representative"]
     summary = over_seeds(cards, bands)
-    verdicts, regressed = compare(certification, summary, whole, bands)
+    is_authority = run_id == certification["authority_runs"]["run_id"]
+    against, size = (summary, representative(summary)) if is_authority else (certification, whole)
+    verdicts, regressed = compare(against, summary, size, bands)
     by_seed: dict[str, Any] = {"all": {"checks": verdicts, "regressed": regressed}}
     for card in cards:
-        same = authority_seeds.get(card["seed"])
+        same = card if is_authority else authority_seeds.get(card["seed"])
         size = representative(same) if same else whole
         checks, names = compare(same or certification, card, size, bands)
         by_seed[str(card["seed"])] = {"checks": checks, "regressed": names}

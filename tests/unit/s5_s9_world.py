@@ -122,7 +122,6 @@ def write_reference(folder: Path) -> dict[str, str]:
         "Europe": 0.2,
         "North America": 0.05,
         "Oceania": 0.05,
-        "Other": 0.0,
         "South America": 0.05,
     }
     path |= {

@@ -10,8 +10,9 @@ import pytest
 
 from scripts.contracts import read_object, write_object
 from scripts.errors import ScoreError
+from scripts.governance.pointers import digests_below, pointer
 from scripts.scorers import certificate, certify, companions, p0_baseline
-from scripts.tables import file_digest, write_json
+from scripts.tables import file_digest, read_json, write_json
 from tests.unit.test_gates import passing_card
 
 SEEDS = (7, 42, 101, 202)
@@ -113,6 +114,30 @@ class Runs:
         )
         return read_object("segment1b_p5_certification", out)
 
+    def enforce(self):
+        path = self.root / "certificate.json"
+        path.write_bytes((self.folder / "certificate.json").read_bytes())
+        (self.root / "p0_report").write_bytes((self.folder / "p0_report").read_bytes())
+        digests = digests_below(self.root, [str(self.root / "p0_report")])
+        pins = {}
+        for kind, run_id in (("baseline", BASELINE), ("current_candidate", RELEASE)):
+            receipt = read_json(self.path(run_id, 7, "run_receipt.json"))
+            pins[f"{kind}_pointer"] = self.root / f"{kind}.json"
+            claim = {"decision": "GO"}
+            write_json(pins[f"{kind}_pointer"], pointer(kind, [receipt], claim, digests))
+        certify.main(
+            SimpleNamespace(certificate=path, **pins),
+            None,
+            SimpleNamespace(
+                demands=DEMANDS,
+                runs_root=str(self.root),
+                missing_seeds=[],
+                faults=[],
+                last_good=self.root / "last_good.json",
+            ),
+            None,
+        )
+
     def p0(self):
         out = {
             name: self.folder / f"p0_{name}"
@@ -156,13 +181,9 @@ def test_a_sound_release_is_certified(runs, capsys):
     assert found["seeds"] == list(SEEDS)
     assert len(found["digests"]["state_outputs"]) == 5
     assert len(found["digests"]["scorecards"]) == 8
-    certify.main(
-        SimpleNamespace(certificate=runs.folder / "certificate.json"),
-        None,
-        SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root), missing_seeds=[]),
-        None,
-    )
+    runs.enforce()
     assert "grade BPLUS (minimum B): release certified" in capsys.readouterr().out
+    assert read_object("last_good_pointer", runs.root / "last_good.json")["run_id"] == RELEASE
 
 
 @pytest.mark.parametrize("vanish", [True, False])
@@ -174,12 +195,7 @@ def test_certify_hashes_every_certified_file_each_time(runs, vanish):
     else:
         target.write_bytes(target.read_bytes()[:-1] + b"x")
     with pytest.raises(ScoreError, match=r"ES32 .*seed=101/site_locations.parquet"):
-        certify.main(
-            SimpleNamespace(certificate=runs.folder / "certificate.json"),
-            None,
-            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root), missing_seeds=[]),
-            None,
-        )
+        runs.enforce()
 
 
 def test_the_certificate_repeats_to_the_byte_and_holds_no_path(runs):
@@ -247,13 +263,9 @@ def test_a_failing_release_keeps_its_evidence_and_exits_with_lines(runs, capsys)
     assert not found["verdict"]["release"]
     path = runs.folder / "certificate.json"
     with pytest.raises(ScoreError, match=r"ES31.*grade BELOW_B is below B, 1 gates failed"):
-        certify.main(
-            SimpleNamespace(certificate=path),
-            None,
-            SimpleNamespace(demands=DEMANDS, runs_root=str(runs.root), missing_seeds=[]),
-            None,
-        )
+        runs.enforce()
     assert path.exists()
+    assert not (runs.root / "last_good.json").exists()
     (line,) = capsys.readouterr().err.splitlines()
     for part in ("country_gini", "seed 42", "0.7", "0.68", "distance 0.02", "S2", "cap_share_soft"):
         assert part in line

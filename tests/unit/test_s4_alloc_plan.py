@@ -166,7 +166,7 @@ def guard_policy(**changes):
     return {
         "country_share_soft_guard": 1.2,
         "reroute": {"enabled": True, "order": "largest_pair_first"},
-        "residual_redistribution": {"enabled": True, "donor_level": 0.8},
+        "residual_redistribution": {"enabled": True},
         "max_moved_share": 0.5,
         **changes,
     }
@@ -192,11 +192,20 @@ def test_guard_cuts_a_country_down_to_its_soft_guard():
     assert sum(m.total for m in moves) == 20
 
 
-def test_region_floor_is_refilled_within_the_donor_level():
-    pairs, _ = guard(*guard_world(), np.array([0.0, 0.55]), guard_policy(), 1.0)
-    assert share_of(pairs, 4) == 55
-    pairs, _ = guard(*guard_world(), np.array([0.0, 0.90]), guard_policy(), 1.0)
-    assert share_of(pairs, 3) == 40
+def test_region_floor_is_refilled_out_of_countries_above_their_target():
+    alone = guard_policy(reroute={"enabled": False, "order": "largest_pair_first"})
+    pairs, _ = guard(*guard_world(), np.array([0.0, 0.45]), alone, 1.0)
+    assert share_of(pairs, 4) == 45
+    pairs, _ = guard(*guard_world(), np.array([0.0, 0.90]), alone, 1.0)
+    assert share_of(pairs, 3) == 50
+
+
+def test_refill_lifts_no_country_above_its_soft_guard():
+    pairs, candidates, homes, targets, region = guard_world()
+    targets[[3, 4]] = 40, 30
+    policy = guard_policy(reroute={"enabled": False, "order": "largest_pair_first"})
+    found, _ = guard(pairs, candidates, homes, targets, region, np.array([0.0, 0.5]), policy, 1.0)
+    assert share_of(found, 4) == 36
 
 
 def test_guard_is_bounded_and_can_be_switched_off():
@@ -204,7 +213,7 @@ def test_guard_is_bounded_and_can_be_switched_off():
     assert share_of(pairs, 3) == 75
     off = guard_policy(
         reroute={"enabled": False, "order": "largest_pair_first"},
-        residual_redistribution={"enabled": False, "donor_level": 0.8},
+        residual_redistribution={"enabled": False},
     )
     pairs, moves = guard(*guard_world(), np.array([0.0, 0.9]), off, 1.0)
     assert (share_of(pairs, 3), moves) == (80, [])

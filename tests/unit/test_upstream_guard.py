@@ -252,3 +252,16 @@ def test_what_cannot_be_judged_is_a_fail(files, spoil, reason):
     assert payload["status"] == "FAIL"
     assert reason in payload["reason"]
     assert not any(payload["guard_checks"].values())
+
+
+def test_the_authority_is_not_refused_for_the_spread_of_its_own_seeds():
+    high = {"gini_outlets_per_merchant": AUTHORITY["gini_outlets_per_merchant"] + 0.02}
+    digests = ["3" * 64]
+
+    def judged_seed(run_id, **changes):
+        own = {**card(99, **changes), "run_id": run_id}
+        return judge(run_id, authority_file(), "4" * 64, [own], digests, BANDS_POLICY)
+
+    assert judged_seed("a" * 32, **high)["status"] == "PASS"
+    assert judged_seed(RUN, **high)["status"] == "FAIL"
+    assert judged_seed("a" * 32, candidate_count_median=16.0)["status"] == "FAIL"

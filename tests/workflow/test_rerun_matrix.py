@@ -13,7 +13,7 @@ from tests import small_world
 SEEDS = len(small_world.SEEDS)
 POLICIES = Path("config/layer1/1B/policy")
 TAIL = ("run_receipt", "s9_validation", "s9_passed_flag", "scorecard")
-CERTIFY = {"certify_release": 1, "certify": 1}
+CERTIFY = {"point_current_candidate": 1, "certify_release": 1, "certify": 1}
 # The verdict is always enforced anew; it costs nothing.
 NOTHING = {"certify": 1}
 SEEDED = (
@@ -99,8 +99,8 @@ def test_gates_rerun_the_scorecards_only(world_copy):
     assert planned(world_copy) == {
         "scorecard": 2 * SEEDS,
         "p0_baseline": 1,
-        "certify_release": 1,
-        "certify": 1,
+        "pin_baseline": 1,
+        **CERTIFY,
     }
 
 
@@ -118,3 +118,82 @@ def test_a_posture_reaches_only_its_own_run(world_copy):
     assert jobs["s6_site_jitter"] == SEEDS
     assert jobs["p0_baseline"] == 1
     assert jobs["scorecard"] == 2 * SEEDS
+
+
+ONCE = {"p0_baseline": 1, "pin_baseline": 1, **CERTIFY}
+BOTH_TAIL = {
+    **dict.fromkeys(("run_receipt", "s9_validation", "scorecard"), 2 * SEEDS),
+    "s9_passed_flag": SEEDS,
+    **ONCE,
+}
+SHARED = ("s1_tile_index", "s1_population_surface", "s2_tile_weights")
+UPSTREAM = {
+    **dict.fromkeys(
+        ("generate_1a", "validate_1a", "pass_1a", "score_1a", "judge_1a_seed"), 2 * SEEDS
+    ),
+    **dict.fromkeys(("certify_1a_authority", "judge_1a", "enforce_freeze_guard"), 1),
+}
+
+
+def both_from(first: str) -> dict[str, int]:
+    """Jobs when a state of both runs reruns, with everything after it."""
+    if first == "s0_gate":
+        return {"s0_gate": 2 * SEEDS, **both_from("s3_requirements")}
+    if first in SHARED:
+        shared = dict.fromkeys(SHARED[SHARED.index(first) :], 2)
+        scored = {} if first == "s2_tile_weights" else {"fidelity_reference": 2}
+        return {**shared, **scored, **both_from("s3_requirements")}
+    return {**dict.fromkeys(SEEDED[SEEDED.index(first) :], 2 * SEEDS), **BOTH_TAIL}
+
+
+@pytest.mark.parametrize("state", ["s0_gate", *SHARED, *SEEDED])
+def test_a_changed_state_script_reruns_its_state_and_what_follows(world_copy, state):
+    append(world_copy / f"scripts/states/{state}.py")
+    assert planned(world_copy) == both_from(state)
+
+
+def test_a_changed_validation_script_reruns_the_validation(world_copy):
+    append(world_copy / "scripts/states/s9_validation.py")
+    expected = {name: count for name, count in BOTH_TAIL.items() if name != "run_receipt"}
+    assert planned(world_copy) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("manifest.json", both_from("s0_gate")),
+        ("countries.parquet", {**both_from("s0_gate"), **both_from("s1_tile_index")}),
+        ("places.parquet", {**both_from("s0_gate"), **both_from("s1_population_surface")}),
+        ("land_cover.parquet", {**both_from("s0_gate"), **both_from("s1_population_surface")}),
+        (
+            "country_facts.csv",
+            {**UPSTREAM, **both_from("s0_gate"), **both_from("s1_population_surface")},
+        ),
+    ],
+)
+def test_a_changed_reference_file_reruns_what_reads_it(world_copy, name, expected):
+    path = world_copy / "resources/reference" / name
+    path.write_bytes(path.read_bytes() + b" ")
+    assert planned(world_copy) == expected
+
+
+def test_a_changed_1a_table_reruns_its_seed_alone(world_copy):
+    seed = small_world.SEEDS[0]
+    folder = world_copy / f"runs/fix-data-engine/segment_1A/{run_id('1A', 'reopened')}"
+    path = folder / f"seed={seed}/outlet_catalogue.parquet"
+    path.write_bytes(path.read_bytes() + b" ")
+    rules = (
+        *("validate_1a", "pass_1a", "score_1a", "judge_1a", "judge_1a_seed"),
+        *("enforce_freeze_guard", "s0_gate", *SEEDED, *TAIL),
+    )
+    assert planned(world_copy) == {**dict.fromkeys(rules, 1), **CERTIFY}
+
+
+def test_a_changed_contract_is_sealed_anew(world_copy):
+    append(world_copy / "config/contracts/1B/schemas.1B.yaml")
+    assert planned(world_copy) == both_from("s0_gate")
+
+
+def test_a_policy_schema_is_checked_at_every_start_and_reruns_nothing(world_copy):
+    append(world_copy / "config/schemas/policy.s4.alloc_plan.schema.yaml")
+    assert planned(world_copy) == NOTHING

@@ -1,0 +1,215 @@
+"""Reference pages: every policy and configuration key, every dataset, every state.
+
+Nothing here is written by hand: keys come from the JSON Schemas that the workflow validates with,
+datasets from the contracts, states from the docstrings of their modules.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import SEGMENTS, contract, schema_of
+from scripts.policies import load_schema, parse_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICY_FOLDERS = ("config", "config/layer1/1A/policy", "config/layer1/1B/policy")
+PURPOSE = {
+    "gates": "Obeyed by the scorers, the phases and the certificate.",
+    "policy.1a.bands": "Obeyed by the 1A scorer and the freeze guard.",
+}
+STATE_MODULES = (
+    "s0_gate",
+    "s1_tile_index",
+    "s1_population_surface",
+    "s2_tile_weights",
+    "s3_requirements",
+    "s4_alloc_plan",
+    "s5_site_tile_assignment",
+    "s6_site_jitter",
+    "s7_site_synthesis",
+    "s8_site_locations",
+    "s9_validation",
+)
+Json = Mapping[str, Any]
+
+
+def resolve(schema: Json, root: Json) -> dict[str, Any]:
+    """A schema with its local reference replaced; keys beside the reference win."""
+    if "$ref" not in schema:
+        return dict(schema)
+    target: Any = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return {**resolve(target, root), **{k: v for k, v in schema.items() if k != "$ref"}}
+
+
+def keys(schema: Json, root: Json, trail: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Dotted name and resolved schema of every leaf key, in the order of the schema."""
+    for name, entry in schema.get("properties", {}).items():
+        found = resolve(entry, root)
+        # A unit or what reruns holds for the keys below, unless they say otherwise.
+        inherited = {k: schema[k] for k in ("x-reruns", "x-unit", "x-effect") if k in schema}
+        found = {**inherited, **found}
+        dotted = f"{trail}{name}"
+        if "properties" in found:
+            yield from keys(found, root, f"{dotted}.")
+        else:
+            yield dotted, found
+
+
+def range_of(schema: Json) -> str:
+    """Values that a key may take, in words."""
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    kind = schema.get("type", "any")
+    kind = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    left = "above " if "exclusiveMinimum" in schema else ""
+    right = "below " if "exclusiveMaximum" in schema else ""
+    if low is not None and high is not None:
+        return f"{kind}, {left}{low} to {right}{high}"
+    if low is not None:
+        return f"{kind}, {left or 'at least '}{low}"
+    if high is not None:
+        return f"{kind}, {right or 'at most '}{high}"
+    if "pattern" in schema:
+        return f"{kind} like `{schema['pattern']}`"
+    return kind
+
+
+def _value(document: Any, dotted: str) -> str:
+    for part in dotted.split("."):
+        if not isinstance(document, Mapping) or part not in document:
+            return ""
+        document = document[part]
+    text = json.dumps(document, ensure_ascii=False)
+    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ").strip()
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def policy_files() -> dict[str, list[Path]]:
+    """Shipped policy files by the name of their schema."""
+    files: dict[str, list[Path]] = {}
+    for folder in POLICY_FOLDERS:
+        for path in sorted((ROOT / folder).glob("*.yaml")):
+            parts = path.stem.split(".")
+            for length in range(len(parts), 0, -1):
+                name = ".".join(parts[:length])
+                if (ROOT / f"config/schemas/{name}.schema.yaml").is_file():
+                    files.setdefault(name, []).append(path)
+                    break
+    return files
+
+
+def policies_page() -> str:
+    """Every key of every policy: meaning, unit, range, effect, what reruns, shipped values."""
+    parts = [
+        "# Policies",
+        "Every key of every policy file, from the schemas that refuse a wrong one. *Reruns* names "
+        "the states that an edit runs again.",
+    ]
+    for name, files in policy_files().items():
+        if name == "config":
+            continue
+        schema = load_schema(name)
+        parts.append(f"## {name}\n\n{schema.get('title', '')}. {PURPOSE.get(name, '')}".strip())
+        documents = {path: parse_yaml(path) for path in files}
+        parts.append("Files: " + ", ".join(f"`{p.relative_to(ROOT).as_posix()}`" for p in files))
+        for dotted, entry in keys(schema, schema):
+            lines = [f"### `{dotted}`", "", entry.get("description", "")]
+            facts = [
+                ("Range", range_of(entry)),
+                ("Unit", entry.get("x-unit", "")),
+                ("Effect", entry.get("x-effect", "")),
+                ("Reruns", entry.get("x-reruns", "")),
+            ]
+            lines += ["", *(f"- {label}: {text}" for label, text in facts if text)]
+            for path, document in documents.items():
+                shown = _value(document, dotted)
+                if shown:
+                    lines.append(f"- `{path.name}`: {shown}")
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def configuration_page() -> str:
+    """Every key of ``config/config.yaml``."""
+    schema = load_schema("config")
+    document = parse_yaml(ROOT / "config/config.yaml")
+    rows = [
+        [f"`{dotted}`", entry.get("description", ""), range_of(entry), _value(document, dotted)]
+        for dotted, entry in keys(schema, schema)
+    ]
+    return (
+        "# Configuration\n\nKeys of `config/config.yaml`; any of them can be given on the command "
+        "line as `--config key=value`.\n\n"
+        + table(["key", "meaning", "range", "shipped"], rows)
+        + "\n"
+    )
+
+
+def datasets_page() -> str:
+    """Every dataset: path, format, keys, and the columns of the tables."""
+    parts = [
+        "# Datasets",
+        "Every file below `runs_root`, from the dataset dictionaries. Nothing else is written "
+        "there but logs and benchmarks.",
+    ]
+    for segment in SEGMENTS:
+        parts.append(f"## Segment {segment}")
+        makers = {a["id"]: a["produced_by"] for a in contract(segment, "registry")["artefacts"]}
+        for entry in contract(segment, "dictionary")["datasets"]:
+            lines = [f"### {entry['id']}", "", f"`{entry['path']}`", ""]
+            lines.append(f"{entry['format']}, made by rule `{makers.get(entry['id'], '')}`")
+            if entry.get("primary_key"):
+                lines[-1] += ", unique by " + ", ".join(f"`{k}`" for k in entry["primary_key"])
+            lines[-1] += "."
+            if entry.get("schema") != "none":
+                columns = schema_of(entry["id"]).get("columns", [])
+                rows = [[f"`{c['name']}`", c["type"], c.get("description", "")] for c in columns]
+                if rows:
+                    lines += ["", table(["column", "type", "meaning"], rows)]
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def docstring(module: str) -> str:
+    """Docstring of a module below ``scripts``, as Markdown."""
+    path = ROOT.joinpath("scripts", *module.split(".")).with_suffix(".py")
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.replace("``", "`").replace(":func:", "").replace(":mod:", "").replace(":data:", "")
+
+
+def states_page() -> str:
+    """The law of every state, from the docstring of its module."""
+    parts = ["# States", "What each state decides and by which law, as its module says it."]
+    for name in STATE_MODULES:
+        parts.append(f"## {name}\n\n{docstring(f'states.{name}')}")
+    parts.append(f"## Errors\n\n{docstring('errors')}")
+    return "\n\n".join(parts) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Generated pages by their address in the documentation."""
+    return {
+        "reference/policies.md": policies_page(),
+        "reference/configuration.md": configuration_page(),
+        "reference/datasets.md": datasets_page(),
+        "reference/states.md": states_page(),
+    }

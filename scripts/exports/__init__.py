@@ -1,0 +1,1 @@
+"""The egress in formats that other tools ask for."""

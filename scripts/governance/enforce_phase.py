@@ -1,0 +1,84 @@
+"""Targets ``p1`` to ``p4`` and ``integrated``: hold a phase's records against what it demands.
+
+Locks and seeds were looked at before anything ran; what is not in order stands in the parameters
+and refuses here. Then the baseline is hashed again, the witness must agree, and every row hold.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import read_object
+from scripts.entry import run
+from scripts.errors import GovernanceError
+from scripts.governance import locks, phases
+from scripts.governance.pointers import verify_baseline
+from scripts.scorers.certify import failing_line
+from scripts.scorers.classification import RED
+
+
+def check_witness(check: dict[str, Any], where: object) -> str:
+    """Line of a witness that agrees (``EG44`` when it does not)."""
+    if not check["identical"]:
+        raise GovernanceError(
+            "EG44",
+            where,
+            f"{len(check['differing'])} files differ from the second run, first "
+            f"{(check['differing'] or ['none'])[0]}",
+            "two fresh runs of one seed that make the same bytes",
+        )
+    return (
+        f"witness {check['witness_id']} seed {check['seed']}: {len(check['digests'])} files alike"
+    )
+
+
+def enforce_candidate(record: dict[str, Any], where: object) -> list[str]:
+    """Lines of an accepted P1, P2 or P3 (``EG43`` when a row fails)."""
+    lines = phases.table(record["rows"])
+    if not record["checks_all_pass"]:
+        print("\n".join(lines[:-1]), file=sys.stderr)
+        raise GovernanceError(
+            "EG43", where, f"{record['phase']} is not accepted: {lines[-1]}", "see the rows above"
+        )
+    return [
+        *lines,
+        f"{record['phase']} accepted in the {record['lane']} lane; nothing is certified",
+    ]
+
+
+def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:
+    """Lines of a P4 that is not RED (``EG45`` when it is)."""
+    if record["classification"] == RED:
+        for entry in record["rows"]:
+            if entry["grade"] == "B" and not entry["passed"]:
+                print(failing_line(entry), file=sys.stderr)
+        failing = [entry for entry in record["no_regression"] if not entry["passed"]]
+        print("\n".join(phases.table(failing)[:-1]), file=sys.stderr)
+        raise GovernanceError(
+            "EG45",
+            where,
+            f"P4 is {RED}, recommended lane {record['recommended_lane']}",
+            "reopen that lane: snakemake reopen --config phase=... evidence=...",
+        )
+    return [f"P4 is {record['classification']}, grade {record['grade']}; nothing is certified"]
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Enforce."""
+    for line in params.faults:
+        print(line, file=sys.stderr)
+    locks.refuse(params.faults)
+    pin = read_object("baseline_pointer", inputs.baseline_pointer)
+    verify_baseline(pin, Path(params.runs_root), inputs.baseline_pointer)
+    if hasattr(inputs, "integrated"):
+        record = read_object("segment1b_p4_integrated", inputs.integrated)
+        lines = enforce_integrated(record, inputs.integrated)
+    else:
+        record = read_object("segment1b_phase_candidate", inputs.candidate)
+        lines = enforce_candidate(record, inputs.candidate)
+    lines.append(check_witness(read_object("segment1b_repro_check", inputs.check), inputs.check))
+    print("\n".join(lines))
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

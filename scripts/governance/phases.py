@@ -1,0 +1,255 @@
+"""What P1, P2 and P3 demand of a run, against the run that it is measured against.
+
+Each phase retunes one state. A run is accepted when its own state moved the metrics that the
+state is for, and nothing else got worse: *improve* rows demand a strict movement, *hold* rows veto
+a regression. P2 is aware of its floor: the share of a merchant's sites on its fullest tile cannot
+fall below what whole sites on whole tiles allow, so improvement is demanded only while the
+reference run stands above that floor; at the floor, the run must stay there.
+
+=====  ======  =====================  ========================================================
+phase  state   measured against       must improve
+=====  ======  =====================  ========================================================
+P1     S2      P0, the baseline       concentration of the sites
+P2     S4      P1                     headroom of the allocation above its floor
+P3     S6      P2; P0 for the tail    contraction of the nearest-neighbour tail to the B gate
+=====  ======  =====================  ========================================================
+
+Differences up to ``TOLERANCE`` are none. A value that could not be measured fails its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scripts.scorers.triage import advise
+
+Json = Mapping[str, Any]
+Row = dict[str, Any]
+
+TOLERANCE = 1e-12
+SCORED = ("p1", "p2", "p3")
+REFERENCE = {"p1": "baseline", "p2": "p1", "p3": "p2", "p4": "p3"}
+CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
+COVERAGE = ("eligible_country_nonzero_share", "southern_hemisphere_share")
+COMPARED = (*CONCENTRATION, *COVERAGE, "nn_p99_p50_ratio")
+_LOWER_IS_BETTER = {*CONCENTRATION, "nn_p99_p50_ratio"}
+_FAMILY = {
+    **dict.fromkeys(CONCENTRATION, "concentration"),
+    "eligible_country_nonzero_share": "coverage",
+    "southern_hemisphere_share": "hemisphere",
+    "nn_p99_p50_ratio": "nn_tail",
+}
+
+
+def row(
+    check: str,
+    kind: str,
+    family: str,
+    seed: int | str,
+    observed: float | None,
+    reference: float | None,
+    passed: bool,
+    reason: str,
+) -> Row:
+    """One demand: what was observed, what it is held against, and why it fails if it does."""
+    undefined = observed is None or reference is None
+    return {
+        "check": check,
+        "kind": kind,
+        "family": family,
+        "seed": seed,
+        "observed": observed,
+        "reference": reference,
+        "passed": passed and not undefined,
+        "reason": "" if passed and not undefined else "undefined" if undefined else reason,
+    }
+
+
+def compare(
+    check: str,
+    kind: str,
+    family: str,
+    seed: int,
+    observed: float | None,
+    reference: float | None,
+    *,
+    lower: bool,
+) -> Row:
+    """A row that demands a movement (``improve``) or vetoes one (``hold``)."""
+    gain = 0.0
+    if observed is not None and reference is not None:
+        gain = reference - observed if lower else observed - reference
+    passed = gain > TOLERANCE if kind == "improve" else gain >= -TOLERANCE
+    improve = f"not {'below' if lower else 'above'}"
+    relation = improve if kind == "improve" else "worse than"
+    reason = f"{_text(observed)} is {relation} {_text(reference)}"
+    return row(check, kind, family, seed, observed, reference, passed, reason)
+
+
+def _text(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.6g}"
+
+
+def flag(check: str, seed: int | str, passed: bool, reason: str, family: str = "structural") -> Row:
+    """A row that is true or not."""
+    return row(check, "require", family, seed, float(passed), 1.0, passed, reason)
+
+
+def no_regression(card: Json, reference: Json, metrics: Iterable[str], name: str) -> list[Row]:
+    """Hold rows of the sites: no metric worse than in the reference run of the same seed."""
+    return [
+        compare(
+            f"{metric}_not_worse_than_{name}",
+            "hold",
+            _FAMILY[metric],
+            card["seed"],
+            card["metrics"][metric],
+            reference["metrics"][metric],
+            lower=metric in _LOWER_IS_BETTER,
+        )
+        for metric in metrics
+    ]
+
+
+def sound(card: Json) -> list[Row]:
+    """Every structural check of S9 holds: parity, bounds, point in country, replay of draws."""
+    failing = card["validation"]["failing_structural"]
+    return [flag("s9_structural", card["seed"], not failing, f"S9: {', '.join(failing)}")]
+
+
+def p1_rows(cards: Sequence[Json], references: Sequence[Json], s2: Json) -> list[Row]:
+    """Rows of P1; ``references`` are the baseline's scorecards, ``s2`` is the run's S2 report."""
+    wanted = ("country_share_topk", "country_gini_proxy", "region_share_vector")
+    missing = [key for key in wanted if key not in s2]
+    rows = [
+        flag("s2_mode_blend_v2", "shared", s2["mode"] == "blend_v2", f"S2 runs {s2['mode']}"),
+        flag("s2_diagnostics_present", "shared", not missing, f"absent: {', '.join(missing)}"),
+    ]
+    if not missing:
+        pairs = {"gini": (s2["country_gini_proxy"], s2["country_gini_proxy_raw"])}
+        for name, share in sorted(s2["country_share_topk"].items()):
+            pairs[name] = (share, s2["country_share_topk_raw"][name])
+        for name, (after, before) in pairs.items():
+            passed = after <= before + TOLERANCE
+            reason = f"{_text(after)} after the rebalance, {_text(before)} before"
+            rows.append(
+                row(f"s2_{name}_rebalanced", "hold", "concentration", "shared", after, before,
+                    passed, reason)
+            )  # fmt: skip
+        for region, floor in sorted(s2["region_floor_share"].items()):
+            share = s2["region_share_vector"].get(region, 0.0)
+            passed = share + 1e-9 >= floor
+            reason = f"{_text(share)} is below its floor {_text(floor)}"
+            rows.append(
+                row(f"s2_region_floor.{region}", "hold", "region", "shared", share, floor, passed,
+                    reason)
+            )  # fmt: skip
+    for card, reference in zip(cards, references, strict=True):
+        rows += [
+            compare(
+                f"{metric}_improved",
+                "improve",
+                "concentration",
+                card["seed"],
+                card["metrics"][metric],
+                reference["metrics"][metric],
+                lower=True,
+            )
+            for metric in CONCENTRATION
+        ]
+        rows += no_regression(card, reference, COVERAGE, "baseline") + sound(card)
+    return rows
+
+
+def floor_aware(check: str, seed: int, observed: float, reference: float) -> Row:
+    """Headroom above the floor: less of it while there is some, none once there is none."""
+    if reference > TOLERANCE:
+        return compare(check, "improve", "concentration", seed, observed, reference, lower=True)
+    return compare(check, "hold", "concentration", seed, observed, 0.0, lower=True)
+
+
+def p2_rows(
+    cards: Sequence[Json],
+    references: Sequence[Json],
+    s4: Sequence[Json],
+    s4_references: Sequence[Json],
+) -> list[Row]:
+    """Rows of P2; ``s4`` are the S4 reports of the run and of the reference, by seed."""
+    rows = []
+    for card, reference, report, before in zip(cards, references, s4, s4_references, strict=True):
+        seed = card["seed"]
+        rows.append(
+            flag(
+                "s4_mode_joint_v2", seed, report["mode"] == "joint_v2", f"S4 runs {report['mode']}"
+            )
+        )
+        rows += [
+            floor_aware(f"s4_pair_{name}_headroom", seed, *(
+                side["pairs"][f"{name}_headroom_mean"] for side in (report, before)
+            ))
+            for name in ("top1", "hhi")
+        ]  # fmt: skip
+        rows += no_regression(card, reference, (*CONCENTRATION, "nn_p99_p50_ratio"), "p1")
+        rows += sound(card)
+    return rows
+
+
+def p3_rows(
+    cards: Sequence[Json], references: Sequence[Json], s6: Sequence[Json], contraction_min: float
+) -> list[Row]:
+    """Rows of P3; ``s6`` are the run's S6 reports, ``contraction_min`` the B gate of the tail."""
+    rows = []
+    for card, reference, report in zip(cards, references, s6, strict=True):
+        seed, flagged = card["seed"], card["collapse"]["flagged"]
+        contraction = card["metrics"]["nn_contraction"]
+        passed = contraction is not None and contraction >= contraction_min
+        reason = f"{_text(contraction)} is below {_text(contraction_min)}"
+        rows += [
+            flag(
+                "s6_mode_mixture_v2", seed, report["mode"] == "mixture_v2", f"S6 {report['mode']}"
+            ),
+            row("nn_tail_contraction", "improve", "nn_tail", seed, contraction, contraction_min,
+                passed, reason),
+            flag("no_collapse", seed, not flagged, f"flagged: {', '.join(flagged)}", "collapse"),
+            *no_regression(card, reference, (*CONCENTRATION, *COVERAGE), "p2"),
+            *sound(card),
+        ]  # fmt: skip
+    return rows
+
+
+def with_triage(rows: list[Row]) -> list[Row]:
+    """Rows with the advice of :mod:`scripts.scorers.triage` on each failing one."""
+    failing = {entry["family"] for entry in rows if not entry["passed"]}
+    for entry in rows:
+        advice = None if entry["passed"] else advise(entry["family"], failing)
+        entry["triage"] = advice.as_json() if advice else None
+    return rows
+
+
+def deltas(cards: Sequence[Json], references: Sequence[Json]) -> dict[str, dict[str, float | None]]:
+    """Run minus reference of each compared metric, by seed; null where one has none."""
+    found: dict[str, dict[str, float | None]] = {}
+    for card, reference in zip(cards, references, strict=True):
+        pairs = {m: (card["metrics"][m], reference["metrics"][m]) for m in COMPARED}
+        found[str(card["seed"])] = {
+            m: None if a is None or b is None else a - b for m, (a, b) in pairs.items()
+        }
+    return found
+
+
+def lane_of(seeds: Iterable[int], required: Iterable[int]) -> str:
+    """``certification`` when every required seed is there, else ``fast``."""
+    return "certification" if set(required) <= set(seeds) else "fast"
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Failing rows in full, the others as a count."""
+    lines = [
+        f"FAIL {entry['check']} seed {entry['seed']}: {entry['reason']}; "
+        f"retune {entry['triage']['state']}: {', '.join(entry['triage']['knobs']) or 'none'}"
+        for entry in rows
+        if not entry["passed"]
+    ]
+    passed = sum(entry["passed"] for entry in rows)
+    return [*lines, f"{passed} of {len(rows)} checks hold"]

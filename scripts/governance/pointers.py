@@ -1,0 +1,157 @@
+"""Pointers: the pinned baseline, the candidate under evaluation, the last good release.
+
+A pointer names a run and holds the digests of the files that its claim rests on, so that whoever
+follows it can check that they are still those files. It moves in one rename, and only to a run
+that passed what the pointer claims.
+
+=====================  ==========================================================================
+pointer                claims
+=====================  ==========================================================================
+``baseline``           P0 said GO to this run: everything is measured against it
+``current_candidate``  every configured seed of this run has a scorecard
+``last_good``          the certificate of this run met its minimum grade
+=====================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.errors import GovernanceError
+from scripts.tables import file_digest, read_json
+
+Json = Mapping[str, Any]
+
+
+def digests_below(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of files by their path below ``root``."""
+    return {Path(path).relative_to(root).as_posix(): file_digest(path) for path in sorted(paths)}
+
+
+def pointer(kind: str, receipts: Sequence[Json], claim: Json, digests: Json) -> dict[str, Any]:
+    """A pointer to the run of ``receipts`` (one per seed, at least one)."""
+    first = receipts[0]
+    return {
+        "pointer": kind,
+        **{key: first[key] for key in ("run_id", "name", "posture", "parameter_hash")},
+        "seeds": sorted(receipt["seed"] for receipt in receipts),
+        "claim": dict(claim),
+        "digests": dict(digests),
+    }
+
+
+def baseline_pointer(
+    report: Json, receipts: Sequence[Json], digests: Json, where: object
+) -> dict[str, Any]:
+    """Pointer to the baseline authority.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG30`` P0 did not say GO to it.
+    """
+    readiness = report["readiness"]
+    if readiness["decision"] != "GO":
+        failed = [check["check"] for check in readiness["checks"] if not check["passed"]]
+        raise GovernanceError(
+            "EG30",
+            where,
+            f"P0 says NO_GO: {', '.join(failed)}",
+            "a baseline that passes its checks",
+        )
+    return pointer("baseline", receipts, {"decision": "GO"}, digests)
+
+
+def candidate_pointer(
+    cards: Sequence[Json], receipts: Sequence[Json], digests: Json, where: object
+) -> dict[str, Any]:
+    """Pointer to the candidate under evaluation (``EG31``: scorecards and receipts disagree)."""
+    scored = sorted((card["run_id"], card["seed"]) for card in cards)
+    received = sorted((receipt["run_id"], receipt["seed"]) for receipt in receipts)
+    if not scored or scored != received:
+        raise GovernanceError("EG31", where, "scorecards and receipts disagree", "one run, alike")
+    return pointer("current_candidate", receipts, {"scorecards": len(cards)}, digests)
+
+
+def last_good_pointer(certificate: Json, digests: Json, where: object) -> dict[str, Any]:
+    """Pointer to the run of a certificate (``EG32``: its minimum grade was not met)."""
+    verdict = certificate["verdict"]
+    if not verdict["minimum_grade_met"]:
+        raise GovernanceError(
+            "EG32",
+            where,
+            f"grade {verdict['grade']} is below {verdict['minimum_grade']}",
+            "a certificate that met its minimum grade",
+        )
+    run = {**certificate["run"], "parameter_hash": certificate["parameter_hash"]}
+    receipts = [{**run, "seed": seed} for seed in certificate["seeds"]]
+    claim = {key: verdict[key] for key in ("grade", "minimum_grade", "release")}
+    return pointer("last_good", receipts, claim, digests)
+
+
+def verify(found: Json, root: Path, where: object) -> None:
+    """Hash every file that a pointer's claim rests on (``EG33`` names the one that changed)."""
+    for path, digest in sorted(found["digests"].items()):
+        file = root / path
+        actual = file_digest(file) if file.is_file() else "no file"
+        if actual != digest:
+            raise GovernanceError(
+                "EG33",
+                file,
+                f"has digest {actual[:12]}, {where} pins {digest[:12]}",
+                "restore the pinned file, or delete it and let its rule make it again",
+            )
+
+
+def verify_baseline(found: Json, root: Path, where: object) -> None:
+    """Hash everything of the pinned baseline: its records, and every state output they list.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG33`` naming the file that is not the pinned one, with both digests.
+    """
+    verify(found, root, where)
+    for path in sorted(found["digests"]):
+        if path.endswith("run_receipt.json"):
+            verify({"digests": read_json(root / path)["outputs"]}, root, root / path)
+
+
+def verify_promotion(certificate: Json, baseline: Json, candidate: Json, root: Path) -> None:
+    """Hold the pointers that a promotion stands on against its certificate and the disk.
+
+    Parameters
+    ----------
+    certificate
+        The certificate of the run.
+    baseline, candidate
+        The pointers ``baseline`` and ``current_candidate``.
+    root
+        Runs root.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG34`` a pointer names another run or record than the certificate; ``EG33`` a file
+        changed.
+    """
+    pairs = (
+        ("baseline", baseline["run_id"], certificate["baseline_run_id"]),
+        ("current_candidate", candidate["run_id"], certificate["run"]["run_id"]),
+    )
+    for kind, named, certified in pairs:
+        if named != certified:
+            raise GovernanceError(
+                "EG34", f"pointer {kind}", f"names run {named}", f"the certified one is {certified}"
+            )
+    if certificate["digests"]["baseline_report"] not in baseline["digests"].values():
+        raise GovernanceError(
+            "EG34",
+            "pointer baseline",
+            "does not pin the baseline report that was certified against",
+            "delete the pointer and let pin_baseline make it again",
+        )
+    verify_baseline(baseline, root, "baseline pointer")
+    verify(candidate, root, "current_candidate pointer")

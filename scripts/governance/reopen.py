@@ -1,0 +1,119 @@
+"""Target ``reopen``: open a locked phase again, with who, why and the evidence that contradicts it.
+
+The record names the lock by its digest and holds the whole of it; the lock file stays until the
+phase is accepted again. Evidence is a scorecard of a gate that failed.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import check_object, read_object, write_object
+from scripts.entry import run
+from scripts.errors import ContractError, GovernanceError
+from scripts.governance import locks
+from scripts.scorers.gates import load_gates, seed_rows
+from scripts.tables import file_digest, read_json
+
+EVIDENCE = (
+    "segment1b_scorecard",
+    "segment1b_phase_candidate",
+    "segment1b_p4_integrated",
+    "segment1b_p4_red_reopen",
+    "segment1b_p5_certification",
+)
+
+
+def failing(kind: str, document: Mapping[str, Any], gates: str) -> list[str]:
+    """What fails in a piece of evidence: gate or check, and seed."""
+    if kind == "segment1b_scorecard":
+        rows = [row for row in seed_rows(document, load_gates(gates)) if row["grade"] == "B"]
+    elif kind == "segment1b_p4_red_reopen":
+        rows = document["failing_gates"] if document["reopen_required"] else []
+    else:
+        rows = [*document["rows"], *document.get("no_regression", [])]
+        rows = [row for row in rows if row.get("grade", "B") == "B"]
+    return [
+        f"{row.get('gate', row.get('check'))} seed {row['seed']}"
+        for row in rows
+        if not row.get("passed", False)
+    ]
+
+
+def evidence(path: str, root: Path, gates: str) -> dict[str, Any]:
+    """Evidence of a reopen: path, digest, what kind of record it is and what fails in it.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG60`` no such file below the runs root; ``EG61`` it is no scorecard; ``EG62`` nothing
+        fails in it.
+    """
+    file = Path(path)
+    if not path or not file.is_file() or not file.resolve().is_relative_to(root.resolve()):
+        raise GovernanceError(
+            "EG60", path or "evidence", f"is no file below {root}", "the path of a failed scorecard"
+        )
+    document = read_json(file)
+    for kind in EVIDENCE:
+        try:
+            check_object(kind, document, file)
+        except ContractError:
+            continue
+        found = failing(kind, document, gates)
+        if not found:
+            raise GovernanceError("EG62", path, "no gate fails in it", "a scorecard that failed")
+        return {
+            "path": file.resolve().relative_to(root.resolve()).as_posix(),
+            "sha256": file_digest(file),
+            "kind": kind,
+            "failing": found,
+        }
+    raise GovernanceError("EG61", path, "is no scorecard", f"one of {', '.join(EVIDENCE)}")
+
+
+def reopen_record(
+    phase: str, lock: locks.Lock | None, approved_by: str, reason: str, proof: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The sealed reopen record of a standing lock.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG63`` no lock stands; ``EG64`` nobody approved, or no reason is given.
+    """
+    if lock is None or lock.status == locks.REOPENED or lock.fault:
+        state = "not locked" if lock is None else lock.fault or "reopened already"
+        raise GovernanceError("EG63", f"phase {phase}", f"is {state}", "a phase that is locked")
+    for key, value in (("approved_by", approved_by), ("reason", reason)):
+        if not value.strip():
+            raise GovernanceError("EG64", f"reopen {phase}", f"{key} is empty", f"{key}=...")
+    return locks.seal(
+        {
+            "phase": phase,
+            "sequence": lock.record["sequence"],
+            "approved_by": approved_by,
+            "reason": reason,
+            "evidence": dict(proof),
+            "lock_sha256": lock.digest,
+            "lock": dict(lock.record),
+        }
+    )
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Reopen."""
+    if params.phase not in locks.PHASES:
+        raise GovernanceError("EG48", "phase", f"{params.phase!r} is no phase", "P1, P2, P3 or P4")
+    reports = Path(params.reports)
+    lock = locks.read_locks(reports).get(params.phase)
+    proof = evidence(params.evidence, Path(params.runs_root), inputs.gates)
+    record = reopen_record(params.phase, lock, params.approved_by, params.reason, proof)
+    path = reports / (f"segment1b_{params.phase.lower()}_reopen_record_{record['sequence']}.json")
+    write_object("segment1b_reopen_record", path, record)
+    read_object("segment1b_reopen_record", path)
+    print(f"{params.phase} reopened by {record['approved_by']}; lock it again once it is accepted")
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

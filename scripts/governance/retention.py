@@ -1,0 +1,153 @@
+"""Retention: which run folders stay, and the careful deletion of the others.
+
+Kept are the runs that the three pointers name, those of the certificate, those that the caller
+names, those that a running Snakemake uses, and every run that a kept record refers to: lock and
+reopen records, the authority envelope, the fork and receipt files of kept runs, and so on until
+nothing new is found. Records themselves are never deleted. Segment 1A is left alone.
+
+A folder is deleted only when it lies directly below ``segment_1B`` of the runs root under a run
+id, neither it nor anything in it is a symbolic link, and it is not read-only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from scripts.errors import GovernanceError
+from scripts.tables import write_text
+
+RUN_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+CHECK = "reports/segment1b_p0_prune_check.txt"
+RECORDS = (
+    "baseline_authority/baseline_pointer.json",
+    "current_candidate/current_candidate_pointer.json",
+    "last_good/last_good_pointer.json",
+    "reports/segment1b_p5_certification.json",
+    "reports/segment1b_p4_authority_envelope.json",
+)
+RECORD_PATTERNS = (
+    "reports/segment1b_p[1-4]_lock_record.json",
+    "reports/segment1b_p[1-4]_reopen_record_*.json",
+)
+SNAKEMAKE_LOCKS = Path(".snakemake/locks")
+RUN_RECORDS = ("candidate.json", "seed=*/run_receipt.json")
+
+
+def run_folders(segment: Path) -> dict[str, Path]:
+    """Folders directly below ``segment_1B`` that bear a run id, symbolic links among them."""
+    if not segment.is_dir():
+        return {}
+    return {p.name: p for p in sorted(segment.iterdir()) if RUN_ID.fullmatch(p.name)}
+
+
+def mentioned(path: Path) -> set[str]:
+    """Run ids that stand in a file."""
+    return set(RUN_ID.findall(path.read_text(encoding="utf-8"))) if path.is_file() else set()
+
+
+def in_use() -> set[str]:
+    """Run ids whose files a running Snakemake has locked."""
+    found: set[str] = set()
+    for lock in sorted(SNAKEMAKE_LOCKS.glob("*.lock")):
+        found |= mentioned(lock)
+    return found
+
+
+def kept_runs(segment: Path, named: Iterable[str]) -> dict[str, str]:
+    """Run ids that stay and why, closed over what kept records refer to."""
+    reasons = dict.fromkeys(named, "named by the configuration")
+    for run_id in sorted(in_use()):
+        reasons.setdefault(run_id, "a running Snakemake uses it")
+    records = [segment / name for name in RECORDS]
+    for pattern in RECORD_PATTERNS:
+        records += sorted(segment.glob(pattern))
+    for record in records:
+        for run_id in sorted(mentioned(record)):
+            reasons.setdefault(run_id, f"{record.name} refers to it")
+    open_runs = list(reasons)
+    while open_runs:
+        run_id = open_runs.pop()
+        for pattern in RUN_RECORDS:
+            for record in sorted((segment / run_id).glob(pattern)):
+                for found in sorted(mentioned(record) - set(reasons)):
+                    reasons[found] = f"{record.name} of {run_id} refers to it"
+                    open_runs.append(found)
+    return reasons
+
+
+def check_removable(path: Path, root: Path, kept: Iterable[str] = ()) -> None:
+    """Refuse to delete what is no superseded run folder.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG50`` a kept run; ``EG51`` a path that is not a run folder of the runs root; ``EG52`` a
+        symbolic link, on the way or inside; ``EG53`` read-only.
+    """
+    if path.name in set(kept):
+        raise GovernanceError("EG50", path, "is kept", "a superseded run")
+    segment = root / "segment_1B"
+    plain = Path(os.path.normpath(path))
+    if plain.parent != Path(os.path.normpath(segment)) or not RUN_ID.fullmatch(plain.name):
+        raise GovernanceError("EG51", path, f"is no run folder of {segment}", "a run of this root")
+    for link in (segment, plain, *plain.rglob("*")):
+        if link.is_symlink():
+            raise GovernanceError("EG52", link, "is a symbolic link", "remove the link by hand")
+    for folder in (plain, *(p for p in plain.rglob("*") if p.is_dir())):
+        if not folder.stat().st_mode & 0o200:
+            raise GovernanceError("EG53", folder, "is read-only", "an authority stays")
+
+
+def size_of(folder: Path, seen: set[tuple[int, int]] | None = None) -> int:
+    """Bytes of the files below a folder; a file that is hard-linked several times counts once."""
+    seen = set() if seen is None else seen
+    total = 0
+    for path in folder.rglob("*"):
+        status = path.lstat()
+        key = (status.st_dev, status.st_ino)
+        if path.is_file() and not path.is_symlink() and key not in seen:
+            seen.add(key)
+            total += status.st_size
+    return total
+
+
+def prune(root: Path, named: Iterable[str], execute: bool) -> list[str]:
+    """Delete superseded run folders, or only list them; writes and returns the check file's lines.
+
+    Parameters
+    ----------
+    root
+        Runs root.
+    named
+        Run ids that stay whatever the records say.
+    execute
+        False lists, true deletes.
+    """
+    segment = root / "segment_1B"
+    folders = run_folders(segment)
+    kept = kept_runs(segment, named)
+    removable, lines = [], []
+    for run_id, folder in folders.items():
+        if run_id in kept:
+            lines.append(f"keep {run_id}: {kept[run_id]}")
+            continue
+        try:
+            check_removable(folder, root, kept)
+        except GovernanceError as error:
+            lines.append(f"refuse {run_id}: {error.code} {error.rule}")
+            continue
+        removable.append(folder)
+        lines.append(f"{'delete' if execute else 'would delete'} {run_id}")
+    if execute:
+        for folder in removable:
+            shutil.rmtree(folder)
+            for room in ("logs", "benchmarks"):
+                shutil.rmtree(root / room / "1B" / folder.name, ignore_errors=True)
+    verb = "deleted" if execute else "to delete"
+    lines.append(f"{len(folders) - len(removable)} kept, {len(removable)} {verb}")
+    write_text(segment / CHECK, "\n".join(lines) + "\n")
+    return lines

@@ -1,0 +1,63 @@
+"""Rule ``score_phase``: the candidate scorecard of P1, P2 or P3."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import read_object, write_object
+from scripts.entry import run
+from scripts.governance import phases
+from scripts.governance.pointers import digests_below, verify_baseline
+from scripts.scorers.gates import load_gates
+from scripts.scorers.metrics import published
+from scripts.tables import file_digest, read_json
+
+
+def _s4(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """Mode and pair statistics of S4 reports."""
+    reports = [read_json(path) for path in paths]
+    return [{"mode": r["identity"]["mode"], "pairs": r["post_integer"]["pairs"]} for r in reports]
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Score; every list by seed is in ascending order of seed."""
+    root, phase = Path(params.runs_root), wildcards.phase
+    pin = read_object("baseline_pointer", inputs.baseline_pointer)
+    verify_baseline(pin, root, inputs.baseline_pointer)
+    cards = [read_object("segment1b_scorecard", path) for path in inputs.scorecards]
+    references = [read_object("segment1b_scorecard", path) for path in inputs.reference_scorecards]
+    receipt = read_object("run_receipt", inputs.receipts[0])
+    if phase == "p1":
+        rows = phases.p1_rows(cards, references, read_json(inputs.s2_report))
+    elif phase == "p2":
+        rows = phases.p2_rows(cards, references, _s4(inputs.s4), _s4(inputs.reference_s4))
+    else:
+        limit = load_gates(inputs.gates)["gates"]["nn_contraction"]["B"]
+        rows = phases.p3_rows(cards, references, [read_json(path) for path in inputs.s6], limit)
+    seeds = [card["seed"] for card in cards]
+    write_object(
+        "segment1b_phase_candidate",
+        outputs.candidate,
+        published(
+            {
+                "phase": phase.upper(),
+                **{k: receipt[k] for k in ("run_id", "name", "posture", "parameter_hash")},
+                "lane": phases.lane_of(seeds, params.required_seeds),
+                "seeds": seeds,
+                "reference_run_id": references[0]["run_id"],
+                "baseline": {
+                    "run_id": pin["run_id"],
+                    "pointer_sha256": file_digest(inputs.baseline_pointer),
+                },
+                "metrics": {str(card["seed"]): card["metrics"] for card in cards},
+                "delta": phases.deltas(cards, references),
+                "rows": phases.with_triage(rows),
+                "checks_all_pass": all(entry["passed"] for entry in rows),
+                "scorecards": digests_below(root, inputs.scorecards),
+            }
+        ),
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

@@ -1,0 +1,167 @@
+"""States S2 to S8 of one seed in one process, from a shared S1: the real code on given policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from scripts.states import (
+    s2_tile_weights,
+    s3_requirements,
+    s4_alloc_plan,
+    s5_site_tile_assignment,
+    s6_site_jitter,
+    s7_site_synthesis,
+    s8_site_locations,
+)
+
+Paths = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Files that an attempt starts from: S1 of a run, a seed's upstream tables, the snapshot."""
+
+    tile_index: str
+    tile_population: str
+    outlet_catalogue: str
+    candidate_set: str
+    countries: str
+    facts: str
+    places: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One state: its entry, the policy that it obeys, and its outputs (role to file name)."""
+
+    main: Callable[..., None]
+    policy: str | None
+    outputs: Paths
+
+
+STEPS = {
+    "s2": Step(
+        s2_tile_weights.main,
+        "s2",
+        {
+            "tile_weights": "tile_weights.parquet",
+            "tile_curve": "tile_curve.parquet",
+            "country_mass": "country_mass.parquet",
+            "s2_report": "s2_run_report.json",
+        },
+    ),
+    "s3": Step(
+        s3_requirements.main,
+        "s2",
+        {
+            "requirements": "s3_requirements.parquet",
+            "steering_ledger": "s3_steering_ledger.parquet",
+            "s3_report": "s3_run_report.json",
+        },
+    ),
+    "s4": Step(
+        s4_alloc_plan.main,
+        "s4",
+        {
+            "plan": "s4_alloc_plan.parquet",
+            "reroute_ledger": "s4_reroute_ledger.parquet",
+            "s4_report": "s4_run_report.json",
+        },
+    ),
+    "s5": Step(
+        s5_site_tile_assignment.main,
+        "s5",
+        {
+            "assignment": "s5_site_tile_assignment.parquet",
+            "assignment_log": "rng_event_site_tile_assign.parquet",
+            "s5_report": "s5_run_report.json",
+        },
+    ),
+    "s6": Step(
+        s6_site_jitter.main,
+        "s6",
+        {
+            "jitter": "s6_site_jitter.parquet",
+            "jitter_log": "rng_event_in_cell_jitter.parquet",
+            "s6_report": "s6_run_report.json",
+        },
+    ),
+    "s7": Step(
+        s7_site_synthesis.main,
+        None,
+        {"synthesis": "s7_site_synthesis.parquet", "s7_summary": "s7_run_summary.json"},
+    ),
+    "s8": Step(
+        s8_site_locations.main,
+        None,
+        {"site_locations": "site_locations.parquet", "s8_summary": "s8_run_summary.json"},
+    ),
+}
+# What a state calls an output of its own that others know by another name.
+_OWN_NAMES = {"steering_ledger": "ledger", "reroute_ledger": "ledger"}
+_RENAMED = {"report": ("_report",), "summary": ("_summary",), "rng_log": ("_log",)}
+
+
+def _own_name(role: str) -> str:
+    for name, endings in _RENAMED.items():
+        if role.endswith(endings):
+            return name
+    return _OWN_NAMES.get(role, role)
+
+
+def run_chain(
+    sources: Sources,
+    policies: Paths,
+    folder: Path,
+    run_id: str,
+    seed: int,
+    first: str = "s2",
+    finished: Paths | None = None,
+    last: str = "s8",
+) -> dict[str, str]:
+    """Run states ``first`` to ``last`` and return every file by role.
+
+    Parameters
+    ----------
+    sources
+        What the states start from.
+    policies
+        Policy files by key: ``s1_tile_index``, ``s2``, ``s4``, ``s5``, ``s6``.
+    folder
+        Where the states write; made when missing.
+    run_id, seed
+        As the states publish them.
+    finished
+        Files by role of the states before ``first``.
+
+    Raises
+    ------
+    SegmentError
+        Whatever a state refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, str] = {**asdict(sources), **(finished or {})}
+    names = list(STEPS)
+    wildcards = SimpleNamespace(run_id=run_id, seed=str(seed))
+    for name in names[names.index(first) : names.index(last) + 1]:
+        step = STEPS[name]
+        outputs = {role: str(folder / file) for role, file in step.outputs.items()}
+        inputs: dict[str, Any] = {
+            **files,
+            "tile_policy": policies["s1_tile_index"],
+            "s2_policy": policies["s2"],
+        }
+        if step.policy is not None:
+            inputs["policy"] = policies[step.policy]
+        step.main(
+            SimpleNamespace(**inputs),
+            SimpleNamespace(**{_own_name(role): path for role, path in outputs.items()}),
+            SimpleNamespace(),
+            wildcards,
+        )
+        files.update(outputs)
+    return files

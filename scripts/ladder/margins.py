@@ -1,0 +1,176 @@
+"""Run the candidate on any seeds and print how far each stays from every gate.
+
+    python -m scripts.ladder.margins --seeds 9-24
+
+runs ``snakemake margins`` in the working folder with these seeds, below a runs root of its own so
+that the release stays as it is, and prints the tables. Exit status 1 when a row of the grade asked
+for fails, a floor of fidelity is missed or the freeze guard says no.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import dataset, read_object
+from scripts.errors import ConfigError, SegmentError
+from scripts.governance.identity import run_id
+
+RUNS_ROOT = "runs/margins"
+Json = Mapping[str, Any]
+COLUMNS = (
+    ("country_gini", "gini"),
+    ("top1_share", "top1"),
+    ("top5_share", "top5"),
+    ("top10_share", "top10"),
+    ("eligible_country_nonzero_share", "cover"),
+    ("southern_hemisphere_share", "south"),
+    ("nn_p99_p50_ratio", "NN ratio"),
+    ("nn_contraction", "contr."),
+)
+
+
+def seed_list(text: str) -> list[int]:
+    """Seeds of a text such as ``9-12,40``, ascending, each once.
+
+    Raises
+    ------
+    ConfigError
+        ``EC03`` for a part that is neither a number nor a range.
+    """
+    seeds: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ConfigError("EC03", "--seeds", f"{part.strip()!r} is no seed", "9-12,40")
+        seeds.update(range(int(first), int(last if dash else first) + 1))
+    return sorted(seeds)
+
+
+def seed_table(report: Json) -> list[str]:
+    """Core metrics of every seed, then their spread."""
+    head = " ".join(f"{title:>8}" for _, title in COLUMNS)
+    lines = [f"{'seed':>8} {head} {'NN p50 m':>9} {'sites':>7} {'1A':>5}"]
+    for seed in report["seeds"]:
+        row = report["measured"][str(seed)]
+        values = " ".join(f"{_number(row[name]):>8}" for name, _ in COLUMNS)
+        guard = report["freeze_guard"][str(seed)]["status"]
+        lines.append(
+            f"{seed:>8} {values} {_number(row['nn_p50_m'], 0):>9} {row['sites']:>7} {guard:>5}"
+        )
+    for key in ("min", "mean", "max", "cv"):
+        values = " ".join(
+            f"{_number(report['spread'].get(name, {}).get(key)):>8}" for name, _ in COLUMNS
+        )
+        lines.append(f"{key:>8} {values}")
+    return lines
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def margin_table(report: Json) -> list[str]:
+    """Least margin of every gate over the seeds, and least of every floor of fidelity."""
+    lines = [f"{'grade':<7} {'gate':<38} {'worst seed':>10} {'observed':>10} {'limit':>10} margin"]
+    for row in report["smallest_margins"]:
+        name = row["metric"] if row["gate"] in ("region_floor", "stability") else row["gate"]
+        lines.append(_margin_line(row["grade"], name, row))
+    worst: dict[str, Json] = {}
+    for row in report["fidelity"]:
+        margin = row["margin"]
+        if (
+            row["gate"] not in worst
+            or margin is None
+            or margin < (worst[row["gate"]]["margin"] or 0)
+        ):
+            worst[row["gate"]] = row
+    return lines + [_margin_line("floor", name, row) for name, row in worst.items()]
+
+
+def _margin_line(grade: str, name: str, row: Json) -> str:
+    return (
+        f"{grade:<7} {name:<38} {row['seed']!s:>10} {_number(row['observed']):>10} "
+        f"{_number(row['threshold']):>10} {_number(row['margin'])}"
+    )
+
+
+def zone_table(report: Json) -> list[str]:
+    """Countries of several UTC offsets that a seed left at one."""
+    found = report["time_zones"]
+    lines = [f"time zones: {found['reached']} of {found['judged']} (country, seed) reach two"]
+    for row in found["missed"]:
+        lines.append(
+            f"  {row['country_iso']}: {len(row['seeds'])} seeds miss; of {row['sites_max']} sites "
+            f"{row['expected_off_main_max']:.2f} are due off its main offset"
+        )
+    return lines
+
+
+def misses(report: Json, grade: str) -> list[str]:
+    """What stands against the grade: failing rows, missed floors, a guard that says no."""
+    grades = ("B",) if grade == "B" else ("B", "BPLUS")
+    found = [
+        f"{row['grade']} {row['gate']} {row['metric']} seed {row['seed']}: {row['reason']}"
+        for row in report["misses"]
+        if row["grade"] in grades
+    ]
+    found += [
+        f"fidelity {row['gate']} seed {row['seed']}: {row['reason']}"
+        for row in report["fidelity"]
+        if not row["passed"]
+    ]
+    found += [
+        f"freeze guard seed {seed}: {', '.join(entry['failing'])}"
+        for seed, entry in report["freeze_guard"].items()
+        if entry["status"] != "PASS"
+    ]
+    return found
+
+
+def run_margins(seeds: Sequence[int], runs_root: str, options: Sequence[str]) -> None:
+    """Run the workflow.
+
+    Raises
+    ------
+    ConfigError
+        ``EC12`` when Snakemake did not finish; its own messages stand above.
+    """
+    config = [f"seeds=[{','.join(map(str, seeds))}]", f"runs_root={runs_root}"]
+    command = [sys.executable, "-m", "snakemake", "margins", *options, "--config", *config]
+    if subprocess.run(command, check=False).returncode:
+        raise ConfigError("EC12", "snakemake margins", "did not finish", "see the messages above")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", required=True, help="for example 9-24,40")
+    parser.add_argument("--candidate", default="reopened", help="name of the run (reopened)")
+    parser.add_argument("--grade", choices=("B", "BPLUS"), default="BPLUS")
+    parser.add_argument("--runs-root", default=RUNS_ROOT)
+    parser.add_argument("--show-only", action="store_true", help="print a finished report")
+    chosen, options = parser.parse_known_args(arguments)
+    try:
+        if not chosen.show_only:
+            run_margins(seed_list(chosen.seeds), chosen.runs_root, ["--quiet", "all", *options])
+        template = dataset("segment1b_margins").path
+        path = Path(chosen.runs_root) / template.format(run_id=run_id("1B", chosen.candidate))
+        report = read_object("segment1b_margins", path)
+    except SegmentError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    against = misses(report, chosen.grade)
+    for block in (seed_table(report), margin_table(report), zone_table(report)):
+        print("\n".join(block), end="\n\n")
+    print(f"grade over {len(report['seeds'])} seeds: {report['grade']}")
+    print("\n".join(against) if against else f"nothing stands against {chosen.grade}")
+    return 1 if against else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,159 @@
+"""How far a run stays from every gate, seed by seed; made for seeds that no policy was tuned on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scripts.contracts import read_object, write_object
+from scripts.entry import run
+from scripts.scorers import companions
+from scripts.scorers.gates import GATES, Row, evaluate, load_gates
+from scripts.scorers.metrics import coefficient_of_variation, published
+from scripts.scorers.p0_baseline import by_seed
+
+Json = Mapping[str, Any]
+CORE = tuple(dict.fromkeys(gate.stable_metric for gate in GATES if gate.stable_metric))
+
+
+def time_zones(cards: Sequence[Json]) -> dict[str, Any]:
+    """Countries of several UTC offsets against the plain demand that each reaches two.
+
+    Returns
+    -------
+    ``judged`` and ``reached`` (country, seed) pairs, and ``missed``: one mapping a country with
+    the seeds that missed, its largest count of sites there and the sites that a map in proportion
+    to place population would put off its main offset.
+    """
+    judged = reached = 0
+    missed: dict[str, dict[str, Any]] = {}
+    for card in cards:
+        for row in card["fidelity"]["time_zones"]["countries"]:
+            judged += 1
+            if row["offsets_reached"] >= 2:
+                reached += 1
+                continue
+            entry = missed.setdefault(
+                row["country_iso"],
+                {
+                    "country_iso": row["country_iso"],
+                    "offsets": row["offsets"],
+                    "seeds": [],
+                    "sites_max": 0,
+                    "expected_off_main_max": 0.0,
+                },
+            )
+            entry["seeds"].append(card["seed"])
+            entry["sites_max"] = max(entry["sites_max"], row["sites"])
+            entry["expected_off_main_max"] = max(
+                entry["expected_off_main_max"], row["expected_off_main"]
+            )
+    return {
+        "judged": judged,
+        "reached": reached,
+        "missed": [missed[country] for country in sorted(missed)],
+    }
+
+
+def smallest_margins(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The row with the least margin of every gate, grade and metric, in order of first mention."""
+    least: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        key = row["grade"], row["gate"], row["metric"]
+        margin = row["margin"]
+        if key not in least or margin is None or (least[key]["margin"] or 0.0) > margin:
+            if key in least and least[key]["margin"] is None:
+                continue
+            least[key] = row
+    names = ("grade", "gate", "metric", "seed", "observed", "threshold", "margin")
+    return [{name: row[name] for name in names} for row in least.values()]
+
+
+def spread(cards: Sequence[Json]) -> dict[str, dict[str, float | None]]:
+    """Mean, extremes and coefficient of variation of each core metric over the seeds."""
+    found: dict[str, dict[str, float | None]] = {}
+    for name in CORE:
+        values = [card["metrics"][name] for card in cards]
+        if None in values:
+            found[name] = dict.fromkeys(("mean", "min", "max", "cv"))
+            continue
+        found[name] = {
+            "mean": sum(values) / len(values),
+            "min": min(values),
+            "max": max(values),
+            "cv": coefficient_of_variation(values),
+        }
+    return found
+
+
+def margins(cards: Sequence[Json], guards: Sequence[Json], settings: Json) -> dict[str, Any]:
+    """The report, without the table.
+
+    Parameters
+    ----------
+    cards, guards
+        Scorecards and freeze guard verdicts, seed by seed in the same order.
+    settings
+        ``config/gates.yaml``.
+    """
+    verdict = evaluate(cards, settings)
+    rows = verdict["rows"]
+    return {
+        "run_id": cards[0]["run_id"],
+        "seeds": [card["seed"] for card in cards],
+        "grade": verdict["grade"],
+        "misses": [row for row in rows if not row["passed"]],
+        "smallest_margins": smallest_margins(rows),
+        "stability": [row for row in rows if row["seed"] == "all"],
+        "fidelity": verdict["fidelity"],
+        "time_zones": time_zones(cards),
+        "freeze_guard": {
+            str(card["seed"]): {
+                "status": guard["status"],
+                "failing": sorted(k for k, held in guard["guard_checks"].items() if not held),
+            }
+            for card, guard in zip(cards, guards, strict=True)
+        },
+        "measured": {
+            str(card["seed"]): {
+                **card["metrics"],
+                "nn_p50_m": card["nn"]["quantiles_m"]["q50"],
+                "sites": card["counts"]["sites"],
+                "collapsed": card["collapse"]["flagged"],
+            }
+            for card in cards
+        },
+        "spread": spread(cards),
+    }
+
+
+def table_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Gate rows as rows of the table, those across seeds last."""
+    names = ("grade", "gate", "metric", "observed", "threshold", "margin")
+    return [
+        {
+            "seed": str(row["seed"]),
+            **{name: row[name] for name in names},
+            "status": "pass" if row["passed"] else "fail",
+        }
+        for row in rows
+    ]
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``margins_report``; both lists of inputs are in ascending order of seed."""
+    settings = load_gates(inputs.gates)
+    cards = by_seed(
+        [read_object("segment1b_scorecard", path) for path in inputs.scorecards],
+        inputs.scorecards[0],
+    )
+    guards = [read_object("segment1a_freeze_guard", path) for path in inputs.guards]
+    verdict = evaluate(cards, settings)
+    companions.write_csv(
+        "segment1b_margins_table",
+        outputs.table,
+        table_rows([*verdict["rows"], *verdict["fidelity"]]),
+    )
+    write_object("segment1b_margins", outputs.report, published(margins(cards, guards, settings)))
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

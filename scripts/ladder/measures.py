@@ -1,0 +1,120 @@
+"""What the ladder, the margins and the calibration read off a scorecard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.scorers.gates import AT_LEAST, AT_MOST, GATES, GRADES, fidelity_rows, seed_rows
+
+Json = Mapping[str, Any]
+PASS, FAIL, UNGATED = "pass", "fail", ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a scorecard.
+
+    ``path`` leads to it; ``direction`` says on which side of a threshold it should lie;
+    ``floor_row`` names the row of fidelity that limits it, None for a graded or free measure.
+    """
+
+    name: str
+    title: str
+    path: tuple[str, ...]
+    direction: str
+    floor_row: str | None = None
+    magnitude: bool = False
+
+    def of(self, card: Json) -> float | None:
+        """Value in a scorecard; None where it is undefined."""
+        value: Any = card
+        for key in self.path:
+            value = value[key]
+        return abs(value) if self.magnitude and value is not None else value
+
+
+def _metric(name: str, title: str, direction: str, floor_row: str | None = None) -> Measure:
+    return Measure(name, title, ("metrics", name), direction, floor_row)
+
+
+MEASURES = (
+    _metric("country_gini", "Gini of countries", AT_MOST),
+    _metric("top1_share", "top 1 % of countries", AT_MOST),
+    _metric("top5_share", "top 5 % of countries", AT_MOST),
+    _metric("top10_share", "top 10 % of countries", AT_MOST),
+    _metric("eligible_country_nonzero_share", "countries with a site", AT_LEAST),
+    _metric("southern_hemisphere_share", "southern share", AT_LEAST),
+    _metric("nn_contraction", "contraction of NN p99/p50", AT_LEAST),
+    _metric("nn_p99_p50_ratio", "NN p99/p50", AT_LEAST, "nn_ratio"),
+    Measure(
+        "spearman_median",
+        "rank agreement with population",
+        ("fidelity", "population", "spearman_median"),
+        AT_LEAST,
+        "spearman_median",
+    ),
+    Measure(
+        "overlap_median",
+        "overlap with population",
+        ("fidelity", "population", "overlap_median"),
+        AT_LEAST,
+        "overlap_median",
+    ),
+    Measure(
+        "urban_difference_points",
+        "urban share off population's, points",
+        ("fidelity", "urban", "difference_points"),
+        AT_MOST,
+        "urban_difference_points",
+        magnitude=True,
+    ),
+    Measure("two_sample_auc", "AUC, sites against people", ("fidelity", "two_sample", "auc"), ""),
+)
+GATED = tuple(gate.metric for gate in GATES)
+CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
+
+
+def statuses(card: Json, settings: Json) -> dict[str, dict[str, str]]:
+    """``pass`` or ``fail`` of every gated metric by grade, its bootstrap interval counted in."""
+    found = {name: dict.fromkeys(GRADES, PASS) for name in GATED}
+    for row in seed_rows(card, settings):
+        if row["metric"] in found and not row["passed"]:
+            found[row["metric"]][row["grade"]] = FAIL
+    return found
+
+
+def floors(card: Json, settings: Json) -> dict[str, Mapping[str, Any]]:
+    """Fidelity rows of a scorecard by name."""
+    return {row["gate"]: row for row in fidelity_rows(card, settings)}
+
+
+def thresholds(settings: Json) -> dict[str, dict[str, float]]:
+    """Lines of each measure by name: B and BPLUS of the gates, ``floor`` of fidelity."""
+    limits = settings["fidelity"]
+    by_row = {
+        "nn_ratio": limits["nn_ratio_min"],
+        "spearman_median": limits["spearman_median_min"],
+        "overlap_median": limits["overlap_median_min"],
+        "urban_difference_points": limits["urban_difference_points_max"],
+    }
+    lines: dict[str, dict[str, float]] = {}
+    for measure in MEASURES:
+        if measure.name in GATED:
+            lines[measure.name] = {
+                grade: settings["gates"][measure.name][grade] for grade in GRADES
+            }
+        elif measure.floor_row is not None:
+            lines[measure.name] = {"floor": by_row[measure.floor_row]}
+        else:
+            lines[measure.name] = {}
+    return lines
+
+
+def grouped_by_run(cards: Iterable[Json]) -> dict[str, list[Json]]:
+    """Scorecards by run id, each list by ascending seed."""
+    found: dict[str, list[Json]] = {}
+    for card in cards:
+        found.setdefault(card["run_id"], []).append(card)
+    return {run: sorted(group, key=lambda card: card["seed"]) for run, group in found.items()}

@@ -1,0 +1,37 @@
+"""Short words for people at the end of a command: plain text, colours on a terminal alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+GOOD, BAD, STRONG = "\033[32m", "\033[31m", "\033[1m"
+_PLAIN = "\033[0m"
+
+
+def coloured(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether a stream takes colours: a terminal, and nobody asked for none (no-color.org)."""
+    return stream.isatty() and not environment.get("NO_COLOR")
+
+
+def paint(text: str, tone: str, colours: bool) -> str:
+    """Text in a tone where colours are wanted."""
+    return f"{tone}{text}{_PLAIN}" if colours else text
+
+
+def is_quiet(workflow: Any) -> bool:
+    """Whether Snakemake was asked for no output at all (``--quiet all``)."""
+    return any(kind.name == "ALL" for kind in workflow.output_settings.quiet or ())
+
+
+def say(lines: Iterable[str], quiet: bool) -> None:
+    """Print lines to standard output unless quiet."""
+    if not quiet:
+        print("\n".join(lines), flush=True)
+
+
+def colours_wanted() -> bool:
+    """Whether standard output takes colours."""
+    return coloured(sys.stdout, os.environ)

@@ -1,0 +1,424 @@
+"""Phases, locks, reopening, pointers, retention, forks: the rules without Snakemake."""
+
+import os
+import types
+from pathlib import Path
+
+import pytest
+
+from scripts.errors import GovernanceError
+from scripts.governance import explain, fork, locks, phases, pointers, reopen, retention, status
+from scripts.governance.check_reproduction import compare, contents
+from scripts.governance.lock import lock_record
+from scripts.tables import file_digest, write_json
+
+A, B, C, D = (letter * 32 for letter in "abcd")
+HEX = "0" * 64
+
+
+def card(seed=7, **changes):
+    metrics = {
+        "country_gini": 0.7,
+        "top1_share": 0.1,
+        "top5_share": 0.3,
+        "top10_share": 0.5,
+        "eligible_country_nonzero_share": 0.5,
+        "southern_hemisphere_share": 0.2,
+        "nn_p99_p50_ratio": 10.0,
+        "nn_contraction": 0.3,
+    }
+    return {
+        "run_id": A,
+        "seed": seed,
+        "metrics": metrics | changes,
+        "validation": {"failing_structural": []},
+        "collapse": {"flagged": []},
+    }
+
+
+def failing(rows):
+    return [entry["check"] for entry in phases.with_triage(rows) if not entry["passed"]]
+
+
+S2 = {
+    "mode": "blend_v2",
+    "country_gini_proxy": 0.5,
+    "country_gini_proxy_raw": 0.6,
+    "country_share_topk": {"top1": 0.06},
+    "country_share_topk_raw": {"top1": 0.09},
+    "region_floor_share": {"Africa": 0.1},
+    "region_share_vector": {"Africa": 0.2},
+}
+BETTER = {"country_gini": 0.6, "top1_share": 0.09, "top5_share": 0.29, "top10_share": 0.49}
+
+
+def test_p1_accepts_a_run_that_improves_concentration():
+    assert failing(phases.p1_rows([card(**BETTER)], [card()], S2)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "s2", "check"),
+    [
+        ({"top5_share": 0.3}, {}, "top5_share_improved"),
+        ({"country_gini": None}, {}, "country_gini_improved"),
+        (
+            {"southern_hemisphere_share": 0.19},
+            {},
+            "southern_hemisphere_share_not_worse_than_baseline",
+        ),
+        ({}, {"mode": "legacy_basis_only"}, "s2_mode_blend_v2"),
+        ({}, {"country_gini_proxy": 0.61}, "s2_gini_rebalanced"),
+        ({}, {"region_share_vector": {"Africa": 0.09}}, "s2_region_floor.Africa"),
+    ],
+)
+def test_p1_refuses_one_broken_demand_by_its_name(changes, s2, check):
+    assert failing(phases.p1_rows([card(**{**BETTER, **changes})], [card()], {**S2, **s2})) == [
+        check
+    ]
+
+
+def s4(top1, hhi, mode="joint_v2"):
+    return {"mode": mode, "pairs": {"top1_headroom_mean": top1, "hhi_headroom_mean": hhi}}
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "expected"),
+    [
+        ((0.01, 0.01), (0.02, 0.02), []),
+        ((0.02, 0.01), (0.02, 0.02), ["s4_pair_top1_headroom"]),
+        ((0.0, 0.0), (0.0, 0.0), []),
+        ((0.0, 1e-6), (0.0, 0.0), ["s4_pair_hhi_headroom"]),
+    ],
+)
+def test_p2_demands_improvement_only_above_the_floor(after, before, expected):
+    rows = phases.p2_rows([card()], [card()], [s4(*after)], [s4(*before)])
+    assert failing(rows) == expected
+
+
+def test_p2_vetoes_a_regression_of_the_sites():
+    worse = card(top1_share=0.1 + 1e-9)
+    rows = phases.p2_rows([worse], [card()], [s4(0.0, 0.0)], [s4(0.0, 0.0)])
+    assert failing(rows) == ["top1_share_not_worse_than_p1"]
+
+
+def test_p3_demands_the_tail_gate_and_no_collapse():
+    s6 = {"mode": "mixture_v2"}
+    assert failing(phases.p3_rows([card()], [card()], [s6], 0.2)) == []
+    poor = card(nn_contraction=None)
+    poor["collapse"]["flagged"] = ["MC"]
+    assert failing(phases.p3_rows([poor], [card()], [s6], 0.2)) == [
+        "nn_tail_contraction",
+        "no_collapse",
+    ]
+
+
+def test_failing_rows_name_state_and_knobs():
+    rows = phases.with_triage(phases.p1_rows([card()], [card()], S2))
+    lines = phases.table(rows)
+    assert any("retune S2: country_mass.country_cap_share_soft" in line for line in lines)
+
+
+def test_lane_is_fast_until_every_required_seed_is_there():
+    assert phases.lane_of([42], [42, 7]) == "fast"
+    assert phases.lane_of([7, 42, 5], [42, 7]) == "certification"
+
+
+def write_run(root, identity, text):
+    folder = root / "segment_1B" / identity / "shared"
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(text.format(run_id=identity))
+    (folder / "table.parquet").write_bytes(b"bytes")
+    return sorted(map(str, folder.iterdir()))
+
+
+def test_reproduction_compares_bytes_and_reads_run_ids_as_placeholders(tmp_path):
+    first = contents(tmp_path, write_run(tmp_path, A, '"{run_id}"'), A)
+    second = contents(tmp_path, write_run(tmp_path, B, '"{run_id}"'), B)
+    assert compare(first, second) == []
+    other = contents(tmp_path, write_run(tmp_path, C, '"{run_id}" '), C)
+    assert compare(first, other) == ["shared/report.json"]
+    del second["shared/table.parquet"]
+    assert compare(first, second) == ["shared/table.parquet"]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A working folder with the policies that P1 and P2 lock."""
+    monkeypatch.chdir(tmp_path)
+    policies = {}
+    for key, name in (("s2", "policy.s2.tile_weights"), ("s4", "policy.s4.alloc_plan")):
+        path = Path("config") / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{key}: 1\n")
+        policies[key] = str(path)
+    (tmp_path / "reports").mkdir()
+    return tmp_path, policies
+
+
+def locked(reports, phase, policies):
+    record = {
+        **{"run_id": A, "name": "n", "posture": "n", "parameter_hash": HEX, "seeds": [7]},
+        "metrics": {"7": card()["metrics"]},
+    }
+    check = {"run_id": A, "witness_id": B, "seed": 7, "identical": True}
+    found = locks.read_locks(reports)
+    baseline = {"run_id": D, "report_sha256": HEX}
+    lock = lock_record(phase, record, check, policies, baseline, found, {})
+    write_json(locks.lock_path(reports, phase), lock)
+    return lock
+
+
+def reopened(reports, phase):
+    lock = locks.read_locks(reports)[phase]
+    record = reopen.reopen_record(phase, lock, "somebody", "why", {
+        "path": "p", "sha256": HEX, "kind": "segment1b_scorecard", "failing": ["x"],
+    })  # fmt: skip
+    name = f"segment1b_{phase.lower()}_reopen_record_{record['sequence']}.json"
+    write_json(reports / name, record)
+
+
+def test_a_lock_in_order_has_no_faults(repository):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    assert locks.faults(locks.read_locks(folder / "reports"), policies) == []
+
+
+def test_a_changed_file_is_named_with_both_digests(repository):
+    folder, policies = repository
+    lock = locked(folder / "reports", "P1", policies)
+    Path(policies["s2"]).write_text("s2: 2\n")
+    (line,) = locks.faults(locks.read_locks(folder / "reports"), policies)
+    before = lock["files"]["policies"][policies["s2"]]
+    now = file_digest(policies["s2"])
+    assert line == f"lock P1: {policies['s2']} has digest {now}, locked is {before}"
+    with pytest.raises(GovernanceError, match="EG41"):
+        locks.refuse([line])
+
+
+def test_a_deleted_locked_file_is_a_fault(repository):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    Path(policies["s2"]).unlink()
+    (line,) = locks.faults(locks.read_locks(folder / "reports"), policies)
+    assert "has digest absent" in line
+
+
+def test_a_lock_needs_the_earlier_ones(repository):
+    folder, policies = repository
+    with pytest.raises(GovernanceError, match="EG46 lock P2: P1 is not locked"):
+        locked(folder / "reports", "P2", policies)
+
+
+def test_reopening_a_phase_undermines_what_stands_on_it(repository):
+    folder, policies = repository
+    reports = folder / "reports"
+    locked(reports, "P1", policies)
+    locked(reports, "P2", policies)
+    reopened(reports, "P1")
+    found = locks.read_locks(reports)
+    assert {phase: lock.status for phase, lock in found.items()} == {
+        "P1": locks.REOPENED,
+        "P2": locks.UNDERMINED,
+    }
+    assert locks.faults(found, policies, "P1") == []
+    assert len(locks.faults(found, policies, "P2")) == 1
+    assert len(locks.faults(found, policies)) == 2
+    Path(policies["s2"]).write_text("s2: 2\n")
+    second = locked(reports, "P1", policies)
+    assert second["sequence"] == 2
+    assert locks.read_locks(reports)["P2"].status == locks.UNDERMINED
+    locked(reports, "P2", policies)
+    assert locks.faults(locks.read_locks(reports), policies) == []
+
+
+def test_a_removed_lower_lock_is_a_fault(repository):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    locked(folder / "reports", "P2", policies)
+    locks.lock_path(folder / "reports", "P1").unlink()
+    assert locks.faults(locks.read_locks(folder / "reports"), policies) == [
+        "lock P2 stands on lock P1, which is gone"
+    ]
+
+
+def test_a_standing_lock_is_not_superseded(repository):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    with pytest.raises(GovernanceError, match="EG47"):
+        locked(folder / "reports", "P1", policies)
+
+
+def test_a_lock_pins_its_baseline(repository):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    standing = locks.standing_records(folder / "reports")
+    report = {"baseline_authority": {"run_id": D}}
+    locks.refuse_moved_baseline(standing, report, {"p0.json": HEX})
+    with pytest.raises(GovernanceError, match=r"EG42 p0\.json"):
+        locks.refuse_moved_baseline(standing, report, {"p0.json": "1" * 64})
+
+
+@pytest.mark.parametrize(("who", "why"), [("", "x"), ("x", "  ")])
+def test_reopening_needs_a_name_and_a_reason(repository, who, why):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    lock = locks.read_locks(folder / "reports")["P1"]
+    with pytest.raises(GovernanceError, match="EG64"):
+        reopen.reopen_record("P1", lock, who, why, {})
+
+
+def test_evidence_is_a_scorecard_below_the_runs_root(tmp_path):
+    runs = tmp_path / "runs"
+    write_json(runs / "protocol.json", {"lanes": {}})
+    write_json(tmp_path / "outside.json", {})
+    (runs / "link.json").symlink_to(tmp_path / "outside.json")
+    for path in ("", str(runs / "gone.json"), str(tmp_path / "outside.json"), f"{runs}/link.json"):
+        with pytest.raises(GovernanceError, match="EG60"):
+            reopen.evidence(path, runs, "config/gates.yaml")
+    with pytest.raises(GovernanceError, match="EG61"):
+        reopen.evidence(str(runs / "protocol.json"), runs, "config/gates.yaml")
+
+
+def test_reopening_an_open_phase_is_refused():
+    with pytest.raises(GovernanceError, match="EG63"):
+        reopen.reopen_record("P1", None, "x", "y", {})
+
+
+def test_baseline_pointer_needs_go():
+    report = {"readiness": {"decision": "NO_GO", "checks": [{"check": "c", "passed": False}]}}
+    with pytest.raises(GovernanceError, match="EG30 w: P0 says NO_GO: c"):
+        pointers.baseline_pointer(report, [], {}, "w")
+
+
+def test_candidate_pointer_needs_a_scorecard_for_every_receipt():
+    receipts = [{"run_id": A, "seed": seed} for seed in (7, 42)]
+    with pytest.raises(GovernanceError, match="EG31"):
+        pointers.candidate_pointer([card(7)], receipts, {}, "w")
+
+
+def test_last_good_needs_the_minimum_grade():
+    certificate = {"verdict": {"minimum_grade_met": False, "grade": "B", "minimum_grade": "BPLUS"}}
+    with pytest.raises(GovernanceError, match="EG32 w: grade B is below BPLUS"):
+        pointers.last_good_pointer(certificate, {}, "w")
+
+
+def test_a_pointer_finds_the_file_that_changed(tmp_path):
+    (tmp_path / "x").write_text("1")
+    found = {"digests": {"x": file_digest(tmp_path / "x")}}
+    pointers.verify(found, tmp_path, "pin")
+    (tmp_path / "x").write_text("2")
+    with pytest.raises(GovernanceError, match="EG33"):
+        pointers.verify(found, tmp_path, "pin")
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    segment = tmp_path / "segment_1B"
+    for identity in (A, B, C, D):
+        (segment / identity / "seed=7").mkdir(parents=True)
+        (segment / identity / "seed=7/file").write_text("x")
+    return tmp_path
+
+
+def test_prune_keeps_what_records_refer_to_through_others(tree):
+    segment = tree / "segment_1B"
+    write_json(segment / "last_good/last_good_pointer.json", {"run_id": A, "digests": {"f": HEX}})
+    write_json(segment / A / "candidate.json", {"parent": {"run_id": B}})
+    lines = retention.prune(tree, [C], execute=False)
+    assert f"would delete {D}" in lines
+    assert (segment / D).exists()
+    assert lines[-1] == "3 kept, 1 to delete"
+    retention.prune(tree, [C], execute=True)
+    assert not (segment / D).exists()
+    assert all((segment / identity).exists() for identity in (A, B, C))
+
+
+def test_prune_keeps_a_run_that_a_running_snakemake_uses(tree):
+    (tree / ".snakemake/locks").mkdir(parents=True)
+    (tree / ".snakemake/locks/0.output.lock").write_text(f"runs/segment_1B/{D}/seed=7/file\n")
+    retention.prune(tree, [A, B, C], execute=True)
+    assert (tree / "segment_1B" / D).exists()
+
+
+def test_what_is_no_superseded_run_is_not_removable(tree):
+    segment = tree / "segment_1B"
+    with pytest.raises(GovernanceError, match="EG50"):
+        retention.check_removable(segment / A, tree, [A])
+    for path in (tree, segment, segment / "../segment_1A" / A, segment / A / "seed=7", Path("/")):
+        with pytest.raises(GovernanceError, match="EG51"):
+            retention.check_removable(path, tree)
+    (segment / B / "link").symlink_to(tree)
+    with pytest.raises(GovernanceError, match="EG52"):
+        retention.check_removable(segment / B, tree)
+    (segment / ("e" * 32)).symlink_to(segment / A)
+    with pytest.raises(GovernanceError, match="EG52"):
+        retention.check_removable(segment / ("e" * 32), tree)
+    os.chmod(segment / C, 0o555)
+    with pytest.raises(GovernanceError, match="EG53"):
+        retention.check_removable(segment / C, tree)
+    os.chmod(segment / C, 0o755)
+    retention.check_removable(segment / D, tree)
+
+
+def test_shared_bytes_count_once(tree):
+    segment = tree / "segment_1B"
+    (segment / A / "link").hardlink_to(segment / A / "seed=7/file")
+    assert retention.size_of(segment / A) == 1
+
+
+def test_share_copies_with_times_where_links_cannot_reach(tmp_path, monkeypatch):
+    source = tmp_path / "source"
+    source.write_text("x")
+    os.utime(source, ns=(10**18, 10**18))
+    assert fork.share(source, tmp_path / "a/linked") == "hard_link"
+
+    def refuse(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert fork.share(source, tmp_path / "copied") == "copy"
+    for name in ("a/linked", "copied"):
+        assert (tmp_path / name).stat().st_mtime_ns == 10**18
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [(("", "p"), "EG70"), (("n", "n"), "EG70"), (("n", "p"), "EG73")],
+)
+def test_fork_refuses_bad_names(tmp_path, names, code):
+    with pytest.raises(GovernanceError, match=code):
+        fork.check_names(tmp_path / "child", tmp_path / "parent", *names)
+
+
+def test_explain_gathers_reasons_by_rule():
+    def reason(**changes):
+        quiet = dict.fromkeys(
+            (
+                *("updated_input", "missing_output", "incomplete_output"),
+                *("params_changed", "input_changed", "software_stack_changed"),
+            ),
+            (),
+        )
+        return types.SimpleNamespace(**{**quiet, **changes})
+
+    assert explain.gather(
+        [
+            ("s6", reason(updated_input=["p.yaml"]), []),
+            ("s6", reason(params_changed=True), []),
+            ("s7", reason(), ["s6"]),
+            ("certify", reason(), []),
+        ]
+    ) == [
+        "s6 (2): changed: p.yaml; its code, a contract or a parameter changed",
+        "s7 (1): follows s6",
+        "certify (1): runs every time",
+    ]
+    assert explain.gather([]) == ["nothing would run"]
+
+
+def test_status_of_an_empty_tree(tmp_path):
+    lines = status.board(tmp_path, {"P1": A, "P4": B}, {}, 0.0)
+    assert "P0  not run" in lines
+    assert "P1  not run; not locked" in lines
+    assert lines[-1] == "none"

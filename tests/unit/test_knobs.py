@@ -1,0 +1,555 @@
+"""Every knob of S2, S4 and S6 moves the sites the way its schema says.
+
+The list of knobs is read from the schemas, so a new key without a case fails. Each case turns one
+knob on a real world of thirty-two countries, runs the states that it reruns and measures the
+egress; nothing is taken from what a state reports about itself.
+"""
+
+import copy
+import functools
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from scipy.spatial import cKDTree
+
+from scripts import countries
+from scripts.contracts import read_dataset, write_dataset
+from scripts.errors import ConfigError, StateError
+from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
+from scripts.ladder.chain import Sources, run_chain
+from scripts.policies import load_policy, load_schema
+from scripts.scorers import metrics
+from scripts.scorers.fidelity import look_up, near_urban_mask
+from scripts.scorers.inequality import gini, top_share
+from scripts.states import s1_population_surface, s1_tile_index
+from scripts.upstream.egress import tables
+from scripts.upstream.generator import generate
+from tests.small_world import MERCHANTS, cut_reference
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+POLICIES = REPOSITORY / "config/layer1/1B/policy"
+FILES = {
+    "s1_tile_index": "policy.s1.tile_index.yaml",
+    "s2": "policy.s2.tile_weights.yaml",
+    "s4": "policy.s4.alloc_plan.yaml",
+    "s5": "policy.s5.assignment.yaml",
+    "s6": "policy.s6.jitter.yaml",
+}
+RUN_ID, SEED = "0" * 32, 42
+KM = 6371.0088
+# States that a policy reruns up to where the next policy comes in.
+RERUNS = {"s2": ("s2", "s3"), "s4": ("s4", "s5"), "s6": ("s6", "s8")}
+# Identifies a file; it decides nothing.
+NOT_A_KNOB = {"policy_version"}
+
+
+def knobs_of(state: str) -> set[str]:
+    """Dotted keys of a policy's schema that hold a value."""
+    schema = load_schema(schema_of(state))
+
+    def leaves(node, trail):
+        if "$ref" in node:
+            node = {**schema["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node}
+        if "properties" not in node:
+            return {".".join(trail)}
+        return set().union(*(leaves(v, [*trail, k]) for k, v in node["properties"].items()))
+
+    return leaves(schema, []) - NOT_A_KNOB
+
+
+def schema_of(state: str) -> str:
+    return FILES[state].removesuffix(".yaml")
+
+
+def with_keys(policy, changes):
+    """Copy of a policy with dotted keys set."""
+    policy = copy.deepcopy(policy)
+    for path, value in changes.items():
+        *trail, last = path.split(".")
+        node = policy
+        for key in trail:
+            node = node.setdefault(key, {})
+        node[last] = value
+    return policy
+
+
+@dataclass(frozen=True)
+class Egress:
+    """Sites of a finished chain, and what surrounds them."""
+
+    merchant: np.ndarray
+    country: np.ndarray
+    lon: np.ndarray
+    lat: np.ndarray
+    home: dict
+    world: "World" = field(repr=False)
+
+    @functools.cached_property
+    def counts(self):
+        return metrics.country_counts(self.country)
+
+    @functools.cached_property
+    def nn_m(self):
+        return metrics.nearest_neighbour_m(self.lon, self.lat)
+
+    @functools.cached_property
+    def place_km(self):
+        """Distance of every site to the nearest populated place, km."""
+        chord, _ = self.world.places_tree.query(metrics.unit_vectors(self.lon, self.lat))
+        return chord * KM
+
+    def share(self, iso):
+        return self.counts[countries.encode_one(iso)] / len(self.country)
+
+
+class World:
+    """Shared inputs, and every chain that was asked for, by the policies that made it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        reference = folder / "reference"
+        cut_reference(REPOSITORY / "resources/reference", reference)
+        files = SimpleNamespace(
+            countries=str(reference / "countries.parquet"),
+            facts=str(reference / "country_facts.csv"),
+            places=str(reference / "places.parquet"),
+            land_cover=str(reference / "land_cover.parquet"),
+            tile_index=str(folder / "tile_index.parquet"),
+            tile_policy=str(POLICIES / FILES["s1_tile_index"]),
+        )
+        wildcards = SimpleNamespace(run_id=RUN_ID)
+        files.policy = files.tile_policy
+        s1_tile_index.main(
+            files,
+            SimpleNamespace(tile_index=files.tile_index, report=str(folder / "s1.json")),
+            None,
+            wildcards,
+        )
+        files.policy = str(POLICIES / "policy.s1.population.yaml")
+        population = str(folder / "tile_population.parquet")
+        s1_population_surface.main(
+            files,
+            SimpleNamespace(tile_population=population, report=str(folder / "s1p.json")),
+            None,
+            wildcards,
+        )
+        upstream = with_keys(
+            load_policy(REPOSITORY / "config/layer1/1A/policy/policy.1a.generator.reopened.yaml"),
+            {
+                "merchants.total": MERCHANTS,
+                "home_prior.country_cap_share": 0.06,
+                "home_prior.region_floor_share": {},
+                "candidates.prior.country_cap_share": 0.1,
+            },
+        )
+        made = tables(generate(upstream, load_facts(files.facts), SEED, 0, "test"))
+        for name in ("outlet_catalogue", "s3_candidate_set"):
+            write_dataset(name, folder / f"{name}.parquet", made[name])
+        catalogue = made["outlet_catalogue"]
+        self.home = dict(
+            zip(
+                catalogue["merchant_id"].to_pylist(),
+                countries.encode(catalogue["home_country_iso"]).tolist(),
+                strict=True,
+            )
+        )
+        self.sources = Sources(
+            files.tile_index,
+            population,
+            str(folder / "outlet_catalogue.parquet"),
+            str(folder / "s3_candidate_set.parquet"),
+            files.countries,
+            files.facts,
+            files.places,
+        )
+        self.near_urban = near_urban_mask(load_land_cover(files.land_cover))
+        places = pq.read_table(files.places, columns=["lon_deg", "lat_deg", "population"])
+        where = metrics.unit_vectors(places["lon_deg"].to_numpy(), places["lat_deg"].to_numpy())
+        self.places_tree = cKDTree(where)
+        self.towns_tree = cKDTree(where[places["population"].to_numpy() >= 20_000])
+        facts = load_facts(files.facts)
+        self.region = np.full(countries.CODES, -1)
+        self.region[countries.encode(facts["country_iso"])] = [
+            MACRO_REGIONS.index(r) for r in facts["macro_region"].to_pylist()
+        ]
+        self.base = {
+            "s2": with_keys(
+                load_policy(POLICIES / FILES["s2"]),
+                {
+                    "country_mass.region_floor_share": {},
+                    "country_mass.country_cap_share_soft": 0.2,
+                    "country_mass.country_cap_share_hard": 0.3,
+                    "country_mass.topk_cap_targets": {"top1": 0.4, "top5": 0.6, "top10": 0.8},
+                    "country_mass.concentration_penalty_strength": 0.0,
+                    "steering.max_moved_share": 0.5,
+                    "steering.max_home_legal_mismatch": 0.6,
+                },
+            ),
+            "s4": load_policy(POLICIES / FILES["s4"]),
+            "s6": load_policy(POLICIES / FILES["s6"]),
+        }
+        self.finished: dict[str, dict[str, str]] = {}
+
+    def files_of(self, changes):
+        """Files of the chain under the base policies with dotted keys set, by state."""
+        policies = {"s1_tile_index": POLICIES / FILES["s1_tile_index"]}
+        policies["s5"] = POLICIES / FILES["s5"]
+        digests = {}
+        for state, base in self.base.items():
+            policy = with_keys(base, changes.get(state, {}))
+            text = yaml.safe_dump(policy, sort_keys=True)
+            digests[state] = hashlib.sha256(text.encode()).hexdigest()[:12]
+            policies[state] = self.folder / f"policies-{digests[state]}" / FILES[state]
+            policies[state].parent.mkdir(exist_ok=True)
+            policies[state].write_text(text, encoding="utf-8")
+            load_policy(policies[state])
+        key, found = [], None
+        for state, (start, last) in RERUNS.items():
+            key.append(digests[state])
+            name = "-".join(key)
+            if name not in self.finished:
+                self.finished[name] = run_chain(
+                    self.sources,
+                    {k: str(v) for k, v in policies.items()},
+                    self.folder / name,
+                    RUN_ID,
+                    SEED,
+                    first=start,
+                    last=last,
+                    finished=found,
+                )
+            found = self.finished[name]
+        return found
+
+    def egress(self, changes) -> Egress:
+        path = self.files_of(changes)["site_locations"]
+        sites = metrics.sites_of(read_dataset("site_locations", path))
+        return Egress(sites.merchant, sites.country, sites.lon, sites.lat, self.home, self)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("knobs"))
+
+
+def country_gini(e):
+    return gini(e.counts[e.counts > 0])
+
+
+def top1(e):
+    return top_share(e.counts[e.counts > 0], 0.01)
+
+
+def top5(e):
+    return top_share(e.counts[e.counts > 0], 0.05)
+
+
+def top10(e):
+    return top_share(e.counts[e.counts > 0], 0.10)
+
+
+def urban(e):
+    return float(look_up(e.world.near_urban, e.lon, e.lat).mean())
+
+
+def nn_p50(e):
+    return float(np.median(e.nn_m))
+
+
+def nn_p99(e):
+    return float(np.quantile(e.nn_m, 0.99))
+
+
+def tail_ratio(e):
+    return metrics.tail_ratio(e.nn_m)
+
+
+def near_place(e):
+    return -float(np.mean(e.place_km))
+
+
+def near_town(e):
+    """Median distance to the nearest place of 20,000 persons or more, km, negated."""
+    chord, _ = e.world.towns_tree.query(metrics.unit_vectors(e.lon, e.lat))
+    return -float(np.median(chord) * KM)
+
+
+def far_from_place(e):
+    return float(np.quantile(e.place_km, 0.95))
+
+
+def tiles_used(e):
+    cell = np.floor(e.lat * 12) * 4320 + np.floor(e.lon * 12)
+    return len(np.unique(cell))
+
+
+def full_tile(e):
+    """Sites of the fullest tile of Chile, which has many tiles and one great city."""
+    here = e.country == countries.encode_one("CL")
+    cell = np.floor(e.lat[here] * 12) * 4320 + np.floor(e.lon[here] * 12)
+    return int(np.unique(cell, return_counts=True)[1].max())
+
+
+def abroad(e):
+    home = np.array([e.home[m] for m in e.merchant.tolist()])
+    return float((home != e.country).mean())
+
+
+def pair_concentration(e):
+    """Sum of squared shares of the (merchant, country) pairs."""
+    _, n = np.unique(e.merchant * np.uint64(1000) + e.country.astype(np.uint64), return_counts=True)
+    return float(((n / n.sum()) ** 2).sum())
+
+
+def region_share(name):
+    def share(e):
+        return float((e.world.region[e.country] == MACRO_REGIONS.index(name)).mean())
+
+    share.__name__ = f"share_of_{name}"
+    return share
+
+
+def share_of(iso):
+    def share(e):
+        return e.share(iso)
+
+    share.__name__ = f"share_of_{iso}"
+    return share
+
+
+def moved_from_upstream(e):
+    """Total variation between the country counts of the egress and of the catalogue."""
+    upstream = pq.read_table(e.world.sources.outlet_catalogue, columns=["legal_country_iso"])
+    before = metrics.country_counts(countries.encode(upstream["legal_country_iso"]))
+    return float(np.abs(before - e.counts).sum() / 2 / e.counts.sum())
+
+
+@dataclass(frozen=True)
+class Case:
+    """``high`` against ``low`` moves the metric up (sign 1) or down (-1), by at least ``least``
+    of its value at ``low``.
+
+    ``given`` are keys, with their state, that both sides have.
+    """
+
+    low: object
+    high: object
+    metric: object
+    sign: int
+    least: float = 0.01
+    given: dict = field(default_factory=dict)
+
+
+UNSTEERED = {"s2": {"steering.enabled": False}}
+LEGACY = {"s2": {"mode": "legacy_basis_only"}}
+S6_COMPONENTS = ("core_cluster", "secondary_cluster", "sparse_tail")
+
+
+def mix(block, uniform, area_m2, population):
+    """Changes of a whole blend, whose weights must sum to one."""
+    parts = {"uniform": uniform, "area_m2": area_m2, "population": population}
+    return {f"{block}.basis_mix.{name}": value for name, value in parts.items()}
+
+
+density = functools.partial(mix, "tile_density")
+mass = functools.partial(mix, "country_mass")
+
+
+def weights(core, secondary, tail):
+    """Weights of the mixture."""
+    values = zip(S6_COMPONENTS, (core, secondary, tail), strict=True)
+    return {f"mixture.{name}.weight": value for name, value in values}
+
+
+CORE = {"s6": weights(1.0, 0.0, 0.0)}
+SECONDARY = {"s6": weights(0.0, 1.0, 0.0)}
+HALF_TAIL = {"s6": weights(0.5, 0.0, 0.5)}
+OCEANIA_SHORT = {
+    "s2": {
+        "steering.enabled": False,
+        "country_mass.region_floor_share": {"Oceania": 0.35},
+    },
+    "s4": {"reroute.enabled": False, "max_moved_share": 0.5},
+}
+
+CASES = {
+    "s2": {
+        "mode": Case("blend_v2", "legacy_basis_only", urban, -1, 0.3),
+        "legacy_basis": Case("area_m2", "population", urban, 1, 0.3, LEGACY),
+        "dp": Case(3, 12, tiles_used, 1, 0.02, {"s4": {"agglomeration.lone_share": 1.0}}),
+        "tile_density.basis_mix.uniform": Case(
+            density(0, 0, 1), density(0.4, 0, 0.6), urban, -1, 0.1
+        ),
+        "tile_density.basis_mix.area_m2": Case(
+            density(0, 0, 1), density(0, 0.4, 0.6), urban, -1, 0.1
+        ),
+        "tile_density.basis_mix.population": Case(
+            density(0.5, 0.5, 0), density(0, 0, 1), urban, 1, 0.3
+        ),
+        "tile_density.population_exponent": Case(0.6, 1.0, nn_p50, -1, 0.1),
+        "country_mass.basis_mix.uniform": Case(
+            mass(0, 0.5, 0.5), mass(1, 0, 0), country_gini, -1, 0.2
+        ),
+        "country_mass.basis_mix.area_m2": Case(
+            mass(1, 0, 0), mass(0, 1, 0), share_of("CL"), 1, 0.5
+        ),
+        "country_mass.basis_mix.population": Case(
+            mass(1, 0, 0), mass(0, 0, 1), share_of("GH"), 1, 0.5
+        ),
+        "country_mass.area_exponent": Case(0.2, 0.8, share_of("CL"), 1, 0.1),
+        "country_mass.population_exponent": Case(0.2, 0.8, share_of("GH"), 1, 0.1),
+        **{
+            f"country_mass.region_floor_share.{name}": Case(0.0, floor, region_share(name), 1, 0.05)
+            for name, floor in {
+                "Africa": 0.45,
+                "Asia": 0.25,
+                "Europe": 0.25,
+                "North America": 0.15,
+                "Oceania": 0.20,
+                "South America": 0.25,
+            }.items()
+        },
+        "country_mass.country_cap_share_soft": Case(0.02, 0.2, top10, 1, 0.03),
+        "country_mass.country_cap_share_hard": Case(
+            0.05, 0.3, top1, 1, 0.1, {"s2": {"country_mass.country_cap_share_soft": 0.04}}
+        ),
+        "country_mass.topk_cap_targets.top1": Case(0.06, 0.4, top1, 1, 0.05),
+        "country_mass.topk_cap_targets.top5": Case(
+            0.12, 0.6, top5, 1, 0.05, {"s2": {"country_mass.topk_cap_targets.top1": 0.12}}
+        ),
+        "country_mass.topk_cap_targets.top10": Case(
+            0.22,
+            0.8,
+            top10,
+            1,
+            0.05,
+            {
+                "s2": {
+                    "country_mass.topk_cap_targets.top1": 0.2,
+                    "country_mass.topk_cap_targets.top5": 0.2,
+                }
+            },
+        ),
+        "country_mass.concentration_penalty_strength": Case(0.0, 1.0, country_gini, -1, 0.1),
+        "steering.enabled": Case(False, True, moved_from_upstream, 1, 0.02),
+        "steering.max_moved_share": Case(0.01, 0.5, moved_from_upstream, 1, 0.02),
+        "steering.max_home_legal_mismatch": Case(0.14, 0.6, abroad, 1, 0.05),
+    },
+    "s4": {
+        "mode": Case("largest_remainder_v1", "joint_v2", tiles_used, 1, 0.3),
+        "country_share_soft_guard": Case(1.0, 2.0, moved_from_upstream, -1, 0.02, UNSTEERED),
+        "reroute.enabled": Case(
+            False,
+            True,
+            moved_from_upstream,
+            1,
+            0.02,
+            {**UNSTEERED, "s4": {"residual_redistribution.enabled": False}},
+        ),
+        "reroute.order": Case(
+            "smallest_pair_first", "largest_pair_first", pair_concentration, -1, 0.001, UNSTEERED
+        ),
+        "residual_redistribution.enabled": Case(
+            False,
+            True,
+            region_share("Oceania"),
+            1,
+            0.02,
+            OCEANIA_SHORT,
+        ),
+        "max_moved_share": Case(0.0, 0.05, moved_from_upstream, 1, 0.02, UNSTEERED),
+        "agglomeration.mean_sites_per_tile": Case(2.0, 8.0, tiles_used, -1, 0.1),
+        "agglomeration.place_growth": Case(0.0, 0.6, full_tile, 1, 0.1),
+        "agglomeration.max_sites_per_tile": Case(
+            3, 40, tiles_used, -1, 0.01, {"s4": {"agglomeration.mean_sites_per_tile": 8.0}}
+        ),
+        "agglomeration.lone_share": Case(0.0, 0.3, nn_p99, 1, 0.1),
+    },
+    "s6": {
+        "mode": Case("uniform_v1", "mixture_v2", near_place, 1, 0.05),
+        "direct_after": Case(1, 64, near_place, 1, 0.001, CORE),
+        "direct_below_coverage": Case(0.0, 1.0, near_place, -1, 0.005, CORE),
+        "mixture.core_min_population": Case(
+            1, 20_000, near_town, -1, 0.01, {"s6": weights(0.5, 0.5, 0.0)}
+        ),
+        "mixture.spread_exponent": Case(0.0, 1.0, near_place, 1, 0.01, SECONDARY),
+        "mixture.spread_max_km": Case(0.5, 50.0, near_place, -1, 0.02, CORE),
+        "mixture.core_cluster.weight": Case(
+            weights(0.1, 0.5, 0.4), weights(0.5, 0.5, 0.0), near_town, 1, 0.01
+        ),
+        "mixture.core_cluster.radius_km": Case(0.5, 40.0, far_from_place, -1, 0.005, CORE),
+        "mixture.core_cluster.spread_km": Case(0.5, 10.0, nn_p50, 1, 0.05, CORE),
+        "mixture.secondary_cluster.weight": Case(
+            weights(0.5, 0.1, 0.4), weights(0.5, 0.5, 0.0), near_place, 1, 0.01
+        ),
+        "mixture.secondary_cluster.radius_km": Case(
+            0.5, 40.0, far_from_place, -1, 0.005, SECONDARY
+        ),
+        "mixture.secondary_cluster.spread_km": Case(0.5, 10.0, nn_p50, 1, 0.05, SECONDARY),
+        "mixture.sparse_tail.weight": Case(
+            weights(0.5, 0.5, 0.0), weights(0.25, 0.25, 0.5), nn_p50, 1, 0.05
+        ),
+        "mixture.sparse_tail.tail_clamp": Case(0.1, 1.0, nn_p50, 1, 0.02, HALF_TAIL),
+    },
+}
+
+# Their effect is not a metric of the map, so each has a test of its own.
+APART = {"s6": {"namespace", "max_attempts"}}
+
+
+def changed(state, key, side):
+    return {state: side if isinstance(side, dict) else {key: side}}
+
+
+def joined(*parts):
+    """Changes by state of several parts; later ones win."""
+    found = {}
+    for part in parts:
+        for state, keys in part.items():
+            found[state] = {**found.get(state, {}), **keys}
+    return found
+
+
+@pytest.mark.parametrize("state", sorted(CASES))
+def test_every_knob_has_a_case(state):
+    assert knobs_of(state) == set(CASES[state]) | APART.get(state, set())
+
+
+@pytest.mark.parametrize(
+    ("state", "key"), [(state, key) for state in sorted(CASES) for key in CASES[state]]
+)
+def test_a_knob_moves_the_sites(world, state, key):
+    case = CASES[state][key]
+    low, high = (
+        case.metric(world.egress(joined(case.given, changed(state, key, side))))
+        for side in (case.low, case.high)
+    )
+    assert case.sign * (high - low) >= case.least * abs(low), (low, high)
+
+
+def test_namespace_draws_every_position_anew(world):
+    first = world.egress({})
+    other = world.egress({"s6": {"namespace": "1B.S6.in_cell_jitter.test"}})
+    assert (first.counts == other.counts).all()
+    moved = (first.lon != other.lon) | (first.lat != other.lat)
+    assert moved.mean() > 0.99
+
+
+def test_max_attempts_is_a_ceiling_that_changes_no_accepted_site(world):
+    first = world.egress({})
+    wide = world.egress({"s6": {"max_attempts": 1024}})
+    assert (first.lon == wide.lon).all()
+    assert (first.lat == wide.lat).all()
+    with pytest.raises(StateError, match="E613"):
+        world.egress({"s6": {"max_attempts": 2, "direct_below_coverage": 0.0}})
+
+
+def test_a_blend_that_does_not_sum_to_one_is_refused(world):
+    with pytest.raises(ConfigError, match="EC11"):
+        world.egress({"s2": {"tile_density.basis_mix.uniform": 0.5}})

@@ -1,0 +1,122 @@
+"""Ladder and calibration by the real Snakefile on the small world."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.contracts import read_object
+from scripts.governance.identity import run_id
+from scripts.ladder.calibration import order_key
+from scripts.scorers import companions
+from scripts.tables import file_digest
+from tests import small_world
+
+ROOT = Path("runs/fix-data-engine/segment_1B")
+REPORTS = ROOT / "reports"
+RELEASE = run_id("1B", "reopened")
+SEARCH = ROOT / RELEASE / "calibration/seed=42"
+RANGES = {
+    "agglomeration.mean_sites_per_tile": {"low": 2.0, "high": 4.0},
+    "agglomeration.lone_share": {"low": 0.0, "high": 0.1},
+}
+
+
+def write_search(folder: Path, attempts: int) -> None:
+    path = folder / "config/calibration.yaml"
+    search = yaml.safe_load(path.read_text(encoding="utf-8"))
+    search["groups"] = {"agglomeration": {"state": "s4", "knobs": RANGES}}
+    search["cycles"] = [
+        {"group": "agglomeration", "attempts": 2, "zoom": 1.0},
+        {"group": "agglomeration", "attempts": attempts, "zoom": 0.5},
+    ]
+    path.write_text(yaml.safe_dump(search), encoding="utf-8")
+
+
+def run(folder: Path, *arguments: str) -> str:
+    result = small_world.snakemake(folder, *arguments, "--quiet", "rules")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    return result.stdout + result.stderr
+
+
+def planned(folder: Path, target: str) -> dict[str, int]:
+    rows = re.findall(r"^(\w+)\s+(\d+)$", run(folder, target, "-n"), flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule != "total"}
+
+
+@pytest.fixture(scope="module")
+def climbed_world(certified_world, tmp_path_factory):
+    """The certified world after ``ladder`` and a short ``calibrate``."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("ladder") / "world"
+    shutil.copytree(certified_world, folder, symlinks=True)
+    write_search(folder, 1)
+    run(folder, "ladder", "calibrate")
+    return folder
+
+
+def test_the_ladder_names_the_state_of_every_step(climbed_world):
+    document = read_object("segment1b_ladder", climbed_world / REPORTS / "segment1b_ladder.json")
+    assert [(step["posture"], step["cause"]) for step in document["steps"]] == [
+        ("baseline", "start"),
+        ("p1", "S2 through S3"),
+        ("p2", "S4"),
+        ("p3", "S6"),
+        ("p4", "none"),
+        ("reopened", "1A"),
+    ]
+    checks = {entry["check"]: entry for entry in document["checks"]}
+    assert checks["p4_repeats_the_step_before"]["passed"]
+    assert checks["reopened_reaches_a_grade"]["passed"]
+    rows = companions.read_csv(
+        "segment1b_ladder_table", climbed_world / REPORTS / "segment1b_ladder.csv"
+    )
+    by_country = {"country_gini", "top1_share", "top5_share", "top10_share"}
+    assert all(
+        row["delta_previous"] == 0.0
+        for row in rows
+        if row["cause"] == "S6" and row["metric"] in by_country
+    )
+    assert any(row["delta_previous"] for row in rows if row["cause"] == "S6")
+    assert (climbed_world / REPORTS / "segment1b_ladder.svg").read_bytes().startswith(b"<?xml")
+    record = read_object(
+        "segment1b_p4_red_reopen",
+        climbed_world / REPORTS / f"segment1b_p4_red_reopen_{run_id('1B', 'p4')}.json",
+    )
+    assert record["reopen_required"] == bool(
+        [row for row in record["failing_gates"] if row["grade"] == "B"]
+    )
+
+
+def test_the_calibration_ranks_attempts_of_the_real_states(climbed_world):
+    document = read_object("calibration_leaderboard", climbed_world / SEARCH / "leaderboard.json")
+    attempts = document["leaderboard"]
+    assert len(attempts) == 4
+    assert attempts == sorted(attempts, key=order_key)
+    assert (document["best"]["cycle"], document["best"]["attempt"]) == (
+        attempts[0]["cycle"],
+        attempts[0]["attempt"],
+    )
+    start = next(a for a in attempts if a["cycle"] == 0)
+    card = read_object(
+        "segment1b_scorecard",
+        climbed_world / ROOT / RELEASE / "seed=42/scorecard/segment1b_scorecard.json",
+    )
+    assert start["metrics"] == card["metrics"]
+    best = yaml.safe_load(
+        (climbed_world / SEARCH / "best/policy.s4.alloc_plan.yaml").read_text(encoding="utf-8")
+    )
+    assert best == document["best"]["policies"]["s4"]
+
+
+def test_a_finished_search_repeats_nothing_and_grows_by_its_new_attempts(climbed_world):
+    assert planned(climbed_world, "calibrate") == {}
+    done = {
+        path: file_digest(path) for path in sorted((climbed_world / SEARCH).rglob("attempt.json"))
+    }
+    write_search(climbed_world, 2)
+    run(climbed_world, "calibrate")
+    assert len(list((climbed_world / SEARCH).rglob("attempt.json"))) == len(done) + 1
+    assert all(file_digest(path) == digest for path, digest in done.items())
