@@ -69,6 +69,7 @@ rule rank_cycle:
         s2=CYCLES.of_cycle("calibration_policy_s2"),
         s4=CYCLES.of_cycle("calibration_policy_s4"),
         s6=CYCLES.of_cycle("calibration_policy_s6"),
+        calibration=CALIBRATION,
     output:
         best=DATA["calibration_best"],
     log:

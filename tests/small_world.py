@@ -37,10 +37,10 @@ PARTS = (
 )
 COUNTRIES = [
     *("AD", "BB", "BI", "BT", "CL", "CV", "CY", "DJ", "FJ", "GH", "GM", "IS", "JM", "KM", "KW"),
-    *("LB", "LS", "LU", "MC", "MT", "MU", "NZ", "PT", "PY", "RW", "SC", "SG", "SV", "SZ", "TO"),
+    *("LB", "LS", "LU", "MC", "MT", "MU", "NZ", "PT", "PY", "RW", "SG", "ST", "SV", "SZ", "TO"),
     *("UY", "WS"),
 ]
-HOME_MARKETS = ["MC", "LU", "SG", "CY", "MT", "IS", "NZ", "KW", "AD", "PT", "UY", "SC"]
+HOME_MARKETS = ["MC", "LU", "SG", "CY", "MT", "IS", "NZ", "KW", "AD", "PT", "UY", "BB"]
 SEEDS = (7, 42)
 MERCHANTS = 700
 

@@ -8,7 +8,8 @@ differ in their policies alone, since draws are keyed by meaning: what moves is 
 
 Attempts are ranked by Deb's rules (Deb 2000, "An efficient constraint handling method for genetic
 algorithms"): one that holds every constraint before any that does not, then the higher objective;
-among those that do not, the smaller violation.
+among those that do not, the smaller violation. The best takes the place of the one before it only by
+``minimum_gain``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ Json = Mapping[str, Any]
 STATES = ("s2", "s4", "s6")
 DIGITS = 4
 SLACK_FULL = 0.5
+# Seeds of one policy differ by this much in the urban share, so less says nothing of a policy.
+URBAN_NOISE_POINTS = 1.0
 
 
 def load_calibration(path: str | Path) -> Json:
@@ -184,13 +187,23 @@ def objective(card: Json, held: Sequence[Json], settings: Json, weights: Json) -
         "overlap_median": fidelity["population"]["overlap_median"],
         "urban_share": None
         if urban is None
-        else 1.0 - abs(urban) / settings["fidelity"]["urban_difference_points_max"],
+        else 1.0
+        - max(abs(urban) - URBAN_NOISE_POINTS, 0.0)
+        / settings["fidelity"]["urban_difference_points_max"],
         "two_sample": None if auc is None else 1.0 - 2.0 * abs(auc - 0.5),
         "slack": None if None in slacks else min(min(slacks), SLACK_FULL) / SLACK_FULL,
     }
     if None in parts.values():
         return None
     return float(sum(weights[name] * value for name, value in parts.items() if value is not None))
+
+
+def improves(attempt: Json, best: Json, minimum_gain: float) -> bool:
+    """Whether an attempt takes the place of the best before it."""
+    if attempt["feasible"] and best["feasible"]:
+        gain = attempt["objective"] - best["objective"]
+        return bool(gain >= minimum_gain)
+    return order_key(attempt) < order_key(best)
 
 
 def order_key(attempt: Json) -> tuple[bool, float, float, int, int]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.ladder.calibration import STATES, order_key
+from scripts.ladder.calibration import STATES, improves, load_calibration, order_key
 from scripts.policies import parse_yaml
 
 
@@ -26,7 +26,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     }
     if inputs.best:
         before = read_object("calibration_best", inputs.best)
-        if order_key(before) < order_key(best):
+        if not improves(best, before, load_calibration(inputs.calibration)["minimum_gain"]):
             best = before
     write_object("calibration_best", outputs.best, best)
 

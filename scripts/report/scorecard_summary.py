@@ -53,7 +53,7 @@ def summary(name: str, cards: Sequence[Json], settings: Json, colours: bool) -> 
         held.append(paint(text, BAD if grade == BELOW else GOOD, colours))
     lines.append("".join([f"{'gates of the seed alone':<{_NAME}}", *held]))
     if any(grade != GRADES[-1] for grade in grades):
-        lines.append("* the value or its interval misses B+, ** B; other gates are in the scorecard")
+        lines.append("* value or interval misses B+, ** misses B; other gates are in the scorecard")
     lines.append("stability across seeds and the grade are the certificate's to judge")
     return lines
 

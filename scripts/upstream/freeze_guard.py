@@ -3,8 +3,8 @@
 Five checks, each on every seed of the candidate and on all seeds together. A seed is compared with
 the same seed of the authority; a seed that the authority was not certified on, with the authority
 over all its seeds. The authority's own run has nothing to regress from: its seeds are held to the
-grade and the hard gates alone. The verdict is a file and never an exit status: a job that succeeds writes it,
-and ``enforce_freeze_guard`` refuses what is not PASS.
+grade and the hard gates alone. The verdict is a file and never an exit status: a job that succeeds
+writes it, and ``enforce_freeze_guard`` refuses what is not PASS.
 """
 
 from collections.abc import Mapping, Sequence

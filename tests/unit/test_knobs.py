@@ -178,6 +178,7 @@ class World:
         self.region[countries.encode(facts["country_iso"])] = [
             MACRO_REGIONS.index(r) for r in facts["macro_region"].to_pylist()
         ]
+        # Wide open, so that each knob binds when its case turns it, whatever the shipped values.
         self.base = {
             "s2": with_keys(
                 load_policy(POLICIES / FILES["s2"]),
@@ -191,8 +192,22 @@ class World:
                     "steering.max_home_legal_mismatch": 0.6,
                 },
             ),
-            "s4": load_policy(POLICIES / FILES["s4"]),
-            "s6": load_policy(POLICIES / FILES["s6"]),
+            "s4": with_keys(
+                load_policy(POLICIES / FILES["s4"]),
+                {
+                    "agglomeration.mean_sites_per_tile": 2.5,
+                    "agglomeration.place_growth": 0.3,
+                    "agglomeration.lone_share": 0.025,
+                },
+            ),
+            "s6": with_keys(
+                load_policy(POLICIES / FILES["s6"]),
+                {
+                    "mixture.core_cluster.spread_km": 2.5,
+                    "mixture.secondary_cluster.spread_km": 3.5,
+                    "mixture.spread_exponent": 0.35,
+                },
+            ),
         }
         self.finished: dict[str, dict[str, str]] = {}
 
@@ -369,6 +384,8 @@ def weights(core, secondary, tail):
 
 CORE = {"s6": weights(1.0, 0.0, 0.0)}
 SECONDARY = {"s6": weights(0.0, 1.0, 0.0)}
+# A component without a place of its own class takes one of the other; here there is none near.
+CORE_ALONE = {"s6": {**weights(1.0, 0.0, 0.0), "mixture.secondary_cluster.radius_km": 0.5}}
 HALF_TAIL = {"s6": weights(0.5, 0.0, 0.5)}
 OCEANIA_SHORT = {
     "s2": {
@@ -465,7 +482,9 @@ CASES = {
         ),
         "max_moved_share": Case(0.0, 0.05, moved_from_upstream, 1, 0.02, UNSTEERED),
         "agglomeration.mean_sites_per_tile": Case(2.0, 8.0, tiles_used, -1, 0.1),
-        "agglomeration.place_growth": Case(0.0, 0.6, full_tile, 1, 0.1),
+        "agglomeration.place_growth": Case(
+            0.0, 0.6, full_tile, 1, 0.1, {"s4": {"agglomeration.mean_sites_per_tile": 6.0}}
+        ),
         "agglomeration.max_sites_per_tile": Case(
             3, 40, tiles_used, -1, 0.01, {"s4": {"agglomeration.mean_sites_per_tile": 8.0}}
         ),
@@ -473,7 +492,7 @@ CASES = {
     },
     "s6": {
         "mode": Case("uniform_v1", "mixture_v2", near_place, 1, 0.05),
-        "direct_after": Case(1, 64, near_place, 1, 0.001, CORE),
+        "direct_after": Case(1, 32, near_place, 1, 0.001, CORE),
         "direct_below_coverage": Case(0.0, 1.0, near_place, -1, 0.005, CORE),
         "mixture.core_min_population": Case(
             1, 20_000, near_town, -1, 0.01, {"s6": weights(0.5, 0.5, 0.0)}
@@ -483,7 +502,7 @@ CASES = {
         "mixture.core_cluster.weight": Case(
             weights(0.1, 0.5, 0.4), weights(0.5, 0.5, 0.0), near_town, 1, 0.01
         ),
-        "mixture.core_cluster.radius_km": Case(0.5, 40.0, far_from_place, -1, 0.005, CORE),
+        "mixture.core_cluster.radius_km": Case(0.5, 40.0, far_from_place, -1, 0.005, CORE_ALONE),
         "mixture.core_cluster.spread_km": Case(0.5, 10.0, nn_p50, 1, 0.05, CORE),
         "mixture.secondary_cluster.weight": Case(
             weights(0.5, 0.1, 0.4), weights(0.5, 0.5, 0.0), near_place, 1, 0.01

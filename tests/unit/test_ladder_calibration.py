@@ -12,6 +12,7 @@ from scripts.ladder.calibration import (
     constraints,
     get_key,
     halton,
+    improves,
     load_calibration,
     objective,
     order_key,
@@ -202,3 +203,12 @@ def test_attempts_do_not_depend_on_the_attempts_of_their_cycle():
     assert calibration.propose(SHIPPED, 1, 3, START) == calibration.propose(
         {**SHIPPED, "cycles": [{**SHIPPED["cycles"][0], "attempts": 4}]}, 1, 3, START
     )
+
+
+def test_the_policies_in_force_stay_unless_the_gain_is_worth_a_change():
+    before = attempt(1, 0, 0.8)
+    assert not improves(attempt(2, 0, 0.8005), before, 0.001)
+    assert improves(attempt(2, 0, 0.802), before, 0.001)
+    assert not improves(attempt(2, 0, 0.9, violation=0.1), before, 0.001)
+    assert improves(before, attempt(0, 0, 0.9, violation=0.1), 0.001)
+    assert improves(attempt(2, 0, 0.1, 0.1), attempt(1, 0, 0.9, 0.2), 0.001)

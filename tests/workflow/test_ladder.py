@@ -95,11 +95,10 @@ def test_the_calibration_ranks_attempts_of_the_real_states(climbed_world):
     attempts = document["leaderboard"]
     assert len(attempts) == 4
     assert attempts == sorted(attempts, key=order_key)
-    assert (document["best"]["cycle"], document["best"]["attempt"]) == (
-        attempts[0]["cycle"],
-        attempts[0]["attempt"],
-    )
     start = next(a for a in attempts if a["cycle"] == 0)
+    assert document["best"]["objective"] in [a["objective"] for a in attempts]
+    if start["feasible"]:
+        assert document["best"]["objective"] >= start["objective"]
     card = read_object(
         "segment1b_scorecard",
         climbed_world / ROOT / RELEASE / "seed=42/scorecard/segment1b_scorecard.json",
