@@ -8,7 +8,7 @@ differ in their policies alone, since draws are keyed by meaning: what moves is 
 
 Attempts are ranked by Deb's rules (Deb 2000, "An efficient constraint handling method for genetic
 algorithms"): one that holds every constraint before any that does not, then the higher objective;
-among those that do not, the smaller violation. The best takes the place of the one before it only by
+among those that do not, the smaller violation. The policies in force give way only to a gain of
 ``minimum_gain``.
 """
 
