@@ -156,6 +156,8 @@ rule s4_alloc_plan:
         country_mass=DATA["country_mass"],
         tile_curve=DATA["tile_curve"],
         tile_weights=DATA["tile_weights"],
+        places=REFERENCE["places"],
+        tile_policy=policy_of("s1_tile_index"),
         s2_policy=policy_of("s2"),
         policy=policy_of("s4"),
     output:

@@ -46,7 +46,7 @@ LABELS = {
     "nn_p50_m_min": "Median distance, metres, lower end",
     "nn_p50_m_max": "Median distance, metres, upper end",
     "nn_ratio": "Distance ratio p99 ÷ p50, lower end",
-    "time_zones_reached_share": "Time zones reached where expected",
+    "time_zones_reached_share": "Countries that reach two of their time zones",
 }
 FIGURES: tuple[tuple[str, str, str, str, str], ...] = (
     (
@@ -121,8 +121,8 @@ FIGURES: tuple[tuple[str, str, str, str, str], ...] = (
         "wide middle chart",
         "Time zones",
         "For each country of several UTC offsets, the number of offsets with sites.",
-        "Where fewer than five sites are expected off the main offset, a second one need not be "
-        "reached.",
+        "In brackets the sites that a map in proportion to people would put off the main offset; "
+        "every country shown has sites enough that a second offset is asked for.",
     ),
     (
         "ladder",

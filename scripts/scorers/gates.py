@@ -264,7 +264,7 @@ def fidelity_rows(card: Scorecard, settings: Settings) -> list[Row]:
         ("nn_ratio", card["metrics"]["nn_p99_p50_ratio"], limits["nn_ratio_min"], AT_LEAST),
         (
             "time_zones_reached_share",
-            found["time_zones"]["expected_reached_share"],
+            found["time_zones"]["multi_zone_reached_share"],
             limits["time_zones_reached_share_min"],
             AT_LEAST,
         ),

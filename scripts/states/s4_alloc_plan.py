@@ -10,7 +10,9 @@ Hilbert curve, drawn by systematic sampling with probability proportional to siz
   are drawn with probability proportional to ``p_i / s_i``, so the expected number of sites stays
   proportional to p, and cumulative rounding makes the sizes integers with an exact sum.
 
-Site k of merchant m then asks for position ``(k + phase_m) / n_m``; requests sorted by position are
+In countries of several time zones one unit may then move (:mod:`scripts.states.time_zone_floor`).
+
+Site k of merchant m asks for position ``(k + phase_m) / n_m``; requests sorted by position are
 matched to the units in curve order. Row and column sums are exact and each merchant's sites are
 spread over the whole country by weight. Phases are multiples of the golden ratio, a low-discrepancy
 sequence over the merchants of the country: the state draws nothing at random.
@@ -35,6 +37,7 @@ from scripts import countries
 from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
+from scripts.geo.grid import Grid
 from scripts.policies import load_policy
 from scripts.states.s3_requirements import (
     distance_to_mass,
@@ -43,6 +46,7 @@ from scripts.states.s3_requirements import (
     read_candidates,
 )
 from scripts.states.steering import Candidates, Moves, Pairs, steer
+from scripts.states.time_zone_floor import ZoneFloor, read_zone_floor
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -130,7 +134,10 @@ def match_sites(n_sites: I64) -> I64:
 
 
 def joint_allocation(
-    pairs: Pairs, curve: Tiles, agglomeration: Mapping[str, Any]
+    pairs: Pairs,
+    curve: Tiles,
+    agglomeration: Mapping[str, Any],
+    zone_floor: ZoneFloor | None = None,
 ) -> tuple[I64, npt.NDArray[np.uint64]]:
     """Pair row and tile of every site, under the joint law, grouped by country."""
     order = np.argsort(pairs.country, kind="stable")
@@ -138,9 +145,12 @@ def joint_allocation(
     starts = np.flatnonzero(np.diff(pairs.country[order], prepend=-1))
     for a, b in zip(starts, np.append(starts[1:], len(order)), strict=True):
         rows = order[a:b]
-        where = curve.rows[int(pairs.country[rows[0]])]
+        country = int(pairs.country[rows[0]])
+        where = curve.rows[country]
         n_sites = pairs.n_sites[rows]
         units = quota_units(curve.value[where], int(n_sites.sum()), agglomeration)
+        if zone_floor is not None:
+            units = zone_floor.serve(country, units, curve.tile_id[where])
         pair_rows.append(rows[match_sites(n_sites)])
         tiles.append(curve.tile_id[where][units])
     return np.concatenate(pair_rows), np.concatenate(tiles)
@@ -349,7 +359,9 @@ def allocate(
             iso = countries.decode_one(int(code))
             raise StateError("E403", getattr(inputs, name), f"country {iso} has no tiles", "S1")
     if joint:
-        pair, tile_id = joint_allocation(pairs, tiles, policy["agglomeration"])
+        grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
+        zone_floor = read_zone_floor(inputs.places, grid, policy["time_zone_floor"])
+        pair, tile_id = joint_allocation(pairs, tiles, policy["agglomeration"], zone_floor)
     else:
         dp = int(read_dataset(name, inputs.tile_weights, ["dp"])["dp"][0].as_py())
         pair, tile_id = largest_remainder_allocation(pairs, tiles, 10**dp)

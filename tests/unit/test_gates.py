@@ -52,7 +52,7 @@ def passing_card(seed: int = 42, run_id: str = "a" * 32) -> dict:
         "fidelity": {
             "population": {"spearman_median": 0.85, "overlap_median": 0.9, "countries": []},
             "urban": {"difference_points": -4.0},
-            "time_zones": {"expected_reached_share": 1.0, "countries": []},
+            "time_zones": {"multi_zone_reached_share": 1.0, "countries": []},
             "two_sample": {"auc": 0.55},
         },
         "as_published": {},
@@ -209,7 +209,7 @@ def test_one_bad_seed_is_not_rescued_by_the_others():
         ("nn/quantiles_m/q50", 299.0, "nn_p50_m_min"),
         ("nn/quantiles_m/q50", 15001.0, "nn_p50_m_max"),
         ("metrics/nn_p99_p50_ratio", 2.9, "nn_ratio"),
-        ("fidelity/time_zones/expected_reached_share", 0.9, "time_zones_reached_share"),
+        ("fidelity/time_zones/multi_zone_reached_share", 0.9, "time_zones_reached_share"),
     ],
 )
 def test_fidelity_is_reported_and_decides_no_grade(path, value, row):

@@ -311,6 +311,10 @@ def full_tile(e):
     return int(np.unique(cell, return_counts=True)[1].max())
 
 
+def on_easter_island(e):
+    return int(((e.country == countries.encode_one("CL")) & (e.lon < -100.0)).sum())
+
+
 def abroad(e):
     home = np.array([e.home[m] for m in e.merchant.tolist()])
     return float((home != e.country).mean())
@@ -489,6 +493,8 @@ CASES = {
             3, 40, tiles_used, -1, 0.01, {"s4": {"agglomeration.mean_sites_per_tile": 8.0}}
         ),
         "agglomeration.lone_share": Case(0.0, 0.3, nn_p99, 1, 0.1),
+        "time_zone_floor.offsets": Case(1, 2, on_easter_island, 1),
+        "time_zone_floor.min_sites": Case(40, 100_000, on_easter_island, -1),
     },
     "s6": {
         "mode": Case("uniform_v1", "mixture_v2", near_place, 1, 0.05),

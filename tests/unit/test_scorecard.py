@@ -59,6 +59,7 @@ def places(rows: list[tuple[str, float, float, float, int]]) -> Places:
         codes(*(r[0] for r in rows)),
         *(np.array([r[i] for r in rows]) for i in (1, 2, 3)),
         np.array([r[4] for r in rows], dtype=np.int64),
+        np.array([len(r) < 6 or r[5] for r in rows], dtype=bool),
     )
 
 
@@ -165,29 +166,21 @@ def test_time_zones_are_those_of_the_sites_own_country():
     near_foreign_place = [("AA", 2.1, 0.0)] * 40
     one = fidelity.time_zone_reach(sites(near_foreign_place + both_countries), places(ZONES), 40)
     assert (one["multi_zone_countries"], one["multi_zone_reached"]) == (2, 0)
-    assert one["expected_reached_share"] == 0.0
+    assert one["multi_zone_reached_share"] == 0.0
     both = fidelity.time_zone_reach(
         sites([*near_foreign_place[:-1], ("AA", 9.0, 0.0), *both_countries]), places(ZONES), 40
     )
-    assert both["expected_reached_share"] == 0.5
+    assert both["multi_zone_reached_share"] == 0.5
     assert [row["offsets_reached"] for row in both["countries"]] == [2, 1]
 
 
-def test_a_second_zone_without_people_is_not_expected():
-    rows = [("AA", 0.0, 0.0, 1e6, 0), ("AA", 10.0, 0.0, 10.0, 60)]
-    found = fidelity.time_zone_reach(sites([("AA", 0.1, 0.0)] * 40), places(rows), 40)
-    assert (found["multi_zone_countries"], found["expected"]) == (1, 0)
-    assert math.isnan(found["expected_reached_share"])
+def test_a_zone_that_is_not_the_countrys_own_is_none():
+    rows = [("AA", 0.0, 0.0, 1e6, 0), ("AA", 10.0, 0.0, 10.0, 60, False)]
+    found = fidelity.time_zone_reach(sites([("AA", 9.9, 0.0)] * 40), places(rows), 40)
+    assert found["multi_zone_countries"] == 0
+    assert math.isnan(found["multi_zone_reached_share"])
     few = fidelity.time_zone_reach(sites([("AA", 0.1, 0.0)] * 39), places(ZONES), 40)
     assert few["multi_zone_countries"] == 0
-
-
-def test_offsets_come_from_named_zones():
-    zones = pa.chunked_array([["Asia/Kolkata", "UTC", "America/New_York", "Asia/Kolkata"]])
-    assert fidelity.utc_offsets(zones, "places").tolist() == [330, 0, -300, 330]
-    for name in ("Mars/Olympus", "../secret", ""):
-        with pytest.raises(ScoreError, match="ES11 places"):
-            fidelity.utc_offsets(pa.chunked_array([[name]]), "places")
 
 
 def surface(n: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray, Grid]:

@@ -1,0 +1,71 @@
+"""Time zones of countries: which ones a country has, and how far from UTC they are.
+
+Both come from the ``tzdata`` package, never from the machine, so that no result depends on it.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import datetime
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scripts.errors import ReferenceSnapshotError
+
+_DATE = datetime(2025, 1, 1)
+
+
+@cache
+def zones_by_country() -> frozenset[tuple[str, str]]:
+    """(ISO 3166-1 alpha-2 code, zone) pairs of IANA's ``zone.tab``."""
+    text = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text()
+    rows = (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
+    return frozenset((row[0], row[2]) for row in rows)
+
+
+def is_listed(country_iso: pa.ChunkedArray, zone: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    """Whether IANA lists each row's zone for its country.
+
+    A gazetteer gives some border places the zone of a neighbour; those are not listed.
+    """
+    country, name = (column.combine_chunks().dictionary_encode() for column in (country_iso, zone))
+    codes, names = country.dictionary.to_pylist(), name.dictionary.to_pylist()
+    known = np.zeros((len(codes), len(names)), dtype=bool)
+    at = {code: row for row, code in enumerate(codes)}
+    column_of = {label: column for column, label in enumerate(names)}
+    for code, label in zones_by_country():
+        if code in at and label in column_of:
+            known[at[code], column_of[label]] = True
+    return known[
+        country.indices.to_numpy(zero_copy_only=False), name.indices.to_numpy(zero_copy_only=False)
+    ]
+
+
+def utc_offsets(zones: pa.ChunkedArray, where: object) -> npt.NDArray[np.int64]:
+    """Minutes east of UTC of named time zones on 1 January 2025.
+
+    Raises
+    ------
+    ReferenceSnapshotError
+        ``ER07`` when a zone is not an IANA name.
+    """
+    encoded = zones.combine_chunks().dictionary_encode()
+    minutes = []
+    for name in encoded.dictionary.to_pylist():
+        try:
+            with (
+                resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file
+            ):
+                zone = zoneinfo.ZoneInfo.from_file(file)
+        except (OSError, ValueError):
+            raise ReferenceSnapshotError(
+                "ER07", where, f"time zone {name!r} is unknown", "an IANA name"
+            ) from None
+        offset = zone.utcoffset(_DATE)
+        minutes.append(round(offset.total_seconds() / 60.0) if offset is not None else 0)
+    indices = encoded.indices.to_numpy(zero_copy_only=False)
+    return np.array(minutes, dtype=np.int64)[indices]

@@ -1,0 +1,103 @@
+"""A site in a second time zone of every country that has one and sites enough.
+
+A map in proportion to people leaves Easter Island, the Galapagos or the Chatham Islands without an
+outlet, since a tenth of a site is due there. They do have shops, and whoever uses the map relies on
+their hours. So a country of at least ``min_sites`` sites gives one site of its fullest tile
+to each of the most populous UTC offsets that it does not reach, until it reaches ``offsets``. An
+offset is reached by a site on a tile that holds one of its places; the site that moves stands on
+the tile of the offset's largest place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts import countries
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import load_places
+from scripts.geo.time_zones import is_listed, utc_offsets
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ZoneTiles:
+    """Tiles that hold places of a country of several UTC offsets, largest place first.
+
+    ``utc_offset`` minutes east of UTC, ``tile_id``, ``population`` persons; shape (p,).
+    """
+
+    utc_offset: I64
+    tile_id: npt.NDArray[np.uint64]
+    population: npt.NDArray[np.float64]
+
+    def offsets(self) -> list[int]:
+        """UTC offsets, the most populous first."""
+        distinct, row = np.unique(self.utc_offset, return_inverse=True)
+        people = np.bincount(row, weights=self.population)
+        return [int(distinct[i]) for i in np.lexsort((distinct, -people))]
+
+
+@dataclass(frozen=True)
+class ZoneFloor:
+    """The floor of the policy and, by country code, where a second offset is."""
+
+    offsets: int
+    min_sites: int
+    tiles: Mapping[int, ZoneTiles]
+
+    def serve(self, country: int, units: I64, tile_id: npt.NDArray[np.uint64]) -> I64:
+        """Units of a country with its floor met.
+
+        Parameters
+        ----------
+        country
+            Code of the country.
+        units
+            Positions on the country's curve, one a site, ascending.
+        tile_id
+            Tile of every position.
+
+        Returns
+        -------
+        As many units, ascending.
+        """
+        zones = self.tiles.get(country)
+        if zones is None or len(units) < self.min_sites:
+            return units
+        used = np.isin(zones.tile_id, tile_id[units])
+        reached = set(zones.utc_offset[used].tolist())
+        served = units.copy()
+        for offset in zones.offsets():
+            if len(reached) >= self.offsets:
+                break
+            there = zones.tile_id[zones.utc_offset == offset]
+            known = there[np.isin(there, tile_id)]
+            if offset in reached or not len(known):
+                continue
+            fullest = int(np.argmax(np.bincount(served)))
+            served[np.searchsorted(served, fullest)] = int(np.argmax(tile_id == known[0]))
+            served.sort()
+            reached.add(offset)
+        return served
+
+
+def read_zone_floor(path: str | Path, grid: Grid, policy: Mapping[str, Any]) -> ZoneFloor:
+    """The floor over the places of the snapshot whose zone IANA lists for their country."""
+    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population", "timezone"))
+    table = table.filter(is_listed(table["country_iso"], table["timezone"]))
+    code = countries.encode(table["country_iso"])
+    offset = utc_offsets(table["timezone"], path)
+    tile = grid.tile_at(table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy())
+    population = table["population"].to_numpy().astype(np.float64)
+    tiles = {}
+    for country in np.unique(code):
+        rows = np.flatnonzero(code == country)
+        if len(np.unique(offset[rows])) > 1:
+            rows = rows[np.argsort(-population[rows], kind="stable")]
+            tiles[int(country)] = ZoneTiles(offset[rows], tile[rows], population[rows])
+    return ZoneFloor(policy["offsets"], policy["min_sites"], tiles)

@@ -1,0 +1,67 @@
+"""Zones of countries, and the floor that S4 holds for them."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scripts.errors import ReferenceSnapshotError
+from scripts.geo.time_zones import is_listed, utc_offsets
+from scripts.states.time_zone_floor import ZoneFloor, ZoneTiles
+
+CURVE = np.array([5, 9, 2, 7, 30], dtype=np.uint64)
+CL = 63
+
+
+def column(*values):
+    return pa.chunked_array([list(values)])
+
+
+def floor(offsets, min_sites=4):
+    tiles = ZoneTiles(
+        np.array([-180, -360, -360, -300]),
+        np.array([9, 99, 30, 7], dtype=np.uint64),
+        np.array([1e6, 900.0, 800.0, 10.0]),
+    )
+    return ZoneFloor(offsets, min_sites, {CL: tiles})
+
+
+def test_offsets_come_from_named_zones():
+    zones = column("Asia/Kolkata", "UTC", "America/New_York", "Asia/Kolkata")
+    assert utc_offsets(zones, "places").tolist() == [330, 0, -300, 330]
+    for name in ("Mars/Olympus", "../secret", ""):
+        with pytest.raises(ReferenceSnapshotError, match="ER07 places"):
+            utc_offsets(column(name), "places")
+
+
+def test_a_neighbours_zone_is_not_listed():
+    country = column("CL", "CL", "IN", "IN", "ZZ")
+    zone = column(
+        "Pacific/Easter", "America/Santiago", "Asia/Kolkata", "Asia/Karachi", "Asia/Kolkata"
+    )
+    assert is_listed(country, zone).tolist() == [True, True, True, False, False]
+
+
+def test_the_fullest_tile_gives_one_site_to_the_largest_place_of_the_next_offset():
+    units = np.array([0, 1, 1, 1, 2])
+    assert floor(2).serve(CL, units, CURVE).tolist() == [0, 1, 1, 2, 4]
+    assert floor(3).serve(CL, units, CURVE).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("made", "country", "units"),
+    [
+        (floor(1), CL, [0, 1, 1, 1]),
+        (floor(2, min_sites=5), CL, [0, 1, 1, 1]),
+        (floor(2), 7, [0, 1, 1, 1]),
+        (floor(2), CL, [1, 1, 3, 3]),
+        (floor(2), CL, [1, 1, 1, 4]),
+    ],
+    ids=["no floor", "few sites", "one offset", "second offset met", "most populous met"],
+)
+def test_a_country_that_needs_nothing_keeps_its_units(made, country, units):
+    assert made.serve(country, np.array(units), CURVE).tolist() == units
+
+
+def test_an_offset_without_a_tile_is_passed_over():
+    curve = CURVE[:3]
+    assert floor(2).serve(CL, np.array([1, 1, 1, 1]), curve).tolist() == [1, 1, 1, 1]
