@@ -23,6 +23,7 @@ from scripts.geo.grid import polygon_area_m2
 from scripts.reference import choices, sources
 from scripts.reference.countries import build_countries, iso_of_features, read_shapes
 from scripts.reference.facts import build_facts, to_csv, un_population
+from scripts.reference.lakes import open_water_polygons
 from scripts.reference.places import build_places
 from scripts.tables import file_digest, publish, read_json, to_json_bytes, write_json, write_text
 
@@ -30,7 +31,7 @@ ISO_3166_COUNTRIES = 249
 ELIGIBLE_AT_LEAST = 240
 
 _SOURCES = {
-    snapshot.COUNTRIES: (sources.COUNTRIES, sources.LAND_WITHOUT_LAKES),
+    snapshot.COUNTRIES: (sources.COUNTRIES, sources.LAND_WITHOUT_LAKES, sources.LAND_COVER),
     snapshot.FACTS: (
         sources.POPULATION,
         sources.PLACE_COUNTRIES,
@@ -40,7 +41,7 @@ _SOURCES = {
     snapshot.LAND_COVER: (sources.LAND_COVER,),
 }
 _LICENCES = {
-    snapshot.COUNTRIES: "public domain",
+    snapshot.COUNTRIES: "public domain; lakes also from NASA open data",
     snapshot.FACTS: "CC BY 3.0 IGO (population), CC BY 4.0 (codes, names, other totals)",
     snapshot.PLACES: "CC BY 4.0",
     snapshot.LAND_COVER: "NASA open data, no restriction",
@@ -94,8 +95,14 @@ def write_countries(path: Path, countries: Mapping[str, shapely.MultiPolygon]) -
     write_snapshot_parquet(path, table, plain=("geometry",))
 
 
-def write_land_cover(path: Path, source: Path) -> None:
-    """Publish ``land_cover.parquet`` from the source's raster."""
+def read_land_cover(source: Path) -> np.ndarray:
+    """IGBP classes of the source's raster.
+
+    Raises
+    ------
+    ReferenceSnapshotError
+        ``ER22`` for another size or type.
+    """
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None
@@ -105,7 +112,7 @@ def write_land_cover(path: Path, source: Path) -> None:
         raise ReferenceSnapshotError(
             "ER22", source, f"{igbp.shape} of {igbp.dtype}", f"{snapshot.LAND_COVER_SHAPE} of uint8"
         )
-    write_snapshot_parquet(path, pa.table({"igbp": igbp.ravel()}))
+    return igbp
 
 
 def manifest_of(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +162,8 @@ def build(folder: Path) -> dict[str, Any]:
     shapes, fields = read_shapes(sources.COUNTRIES.path(), ("ISO_A2_EH", "ADM0_A3"))
     land, _ = read_shapes(sources.LAND_WITHOUT_LAKES.path(), ())
     iso = iso_of_features(fields["ISO_A2_EH"], fields["ADM0_A3"])
-    countries = build_countries(shapes, iso, land)
+    land_cover = read_land_cover(sources.LAND_COVER.path())
+    countries = build_countries(shapes, iso, land, open_water_polygons(land_cover))
     write_countries(folder / snapshot.COUNTRIES, countries)
 
     area_m2 = polygon_area_m2(np.array(list(countries.values()), dtype=object))
@@ -175,7 +183,7 @@ def build(folder: Path) -> dict[str, Any]:
     write_snapshot_parquet(
         folder / snapshot.PLACES, places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
     )
-    write_land_cover(folder / snapshot.LAND_COVER, sources.LAND_COVER.path())
+    write_snapshot_parquet(folder / snapshot.LAND_COVER, pa.table({"igbp": land_cover.ravel()}))
 
     manifest = manifest_of(folder, counts)
     write_json(folder / snapshot.MANIFEST, manifest)

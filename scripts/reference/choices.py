@@ -94,6 +94,7 @@ def described() -> dict[str, object]:
         "uninhabited": list(UNINHABITED),
         "gdp_rule": "Natural Earth GDP_MD * 1e6 / POP_EST; where absent or zero, the median of "
         "the same sub-region; uninhabited: zero",
+        "lake_rule": "Natural Earth's lakes, and inland MODIS water with water on all eight sides",
         "land_area_rule": "WGS84 ellipsoidal area of the polygon without lakes",
         "snap_rule": "a place outside its own country's land moves to the nearest land of that "
         "country; beyond snap_limit_km it is dropped",

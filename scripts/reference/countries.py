@@ -58,16 +58,16 @@ def land_polygon(parts: Geometries, land: shapely.Geometry) -> shapely.MultiPoly
 
 
 def build_countries(
-    shapes: Geometries, iso: Sequence[str | None], land_shapes: Geometries
+    shapes: Geometries, iso: Sequence[str | None], land_shapes: Geometries, water: Geometries
 ) -> Mapping[str, shapely.MultiPolygon]:
-    """Land of every country by ISO code, alphabetically.
+    """Land of every country by ISO code, alphabetically, without the shapes of ``water``.
 
     Raises
     ------
     ReferenceSnapshotError
         ``ER22`` when a country loses all its land or its polygon is not valid.
     """
-    land = shapely.union_all(land_shapes)
+    land = shapely.difference(shapely.union_all(land_shapes), shapely.union_all(water))
     shapely.prepare(land)
     found = {}
     for code, parts in sorted(split_by_iso(shapes, iso).items()):
