@@ -74,6 +74,11 @@ POPULATION_YEAR = 2025
 SNAP_LIMIT_KM = 30.0
 
 
+# A zone is doubted when most of this many neighbours, within this distance, have another offset.
+ZONE_NEIGHBOURS = 8
+ZONE_RADIUS_KM = 25.0
+
+
 def described() -> dict[str, object]:
     """The choices in words and values, for the manifest."""
     return {
@@ -99,6 +104,10 @@ def described() -> dict[str, object]:
         "snap_rule": "a place outside its own country's land moves to the nearest land of that "
         "country; beyond snap_limit_km it is dropped",
         "snap_limit_km": SNAP_LIMIT_KM,
+        "time_zone_rule": "a zone that IANA does not list for the country, or whose offset most of "
+        "the neighbours contradict, gives way to that of the nearest place without such doubt",
+        "time_zone_neighbours": ZONE_NEIGHBOURS,
+        "time_zone_radius_km": ZONE_RADIUS_KM,
         "place_rule": "places with population above zero",
         "land_cover_rule": "the source's classes as they are, read as plain longitude and latitude",
     }

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from scripts.geo.distance import great_circle_m
 from scripts.reference import choices
+from scripts.reference.time_zones import mend_zones
 
 F64 = npt.NDArray[np.float64]
 
@@ -100,15 +102,18 @@ def build_places(
         lon[own], lat[own], moved_m[own] = snapped.lon_deg, snapped.lat_deg, snapped.moved_m
     keep = known & (moved_m <= choices.SNAP_LIMIT_KM * 1000.0)
     chosen = np.flatnonzero(keep)
+    country = pa.chunked_array([iso[chosen].tolist()], pa.string())
+    given = pa.chunked_array([[rows[i]["timezone"] for i in chosen]], pa.string())
+    zone = mend_zones(country, given, lon[chosen], lat[chosen])
     table = pa.table(
         {
             "geoname_id": pa.array([rows[i]["geonameid"] for i in chosen], pa.int64()),
-            "country_iso": pa.array(iso[chosen].tolist(), pa.string()),
+            "country_iso": country,
             "name": pa.array([rows[i]["name"] for i in chosen], pa.string()),
             "lon_deg": pa.array(lon[chosen], pa.float64()),
             "lat_deg": pa.array(lat[chosen], pa.float64()),
             "population": pa.array([rows[i]["population"] for i in chosen], pa.int64()),
-            "timezone": pa.array([rows[i]["timezone"] for i in chosen], pa.string()),
+            "timezone": zone,
         }
     )
     people = np.array([r["population"] for r in rows])
@@ -123,4 +128,5 @@ def build_places(
         ),
         "places_dropped": int((~keep).sum()),
         "population_dropped": int(people[~keep].sum()),
+        "time_zones_mended": pc.sum(pc.not_equal(zone, given.combine_chunks())).as_py(),
     }

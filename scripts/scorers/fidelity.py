@@ -47,9 +47,8 @@ class Cells:
 
 @dataclass(frozen=True)
 class Places:
-    """Populated places: ``country`` codes, ``lon``, ``lat`` degrees, ``population`` persons,
-    ``utc_offset`` minutes east of UTC and ``listed``, whether IANA lists the place's zone for its
-    country; all of shape (p,).
+    """Populated places: ``country`` codes, ``lon``, ``lat`` degrees, ``population`` persons and
+    ``utc_offset`` minutes east of UTC; all of shape (p,).
     """
 
     country: Codes
@@ -57,7 +56,6 @@ class Places:
     lat: FloatArray
     population: FloatArray
     utc_offset: IntArray
-    listed: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -294,7 +292,7 @@ def urban_agreement(
 def time_zone_reach(sites: Sites, places: Places, min_sites: int) -> dict[str, Any]:
     """How many countries of several UTC offsets have sites at more than one of them.
 
-    A site has the offset of the nearest listed place of its own country: the places define which
+    A site has the offset of the nearest place of its own country: the places define which
     offsets a country has, so no second source can disagree at a border, and no site can borrow the
     zone of a neighbour. ``expected_off_main`` is how many sites a map in proportion to place
     population would put off the main offset.
@@ -303,10 +301,10 @@ def time_zone_reach(sites: Sites, places: Places, min_sites: int) -> dict[str, A
 
     mix = np.bincount(sites.country, minlength=countries.CODES)
     key = places.country * np.int64(10_000) + places.utc_offset + 5_000
-    pairs = np.unique(key[places.listed])
+    pairs = np.unique(key)
     offsets = np.bincount(pairs // 10_000, minlength=countries.CODES)
     chosen = (offsets >= 2) & (mix >= min_sites)
-    place_rows = np.flatnonzero(chosen[places.country] & places.listed)
+    place_rows = np.flatnonzero(chosen[places.country])
     site_rows = np.flatnonzero(chosen[sites.country])
     table: list[dict[str, Any]] = []
     if len(site_rows):

@@ -17,7 +17,7 @@ from scripts.contracts import read_dataset, read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.geo.snapshot import load_facts, load_land_cover, load_places
-from scripts.geo.time_zones import is_listed, utc_offsets
+from scripts.geo.time_zones import utc_offsets
 from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity, metrics
 from scripts.scorers.fidelity import Cells, Places, Points
@@ -272,7 +272,6 @@ def read_places(path: str) -> Places:
         table.column("lat_deg").to_numpy(),
         table.column("population").to_numpy().astype(np.float64),
         utc_offsets(table.column("timezone"), path),
-        is_listed(table.column("country_iso"), table.column("timezone")),
     )
 
 

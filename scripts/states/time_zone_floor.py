@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_places
-from scripts.geo.time_zones import is_listed, utc_offsets
+from scripts.geo.time_zones import utc_offsets
 
 I64 = npt.NDArray[np.int64]
 
@@ -87,9 +87,8 @@ class ZoneFloor:
 
 
 def read_zone_floor(path: str | Path, grid: Grid, policy: Mapping[str, Any]) -> ZoneFloor:
-    """The floor over the places of the snapshot whose zone IANA lists for their country."""
+    """The floor over the places of the snapshot."""
     table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population", "timezone"))
-    table = table.filter(is_listed(table["country_iso"], table["timezone"]))
     code = countries.encode(table["country_iso"])
     offset = utc_offsets(table["timezone"], path)
     tile = grid.tile_at(table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy())

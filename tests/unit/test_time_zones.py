@@ -6,6 +6,7 @@ import pytest
 
 from scripts.errors import ReferenceSnapshotError
 from scripts.geo.time_zones import is_listed, utc_offsets
+from scripts.reference.time_zones import mend_zones
 from scripts.states.time_zone_floor import ZoneFloor, ZoneTiles
 
 CURVE = np.array([5, 9, 2, 7, 30], dtype=np.uint64)
@@ -39,6 +40,15 @@ def test_a_neighbours_zone_is_not_listed():
         "Pacific/Easter", "America/Santiago", "Asia/Kolkata", "Asia/Karachi", "Asia/Kolkata"
     )
     assert is_listed(country, zone).tolist() == [True, True, True, False, False]
+
+
+def test_zones_against_iana_or_their_neighbours_are_mended():
+    auckland, chatham, apia = "Pacific/Auckland", "Pacific/Chatham", "Pacific/Apia"
+    lon = np.array([174.76, 174.80, 174.74, 183.44, 172.63, 188.2])
+    lat = np.array([-36.85, -36.90, -36.74, -43.95, -43.53, -13.8])
+    zone = column(auckland, auckland, chatham, chatham, apia, apia)
+    found = mend_zones(column("NZ", "NZ", "NZ", "NZ", "NZ", "WS"), zone, lon, lat)
+    assert found.to_pylist() == [auckland, auckland, auckland, chatham, auckland, apia]
 
 
 def test_the_fullest_tile_gives_one_site_to_the_largest_place_of_the_next_offset():
