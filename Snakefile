@@ -32,6 +32,7 @@ rule certify:
         **CERTIFIED,
     log:
         f"{LOGS}/1B/certify.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -43,6 +44,10 @@ rule certify:
         last_good=DATA["last_good_pointer"],
         runs_root=runs_root,
         demands=DEMANDS,
+        lock_set=DATA["segment1b_p5_lock_set"],
+        policies=PROMOTION.policies(SETTINGS.runs[RELEASE_RUN_ID]),
+        keep=KEPT_RUNS,
+        quiet=QUIET,
     conda:
         "envs/runtime.yaml"
     message:

@@ -32,6 +32,7 @@ REFERENCE = reference_paths(SETTINGS.reference)
 SEEDS = list(SETTINGS.seeds)
 LOGS = f"{SETTINGS.runs_root}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
+QUIET = is_quiet(workflow)
 RELEASE_RUN_ID = BOARD.named(SETTINGS.candidate).run_id
 BASELINE_RUN_ID = BOARD.named(SETTINGS.baseline_posture).run_id
 

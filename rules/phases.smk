@@ -103,6 +103,7 @@ rule score_phase:
         version=state_version("governance.score_phase"),
         runs_root=runs_root,
         required_seeds=list(SETTINGS.required_seeds),
+        tuned_seed=PROMOTION.seed,
     conda:
         "../envs/runtime.yaml"
     message:
@@ -141,9 +142,9 @@ rule check_reproduction:
 
 rule authority_envelope:
     input:
-        candidates=[PROMOTION.candidate(phase) for phase in ("p1", "p2", "p3")],
+        candidates=[PROMOTION.candidate(phase.lower()) for phase in PROMOTION.unlocked()],
         baseline_pointer=DATA["baseline_pointer"],
-        policies=sorted(PROMOTION.policies(SETTINGS.runs[RELEASE_RUN_ID]).values()),
+        policies=PROMOTION.integrated_policies(),
         gates="config/gates.yaml",
         lock_records=PROMOTION.lock_records(),
     output:
@@ -158,6 +159,8 @@ rule authority_envelope:
         runtime=10,
     params:
         version=state_version("governance.authority_envelope"),
+        unlocked=PROMOTION.unlocked(),
+        runs=PROMOTION.integrated_runs(),
     conda:
         "../envs/runtime.yaml"
     message:
@@ -200,6 +203,7 @@ rule p1:
         **PROMOTION.target("p1", PROMOTION.phase_run("p1")),
     log:
         f"{LOGS}/1B/p1.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -207,6 +211,7 @@ rule p1:
     params:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
+        quiet=QUIET,
         faults=PROMOTION.faults("p1", PROMOTION.phase_run("p1")),
     conda:
         "../envs/runtime.yaml"
@@ -221,6 +226,7 @@ rule p2:
         **PROMOTION.target("p2", PROMOTION.phase_run("p2")),
     log:
         f"{LOGS}/1B/p2.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -228,6 +234,7 @@ rule p2:
     params:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
+        quiet=QUIET,
         faults=PROMOTION.faults("p2", PROMOTION.phase_run("p2")),
     conda:
         "../envs/runtime.yaml"
@@ -242,6 +249,7 @@ rule p3:
         **PROMOTION.target("p3", PROMOTION.phase_run("p3")),
     log:
         f"{LOGS}/1B/p3.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -249,6 +257,7 @@ rule p3:
     params:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
+        quiet=QUIET,
         faults=PROMOTION.faults("p3", PROMOTION.phase_run("p3")),
     conda:
         "../envs/runtime.yaml"
@@ -263,6 +272,7 @@ rule p4:
         **PROMOTION.target("p4", PROMOTION.phase_run("p4")),
     log:
         f"{LOGS}/1B/p4.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -270,6 +280,7 @@ rule p4:
     params:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
+        quiet=QUIET,
         faults=PROMOTION.faults("p4", PROMOTION.phase_run("p4")),
     conda:
         "../envs/runtime.yaml"
@@ -284,6 +295,7 @@ rule integrated:
         **PROMOTION.target("p4", PROMOTION.release()),
     log:
         f"{LOGS}/1B/integrated.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -291,6 +303,7 @@ rule integrated:
     params:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
+        quiet=QUIET,
         faults=PROMOTION.faults("p4", PROMOTION.release()),
     conda:
         "../envs/runtime.yaml"
@@ -305,6 +318,7 @@ rule lock:
         **PROMOTION.lock_target(),
     log:
         f"{LOGS}/1B/lock.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -312,6 +326,7 @@ rule lock:
     params:
         version=state_version("governance.lock"),
         runs_root=runs_root,
+        quiet=QUIET,
         reports=PROMOTION.reports,
         phase=SETTINGS.phase,
         policies=PROMOTION.policies(PROMOTION.lock_run()),
@@ -329,6 +344,7 @@ rule reopen:
         gates="config/gates.yaml",
     log:
         f"{LOGS}/1B/reopen.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -336,6 +352,7 @@ rule reopen:
     params:
         version=state_version("governance.reopen"),
         runs_root=runs_root,
+        quiet=QUIET,
         reports=PROMOTION.reports,
         phase=SETTINGS.phase,
         approved_by=SETTINGS.approved_by,

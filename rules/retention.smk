@@ -12,6 +12,7 @@ CHILD = {
 rule prune:
     log:
         f"{LOGS}/1B/prune.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -31,6 +32,7 @@ rule prune:
 rule fork:
     log:
         f"{LOGS}/1B/fork.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -41,6 +43,7 @@ rule fork:
         parent=PARENT,
         keep=KEPT_RUNS,
         prune_execute=SETTINGS.prune_execute,
+        quiet=QUIET,
     conda:
         "../envs/runtime.yaml"
     message:
@@ -52,6 +55,7 @@ rule fork:
 rule status:
     log:
         f"{LOGS}/1B/status.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,
@@ -71,6 +75,7 @@ rule status:
 rule explain:
     log:
         f"{LOGS}/1B/explain.log",
+    localrule: True
     threads: 1
     resources:
         mem_mb=500,

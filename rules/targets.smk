@@ -1,7 +1,5 @@
 """Named targets: the scorecards of each posture over the configured seeds."""
 
-QUIET = is_quiet(workflow)
-
 
 rule baseline:
     input:

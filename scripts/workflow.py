@@ -347,6 +347,25 @@ class Promotion:
         identity = self.phase_run(phase).run_id
         return self.data["segment1b_phase_candidate"].format(phase=phase, run_id=identity)
 
+    def unlocked(self) -> list[str]:
+        """Phases before P4 that no standing lock answers for."""
+        standing = {
+            phase
+            for phase, lock in self.locks.items()
+            if lock.status == locks.STANDING and not lock.fault
+        }
+        return [phase for phase in locks.PHASES[:3] if phase not in standing]
+
+    def integrated_runs(self) -> dict[str, dict[str, str]]:
+        """Run id, and policy file of each state, of the runs that P4 judges."""
+        runs = (self.phase_run("p4"), self.release())
+        return {run.name: {"run_id": run.run_id, **self.policies(run)} for run in runs}
+
+    def integrated_policies(self) -> list[str]:
+        """Policy files of the runs that P4 judges."""
+        runs = (self.phase_run("p4"), self.release())
+        return sorted({path for run in runs for path in self.policies(run).values()})
+
     def seed_outputs(self, wildcards: Any) -> list[str]:
         """Input function: state outputs of a run for the seed that is witnessed."""
         return self.board.outputs_of(wildcards.run_id, [self.seed])

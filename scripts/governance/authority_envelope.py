@@ -1,7 +1,8 @@
 """Rule ``authority_envelope``: exactly what P4 stands on.
 
 The locks of P1 to P3 (or, for a phase that is not locked, the run that was scored), the pinned
-baseline, the policies and the gates in force, and the code of the scorers.
+baseline, the policies of the integrated runs, the gates in force, and the code of the scorers. A
+phase whose lock stands is not scored again: what was accepted is what P4 stands on.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.governance.locks import read_locks
+from scripts.governance.locks import Lock, read_locks
 from scripts.governance.versions import state_version
 from scripts.tables import file_digest
 
@@ -20,21 +21,40 @@ SCORERS = {
 }
 
 
+def locked(lock: Lock) -> dict[str, Any]:
+    """What P4 stands on for a phase whose lock stands: the run that was accepted."""
+    accepted = [digest for path, digest in lock.record["evidence"].items() if "_candidate_" in path]
+    return {
+        "run_id": lock.record["run"]["run_id"],
+        "checks_all_pass": True,
+        "candidate_sha256": accepted[0],
+        "lock": lock.status,
+        "lock_sha256": lock.digest,
+        "seeds": lock.record["seeds"],
+    }
+
+
+def unlocked(path: str, lock: Lock | None) -> dict[str, Any]:
+    """The same for a phase without a standing lock: the run that was scored."""
+    record = read_object("segment1b_phase_candidate", path)
+    return {
+        "run_id": record["run_id"],
+        "checks_all_pass": record["checks_all_pass"],
+        "candidate_sha256": file_digest(path),
+        "lock": lock.status if lock else "NOT_LOCKED",
+        "lock_sha256": lock.digest if lock else None,
+        "seeds": record["seeds"],
+    }
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Write the envelope."""
     locks = read_locks(Path(outputs.envelope).parent)
-    stood_on = {}
-    for path in inputs.candidates:
-        record = read_object("segment1b_phase_candidate", path)
-        lock = locks.get(record["phase"])
-        stood_on[record["phase"]] = {
-            "run_id": record["run_id"],
-            "checks_all_pass": record["checks_all_pass"],
-            "candidate_sha256": file_digest(path),
-            "lock": lock.status if lock else "NOT_LOCKED",
-            "lock_sha256": lock.digest if lock else None,
-            "locked_run_id": lock.record["run"]["run_id"] if lock and not lock.fault else None,
-        }
+    stood_on = {
+        phase: locked(locks[phase]) for phase in sorted({"P1", "P2", "P3"} - set(params.unlocked))
+    }
+    for phase, path in zip(params.unlocked, inputs.candidates, strict=True):
+        stood_on[phase] = unlocked(path, locks.get(phase))
     write_object(
         "segment1b_p4_authority_envelope",
         outputs.envelope,
@@ -42,6 +62,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "phase": "P4",
             "locks": stood_on,
             "baseline_pointer_sha256": file_digest(inputs.baseline_pointer),
+            "runs": params.runs,
             "policies": {path: file_digest(path) for path in sorted(inputs.policies)},
             "gates": {inputs.gates: file_digest(inputs.gates)},
             "scorers": {path: state_version(module) for path, module in SCORERS.items()},

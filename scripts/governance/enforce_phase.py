@@ -13,6 +13,7 @@ from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import locks, phases
 from scripts.governance.pointers import verify_baseline
+from scripts.report.console import say
 from scripts.scorers.certify import failing_line
 from scripts.scorers.classification import RED
 
@@ -77,7 +78,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         record = read_object("segment1b_phase_candidate", inputs.candidate)
         lines = enforce_candidate(record, inputs.candidate)
     lines.append(check_witness(read_object("segment1b_repro_check", inputs.check), inputs.check))
-    print("\n".join(lines))
+    say(lines, params.quiet)
 
 
 if "snakemake" in globals():

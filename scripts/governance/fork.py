@@ -22,6 +22,7 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import retention
+from scripts.report.console import say
 from scripts.tables import file_digest, publish
 
 METADATA = Path(".snakemake/metadata")
@@ -153,12 +154,13 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         params.parent["name"],
     )
     kept = [*params.keep, params.parent["run_id"]]
-    print("\n".join(retention.prune(root, kept, params.prune_execute)))
+    say(retention.prune(root, kept, params.prune_execute), params.quiet)
     record = fork(root, params.child, params.parent)
-    print(
+    shared = (
         f"{record['name']} ({record['run_id']}) shares {len(record['inherited'])} files with "
         f"{record['parent']['name']} by {record['shared_by'].replace('_', ' ')}"
     )
+    say([shared], params.quiet)
 
 
 if "snakemake" in globals():

@@ -15,6 +15,7 @@ from scripts.errors import GovernanceError
 from scripts.governance import locks
 from scripts.governance.enforce_phase import check_witness, enforce_candidate, enforce_integrated
 from scripts.governance.pointers import verify_baseline
+from scripts.report.console import say
 from scripts.tables import file_digest
 
 Json = Mapping[str, Any]
@@ -140,7 +141,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         },
     )
     write_object("segment1b_lock_record", locks.lock_path(reports, phase), lock)
-    print("\n".join([*lines, f"{phase} locked, number {lock['sequence']}"]))
+    say([*lines, f"{phase} locked, number {lock['sequence']}"], params.quiet)
 
 
 if "snakemake" in globals():

@@ -12,6 +12,8 @@ from scripts.contracts import check_object, read_object, write_object
 from scripts.entry import run
 from scripts.errors import ContractError, GovernanceError
 from scripts.governance import locks
+from scripts.governance.phases import REPORT
+from scripts.report.console import say
 from scripts.scorers.gates import load_gates, seed_rows
 from scripts.tables import file_digest, read_json
 
@@ -32,7 +34,7 @@ def failing(kind: str, document: Mapping[str, Any], gates: str) -> list[str]:
         rows = document["failing_gates"] if document["reopen_required"] else []
     else:
         rows = [*document["rows"], *document.get("no_regression", [])]
-        rows = [row for row in rows if row.get("grade", "B") == "B"]
+        rows = [row for row in rows if row.get("grade", "B") == "B" and row.get("kind") != REPORT]
     return [
         f"{row.get('gate', row.get('check'))} seed {row['seed']}"
         for row in rows
@@ -112,7 +114,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     path = reports / (f"segment1b_{params.phase.lower()}_reopen_record_{record['sequence']}.json")
     write_object("segment1b_reopen_record", path, record)
     read_object("segment1b_reopen_record", path)
-    print(f"{params.phase} reopened by {record['approved_by']}; lock it again once it is accepted")
+    told = f"{params.phase} reopened by {record['approved_by']}; lock it again once it is accepted"
+    say([told], params.quiet)
 
 
 if "snakemake" in globals():

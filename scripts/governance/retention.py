@@ -57,10 +57,15 @@ def in_use() -> set[str]:
     return found
 
 
-def kept_runs(segment: Path, named: Iterable[str]) -> dict[str, str]:
-    """Run ids that stay and why, closed over what kept records refer to."""
+def kept_runs(
+    segment: Path, named: Iterable[str], used: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Run ids that stay and why, closed over what kept records refer to.
+
+    ``used`` are the runs that a running Snakemake works on; by default its locks are read.
+    """
     reasons = dict.fromkeys(named, "named by the configuration")
-    for run_id in sorted(in_use()):
+    for run_id in sorted(in_use() if used is None else used):
         reasons.setdefault(run_id, "a running Snakemake uses it")
     records = [segment / name for name in RECORDS]
     for pattern in RECORD_PATTERNS:

@@ -33,7 +33,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         rows = phases.p2_rows(cards, references, _s4(inputs.s4), _s4(inputs.reference_s4))
     else:
         limit = load_gates(inputs.gates)["gates"]["nn_contraction"]["B"]
-        rows = phases.p3_rows(cards, references, [read_json(path) for path in inputs.s6], limit)
+        s6 = [read_json(path) for path in inputs.s6]
+        rows = phases.p3_rows(cards, references, s6, limit, params.tuned_seed)
     seeds = [card["seed"] for card in cards]
     write_object(
         "segment1b_phase_candidate",
@@ -52,7 +53,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 "metrics": {str(card["seed"]): card["metrics"] for card in cards},
                 "delta": phases.deltas(cards, references),
                 "rows": phases.with_triage(rows),
-                "checks_all_pass": all(entry["passed"] for entry in rows),
+                "checks_all_pass": phases.accepted(rows),
                 "scorecards": digests_below(root, inputs.scorecards),
             }
         ),

@@ -12,8 +12,10 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, ScoreError
+from scripts.governance.lock_set import final_lock_set
 from scripts.governance.locks import refuse
 from scripts.governance.pointers import digests_below, last_good_pointer, verify_promotion
+from scripts.report.console import say
 from scripts.scorers.gates import GATES, GRADES, reaches
 from scripts.tables import file_digest
 
@@ -151,7 +153,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         document, digests_below(root, [inputs.certificate]), inputs.certificate
     )
     write_object("last_good_pointer", params.last_good, good)
-    print("\n".join(lines))
+    found = final_lock_set(root, document, params.policies, params.keep)
+    write_object("segment1b_p5_lock_set", params.lock_set, found)
+    say(lines, params.quiet)
 
 
 if "snakemake" in globals():

@@ -10,6 +10,7 @@ import pytest
 
 from scripts.contracts import read_object, write_object
 from scripts.errors import ScoreError
+from scripts.governance.locks import SURFACES
 from scripts.governance.pointers import digests_below, pointer
 from scripts.scorers import certificate, certify, companions, p0_baseline
 from scripts.tables import file_digest, read_json, write_json
@@ -17,6 +18,7 @@ from tests.unit.test_gates import passing_card
 
 SEEDS = (7, 42, 101, 202)
 RELEASE, BASELINE = "a" * 32, "b" * 32
+S9_POLICY = "config/layer1/1B/policy/policy.s9.validation.yaml"
 DEMANDS = {"required_seeds": list(SEEDS), "minimum_grade": "B", "release": True}
 COUNTRY = [
     {"rank": 1, "country_iso": "AA", "region": "Asia", "site_count": 900}
@@ -134,6 +136,10 @@ class Runs:
                 missing_seeds=[],
                 faults=[],
                 last_good=self.root / "last_good.json",
+                lock_set=self.root / "lock_set.json",
+                policies=dict.fromkeys(SURFACES["P4"].policies, S9_POLICY),
+                keep=[RELEASE],
+                quiet=False,
             ),
             None,
         )
@@ -184,6 +190,12 @@ def test_a_sound_release_is_certified(runs, capsys):
     runs.enforce()
     assert "grade BPLUS (minimum B): release certified" in capsys.readouterr().out
     assert read_object("last_good_pointer", runs.root / "last_good.json")["run_id"] == RELEASE
+    final = read_object("segment1b_p5_lock_set", runs.root / "lock_set.json")
+    assert final["grade"] == "BPLUS"
+    assert not final["complete"]
+    assert final["files"]["policies"] == {S9_POLICY: file_digest(S9_POLICY)}
+    assert "scripts/states/s6_site_jitter.py" in final["files"]["code"]
+    assert final["scorecards"] == found["digests"]["scorecards"]
 
 
 @pytest.mark.parametrize("vanish", [True, False])

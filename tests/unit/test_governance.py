@@ -101,15 +101,37 @@ def test_p2_vetoes_a_regression_of_the_sites():
     assert failing(rows) == ["top1_share_not_worse_than_p1"]
 
 
-def test_p3_demands_the_tail_gate_and_no_collapse():
-    s6 = {"mode": "mixture_v2"}
-    assert failing(phases.p3_rows([card()], [card()], [s6], 0.2)) == []
+S6 = {"mode": "mixture_v2"}
+
+
+def p3(cards, tuned):
+    return phases.with_triage(
+        phases.p3_rows(
+            cards, [card(entry["seed"]) for entry in cards], [S6] * len(cards), 0.2, tuned
+        )
+    )
+
+
+def test_p3_demands_the_tail_gate_of_the_tuned_seed_and_no_collapse():
+    assert failing(p3([card()], 7)) == []
     poor = card(nn_contraction=None)
     poor["collapse"]["flagged"] = ["MC"]
-    assert failing(phases.p3_rows([poor], [card()], [s6], 0.2)) == [
-        "nn_tail_contraction",
-        "no_collapse",
-    ]
+    assert failing(p3([poor], 7)) == ["nn_tail_contracts", "nn_tail_reaches_B", "no_collapse"]
+    short = p3([card(nn_contraction=0.19)], 7)
+    assert failing(short) == ["nn_tail_reaches_B"]
+    assert not phases.accepted(short)
+
+
+def test_p3_reports_how_far_other_seeds_are_and_refuses_a_tail_that_does_not_contract():
+    rows = p3([card(7), card(101, nn_contraction=0.19)], 7)
+    assert phases.accepted(rows)
+    note, count = phases.table(rows)
+    assert note.startswith("NOTE nn_tail_reaches_B seed 101: 0.19 is below 0.2, distance 0.01;")
+    assert count.split()[0] == count.split()[2]
+    for flat in (0.0, -0.1):
+        rows = p3([card(7), card(101, nn_contraction=flat)], 7)
+        assert not phases.accepted(rows)
+        assert "nn_tail_contracts" in failing(rows)
 
 
 def test_failing_rows_name_state_and_knobs():
