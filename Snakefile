@@ -23,6 +23,7 @@ include: "rules/report.smk"
 include: "rules/exports.smk"
 include: "rules/ladder.smk"
 include: "rules/calibration.smk"
+include: "rules/recovery.smk"
 include: "rules/targets.smk"
 
 

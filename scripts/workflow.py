@@ -152,6 +152,15 @@ class Board:
 
         return of_run
 
+    def upstream_over_seeds(self, dataset_id: str) -> Callable[[Any], list[str]]:
+        """Input function: a 1A dataset of the upstream run of this run, seed by seed."""
+
+        def of_run(wildcards: Any) -> list[str]:
+            upstream = self.run(wildcards).upstream_id
+            return self.over_seeds(dataset_id, upstream, self.settings.seeds)
+
+        return of_run
+
     def upstream_policy(self, wildcards: Any) -> str:
         """Policy file of a builtin 1A run."""
         return self.settings.upstreams[wildcards.run_id].policy
@@ -410,6 +419,13 @@ class Promotion:
             }
         return {**records, "candidate": self.candidate(phase)}
 
+    def recovery_target(self) -> dict[str, str]:
+        """Inputs of ``recover``; none when the promotion of the candidate is refused."""
+        release = self.release()
+        if self.faults("p4", release):
+            return {}
+        return {"recovery": self.data["segment1b_p4_recovery"].format(run_id=release.run_id)}
+
     def lock_records(self) -> list[str]:
         """Lock and reopen records that are there."""
         reports = Path(self.reports)
@@ -450,28 +466,48 @@ def relative_to_root(path: str, runs_root: str) -> str:
 
 
 class SearchBoard:
-    """Looks up the attempts of a calibration for the rules."""
+    """Looks up the attempts of a calibration or a recovery for the rules.
 
-    def __init__(self, data: Mapping[str, str], attempts: list[int]):
+    Parameters
+    ----------
+    data
+        Path templates.
+    attempts
+        Attempts of every cycle, from cycle 0.
+    best
+        Dataset of the best attempt after a cycle.
+    start
+        Dataset that the first cycle starts from; the search then has no attempt in cycle 0.
+    """
+
+    def __init__(
+        self,
+        data: Mapping[str, str],
+        attempts: list[int],
+        best: str = "calibration_best",
+        start: str = "",
+    ):
         self.data = data
         self.attempts = attempts
+        self.best = best
+        self.start = start
 
     def _all(self, dataset_id: str, wildcards: Any, cycle: int) -> list[str]:
         return [
             self.data[dataset_id].format(
-                run_id=wildcards.run_id, seed=wildcards.seed, cycle=cycle, attempt=attempt
+                **{**dict(wildcards.items()), "cycle": cycle, "attempt": attempt}
             )
             for attempt in range(self.attempts[cycle])
         ]
 
     def best_before(self, wildcards: Any) -> str | list[str]:
         """Best attempt of the cycles before a job's; nothing for the first."""
-        cycle = int(wildcards.cycle)
+        tokens, cycle = dict(wildcards.items()), int(wildcards.cycle)
+        if self.start and cycle == 1:
+            return self.data[self.start].format(**tokens)
         if cycle == 0:
             return []
-        return self.data["calibration_best"].format(
-            run_id=wildcards.run_id, seed=wildcards.seed, cycle=cycle - 1
-        )
+        return self.data[self.best].format(**{**tokens, "cycle": cycle - 1})
 
     def of_cycle(self, dataset_id: str) -> Callable[[Any], list[str]]:
         """Input function: a dataset of every attempt of a job's cycle."""
@@ -485,7 +521,7 @@ class SearchBoard:
         """Input function: a dataset of every attempt of every cycle."""
 
         def paths(wildcards: Any) -> list[str]:
-            cycles = range(len(self.attempts))
+            cycles = range(1 if self.start else 0, len(self.attempts))
             return [path for cycle in cycles for path in self._all(dataset_id, wildcards, cycle)]
 
         return paths

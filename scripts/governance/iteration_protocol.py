@@ -8,7 +8,8 @@ from scripts.entry import run
 
 CHAIN = tuple(f"S{number}" for number in range(10))
 RERUNS = {
-    "1A reopened and accepted by the freeze guard": CHAIN,
+    # S1 and S2 read nothing of 1A: their outputs stay, and are hashed again for the certificate.
+    "1A reopened and accepted by the freeze guard": (CHAIN[0], *CHAIN[3:]),
     "S2": CHAIN[2:],
     "S4": CHAIN[4:],
     "S6": CHAIN[6:],

@@ -1,7 +1,8 @@
 """Target ``reopen``: open a locked phase again, with who, why and the evidence that contradicts it.
 
 The record names the lock by its digest and holds the whole of it; the lock file stays until the
-phase is accepted again. Evidence is a scorecard of a gate that failed.
+phase is accepted again. Evidence is a scorecard of a gate that failed, or the record of a recovery
+that found better policies than the locked ones.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ EVIDENCE = (
     "segment1b_phase_candidate",
     "segment1b_p4_integrated",
     "segment1b_p4_red_reopen",
+    "segment1b_p4_recovery",
     "segment1b_p5_certification",
 )
 
@@ -30,6 +32,8 @@ def failing(kind: str, document: Mapping[str, Any], gates: str) -> list[str]:
     """What fails in a piece of evidence: gate or check, and seed."""
     if kind == "segment1b_scorecard":
         rows = [row for row in seed_rows(document, load_gates(gates)) if row["grade"] == "B"]
+    elif kind == "segment1b_p4_recovery":
+        return list(document["start"]["missed"]) if document["winner"] else []
     elif kind == "segment1b_p4_red_reopen":
         rows = document["failing_gates"] if document["reopen_required"] else []
     else:

@@ -25,6 +25,19 @@ POSTURES = {
 }
 
 
+def held_against(
+    cards: Sequence[phases.Json], references: Sequence[phases.Json]
+) -> list[phases.Row]:
+    """Rows that veto a regression against P3, seed by seed."""
+    return [
+        entry
+        for card, reference in zip(cards, references, strict=True)
+        for entry in phases.no_regression(
+            card, reference, (*phases.CONCENTRATION, *phases.COVERAGE), "p3"
+        )
+    ]
+
+
 def integrated(
     cards: Sequence[phases.Json], references: Sequence[phases.Json], settings: phases.Json
 ) -> dict[str, Any]:
@@ -39,15 +52,7 @@ def integrated(
     """
     evaluated = evaluate(cards, settings)
     found = verdict(evaluated["rows"])
-    held = phases.with_triage(
-        [
-            entry
-            for card, reference in zip(cards, references, strict=True)
-            for entry in phases.no_regression(
-                card, reference, (*phases.CONCENTRATION, *phases.COVERAGE), "p3"
-            )
-        ]
-    )
+    held = phases.with_triage(held_against(cards, references))
     regressions = [entry for entry in held if not entry["passed"]]
     classification = RED if regressions else found["class"]
     return {

@@ -1,6 +1,7 @@
 """Ladder and calibration by the real Snakefile on the small world."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from scripts.scorers import companions
 from scripts.tables import file_digest
 from tests import small_world
 
-ROOT = Path("runs/fix-data-engine/segment_1B")
+RUNS = Path("runs/fix-data-engine")
+ROOT = RUNS / "segment_1B"
 REPORTS = ROOT / "reports"
 RELEASE = run_id("1B", "reopened")
 SEARCH = ROOT / RELEASE / "calibration/seed=42"
@@ -34,6 +36,22 @@ def write_search(folder: Path, attempts: int) -> None:
     path.write_text(yaml.safe_dump(search), encoding="utf-8")
 
 
+def write_recovery(folder: Path) -> None:
+    """A gate that the release just misses, and a short recovery: one small turn, then a large."""
+    path = folder / "config/gates.yaml"
+    gates = yaml.safe_load(path.read_text(encoding="utf-8"))
+    gates["gates"]["nn_contraction"]["BPLUS"] = 0.4
+    path.write_text(yaml.safe_dump(gates), encoding="utf-8")
+    path = folder / "config/recovery.yaml"
+    recovery = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recovery["cycles"] = [
+        {"group": "spread", "attempts": 1, "zoom": 0.1},
+        {"group": "agglomeration", "attempts": 1, "zoom": 1.0},
+        {"group": "spread", "attempts": 1, "zoom": 0.5},
+    ]
+    path.write_text(yaml.safe_dump(recovery), encoding="utf-8")
+
+
 def run(folder: Path, *arguments: str) -> str:
     result = small_world.snakemake(folder, *arguments, "--quiet", "rules")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
@@ -48,11 +66,10 @@ def planned(folder: Path, target: str) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def climbed_world(certified_world, tmp_path_factory):
     """The certified world after ``ladder`` and a short ``calibrate``."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("ladder") / "world"
     shutil.copytree(certified_world, folder, symlinks=True)
     write_search(folder, 1)
+    write_recovery(folder)
     run(folder, "ladder", "calibrate")
     return folder
 
@@ -119,3 +136,59 @@ def test_a_finished_search_repeats_nothing_and_grows_by_its_new_attempts(climbed
     run(climbed_world, "calibrate")
     assert len(list((climbed_world / SEARCH).rglob("attempt.json"))) == len(done) + 1
     assert all(file_digest(path) == digest for path, digest in done.items())
+
+
+def test_a_red_run_may_not_recover(climbed_world):
+    result = small_world.snakemake(
+        climbed_world, "recover", "--config", "posture=p4", "--quiet", "rules"
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert "EG49" in output
+    assert "P4 is RED_REOPEN_REQUIRED, recovery is for AMBER_NEAR_BPLUS" in output
+    assert "Traceback" not in output
+    assert not list((climbed_world / ROOT).glob("*/recovery/**/*.json"))
+
+
+@pytest.fixture(scope="module")
+def recovered(climbed_world):
+    """The world after the release, which misses one BPLUS gate by a hair, was recovered."""
+    output = run(climbed_world, "recover")
+    assert "BPLUS_REACHED" in output
+    assert "copy its policies" in output
+    return climbed_world
+
+
+def test_a_recovery_turns_one_group_at_a_time_and_stops_at_bplus(recovered):
+    integrated = read_object(
+        "segment1b_p4_integrated", recovered / REPORTS / f"segment1b_p4_integrated_{RELEASE}.json"
+    )
+    assert integrated["classification"] == "AMBER_NEAR_BPLUS"
+    assert integrated["recovery_allowed"]
+    record = read_object(
+        "segment1b_p4_recovery", recovered / REPORTS / f"segment1b_p4_recovery_{RELEASE}.json"
+    )
+    assert record["outcome"] == "BPLUS_REACHED"
+    assert record["start"]["missed"] == ["nn_contraction seed 42"]
+    small, large, after = record["attempts"]
+    assert [a["status"] for a in record["attempts"]] == ["safe", "safe", "not_run"]
+    assert [a["group"] for a in record["attempts"]] == ["spread", "agglomeration", "spread"]
+    assert (small["grade"], large["grade"], after["grade"]) == ("B", "BPLUS", None)
+    assert small["shortfall"] > large["shortfall"] == 0.0
+    assert {str(seed) for seed in small_world.SEEDS} == set(large["metrics"])
+    assert len({a["attempt_id"] for a in record["attempts"]} | {RELEASE}) == 4
+    assert record["winner"]["attempt_id"] == large["attempt_id"]
+    assert set(small["policies"].values()) - set(large["policies"].values())
+    for entry in record["winner"]["policies"].values():
+        assert file_digest(recovered / RUNS / entry["path"]) == entry["sha256"]
+
+
+def test_the_winner_in_force_is_green(recovered):
+    for path in (recovered / ROOT / RELEASE / "recovery/best").iterdir():
+        shutil.copy(path, recovered / "config/layer1/1B/policy" / path.name)
+    integrated = REPORTS / f"segment1b_p4_integrated_{RELEASE}.json"
+    run(recovered, str(integrated))
+    record = read_object("segment1b_p4_integrated", recovered / integrated)
+    assert record["classification"] == "GREEN_B"
+    assert record["grade"] == "BPLUS"
+    assert not record["recovery_allowed"]

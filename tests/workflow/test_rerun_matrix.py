@@ -1,21 +1,36 @@
-"""What a change reruns, asked of Snakemake on the real graph after a finished certify."""
+"""What a change reruns: asked of Snakemake on the real graph after a finished certify, four seeds.
 
+The scenarios below name every policy, schema, 1A table, reference file and state script. Each is
+compared with the jobs of the rerun matrix exactly: nothing less, and nothing more. They are planned
+in one process (``tests/planner.py``), since only the plans are wanted.
+"""
+
+import json
 import os
-import re
-import time
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.governance.identity import run_id
+from scripts.governance.iteration_protocol import RERUNS
+from scripts.upstream.tables_1a import ALL_TABLES
 from tests import small_world
 
-SEEDS = len(small_world.SEEDS)
-POLICIES = Path("config/layer1/1B/policy")
-TAIL = ("run_receipt", "s9_validation", "s9_passed_flag", "scorecard")
-CERTIFY = {"point_current_candidate": 1, "certify_release": 1, "certify": 1}
+SEEDS = (7, 42, 101, 202)
+N = len(SEEDS)
+RELEASE = run_id("1B", "reopened")
+UPSTREAM_RUNS = {name: run_id("1A", name) for name in ("authority", "reopened")}
+POLICY_1A, POLICY = "config/layer1/1A/policy", "config/layer1/1B/policy"
+
 # The verdict is always enforced anew; it costs nothing.
 NOTHING = {"certify": 1}
+CERTIFY = {"point_current_candidate": 1, "certify_release": 1, **NOTHING}
+BASELINE = {"p0_baseline": 1, "pin_baseline": 1}
+SHARED = ("s1_tile_index", "s1_population_surface", "s2_tile_weights")
 SEEDED = (
     "s3_requirements",
     "s4_alloc_plan",
@@ -24,176 +39,225 @@ SEEDED = (
     "s7_site_synthesis",
     "s8_site_locations",
 )
+S9 = ("s9_validation", "scorecard")
+UPSTREAM = ("generate_1a", "validate_1a", "pass_1a", "score_1a")
 
 
-def planned(folder: Path, *arguments: str) -> dict[str, int]:
-    """Jobs per rule that ``snakemake -n certify`` would run."""
-    result = small_world.snakemake(folder, "certify", "-n", "--quiet", "rules", *arguments)
-    assert result.returncode == 0, result.stderr[-3000:]
-    rows = re.findall(r"^(\w+)\s+(\d+)$", result.stdout + result.stderr, flags=re.MULTILINE)
-    return {rule: int(count) for rule, count in rows if rule != "total"}
+def jobs(count, *rules):
+    return dict.fromkeys(rules, count)
 
 
-def seeded_from(first: str) -> dict[str, int]:
-    rules = (*SEEDED[SEEDED.index(first) :], *TAIL)
-    return {**dict.fromkeys(rules, SEEDS), **CERTIFY}
+def chain(first, runs):
+    """Jobs of S3 to S9 from a state on, in a number of runs, without what stands on them."""
+    rules = (*SEEDED[SEEDED.index(first) :], "run_receipt", *S9)
+    return jobs(runs * N, *rules)
 
 
-def append(path: Path, text: str = "\n# changed\n") -> None:
-    time.sleep(0.02)
-    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+def release_from(first):
+    """Jobs when a state of the release alone reruns, with everything after it (plan 2.1)."""
+    head = jobs(1, "s2_tile_weights") if first == "s2_tile_weights" else {}
+    start = "s3_requirements" if head else first
+    return {**head, **chain(start, 1), "s9_passed_flag": N, **CERTIFY}
 
 
-def test_nothing_runs_twice(certified_world):
-    assert planned(certified_world) == NOTHING
+def baseline_from(first):
+    """The same for the baseline: it is scored and pinned again, and the release scored against."""
+    head = jobs(1, "s2_tile_weights") if first == "s2_tile_weights" else {}
+    start = "s3_requirements" if head else first
+    return {**head, **chain(start, 1), "scorecard": 2 * N, **BASELINE, **CERTIFY}
 
 
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        (
-            "policy.s2.tile_weights.yaml",
-            {"s2_tile_weights": 1, **seeded_from("s3_requirements")},
-        ),
-        ("policy.s4.alloc_plan.yaml", seeded_from("s4_alloc_plan")),
-        ("policy.s6.jitter.yaml", seeded_from("s6_site_jitter")),
-        ("policy.s9.validation.yaml", {**dict.fromkeys(TAIL, SEEDS), **CERTIFY}),
-    ],
-)
-def test_a_changed_policy_reruns_its_state_and_what_follows(world_copy, policy, expected):
-    path = world_copy / POLICIES / policy
-    original = path.read_bytes()
-    append(path)
-    assert planned(world_copy) == expected
-    path.write_bytes(original)
-    assert planned(world_copy) == NOTHING
-
-
-def test_a_touched_file_reruns_nothing(world_copy):
-    for pattern in ("config/layer1/*/policy/*.yaml", "scripts/**/*.py", "resources/reference/*"):
-        for path in world_copy.glob(pattern):
-            os.utime(path)
-    assert planned(world_copy) == NOTHING
-
-
-def test_a_changed_helper_reruns_the_states_that_import_it(world_copy):
-    append(world_copy / "scripts/geo/hilbert.py")
-    jobs = planned(world_copy)
-    assert jobs["s2_tile_weights"] == 2
-    assert jobs["s8_site_locations"] == 2 * SEEDS
-    assert "s1_tile_index" not in jobs
-    assert "generate_1a" not in jobs
-
-
-def test_a_changed_reopened_upstream_reruns_the_chain_but_not_the_geography(world_copy):
-    append(world_copy / "config/layer1/1A/policy/policy.1a.generator.reopened.yaml")
-    jobs = planned(world_copy)
-    assert jobs["generate_1a"] == SEEDS
-    assert jobs["s0_gate"] == SEEDS
-    assert jobs["s8_site_locations"] == SEEDS
-    assert not {"s1_tile_index", "s2_tile_weights", "p0_baseline"} & set(jobs)
-
-
-def test_gates_rerun_the_scorecards_only(world_copy):
-    append(world_copy / "config/gates.yaml")
-    assert planned(world_copy) == {
-        "scorecard": 2 * SEEDS,
-        "p0_baseline": 1,
-        "pin_baseline": 1,
-        **CERTIFY,
-    }
-
-
-def test_a_deleted_output_is_made_again(world_copy):
-    release = run_id("1B", "reopened")
-    for path in world_copy.glob(f"runs/*/segment_1B/{release}/seed=*/s6_site_jitter/*"):
-        path.unlink()
-    assert planned(world_copy)["s6_site_jitter"] == SEEDS
-
-
-def test_a_posture_reaches_only_its_own_run(world_copy):
-    path = world_copy / POLICIES / "policy.s6.jitter.legacy.yaml"
-    append(path)
-    jobs = planned(world_copy)
-    assert jobs["s6_site_jitter"] == SEEDS
-    assert jobs["p0_baseline"] == 1
-    assert jobs["scorecard"] == 2 * SEEDS
-
-
-ONCE = {"p0_baseline": 1, "pin_baseline": 1, **CERTIFY}
-BOTH_TAIL = {
-    **dict.fromkeys(("run_receipt", "s9_validation", "scorecard"), 2 * SEEDS),
-    "s9_passed_flag": SEEDS,
-    **ONCE,
-}
-SHARED = ("s1_tile_index", "s1_population_surface", "s2_tile_weights")
-UPSTREAM = {
-    **dict.fromkeys(
-        ("generate_1a", "validate_1a", "pass_1a", "score_1a", "judge_1a_seed"), 2 * SEEDS
-    ),
-    **dict.fromkeys(("certify_1a_authority", "judge_1a", "enforce_freeze_guard"), 1),
-}
-
-
-def both_from(first: str) -> dict[str, int]:
+def both_from(first):
     """Jobs when a state of both runs reruns, with everything after it."""
     if first == "s0_gate":
-        return {"s0_gate": 2 * SEEDS, **both_from("s3_requirements")}
+        return {"s0_gate": 2 * N, **both_from("s3_requirements")}
     if first in SHARED:
-        shared = dict.fromkeys(SHARED[SHARED.index(first) :], 2)
+        shared = jobs(2, *SHARED[SHARED.index(first) :])
         scored = {} if first == "s2_tile_weights" else {"fidelity_reference": 2}
         return {**shared, **scored, **both_from("s3_requirements")}
-    return {**dict.fromkeys(SEEDED[SEEDED.index(first) :], 2 * SEEDS), **BOTH_TAIL}
+    return {**chain(first, 2), "s9_passed_flag": N, **BASELINE, **CERTIFY}
 
 
-@pytest.mark.parametrize("state", ["s0_gate", *SHARED, *SEEDED])
-def test_a_changed_state_script_reruns_its_state_and_what_follows(world_copy, state):
-    append(world_copy / f"scripts/states/{state}.py")
-    assert planned(world_copy) == both_from(state)
+GUARD = {"certify_1a_authority": 1, "judge_1a": 1, "enforce_freeze_guard": 1}
+S9_ALONE = {**jobs(N, "run_receipt", *S9, "s9_passed_flag"), **CERTIFY}
+REOPENED_1A = {
+    **jobs(N, *UPSTREAM, "judge_1a_seed", "s0_gate"),
+    **jobs(1, "judge_1a", "enforce_freeze_guard"),
+    **release_from("s3_requirements"),
+}
+BOTH_1A = {**jobs(2 * N, *UPSTREAM, "judge_1a_seed"), **GUARD, **both_from("s0_gate")}
+# The authority is what the reopened 1A is judged against, so both runs have a new verdict to seal.
+AUTHORITY_1A = {
+    **jobs(N, *UPSTREAM),
+    **jobs(2 * N, "judge_1a_seed"),
+    **GUARD,
+    **both_from("s0_gate"),
+}
+BANDS = {**jobs(2 * N, "score_1a", "judge_1a_seed"), **GUARD, **both_from("s0_gate")}
+# Both segments seal their contracts, so a changed one is validated against and sealed anew.
+SCHEMAS_1A = {
+    **jobs(2 * N, "validate_1a", "pass_1a", "score_1a", "judge_1a_seed"),
+    **GUARD,
+    **both_from("s0_gate"),
+}
+POLICIES = {
+    f"{POLICY_1A}/policy.1a.bands.yaml": BANDS,
+    f"{POLICY_1A}/policy.1a.generator.authority.yaml": AUTHORITY_1A,
+    f"{POLICY_1A}/policy.1a.generator.reopened.yaml": REOPENED_1A,
+    f"{POLICY}/policy.s1.tile_index.yaml": both_from("s1_tile_index"),
+    f"{POLICY}/policy.s1.population.yaml": both_from("s1_population_surface"),
+    f"{POLICY}/policy.s2.tile_weights.yaml": release_from("s2_tile_weights"),
+    f"{POLICY}/policy.s2.tile_weights.legacy.yaml": baseline_from("s2_tile_weights"),
+    f"{POLICY}/policy.s4.alloc_plan.yaml": release_from("s4_alloc_plan"),
+    f"{POLICY}/policy.s4.alloc_plan.legacy.yaml": baseline_from("s4_alloc_plan"),
+    f"{POLICY}/policy.s5.assignment.yaml": both_from("s5_site_tile_assignment"),
+    f"{POLICY}/policy.s6.jitter.yaml": release_from("s6_site_jitter"),
+    f"{POLICY}/policy.s6.jitter.legacy.yaml": baseline_from("s6_site_jitter"),
+    f"{POLICY}/policy.s9.validation.yaml": S9_ALONE,
+    f"{POLICY}/policy.s9.validation.legacy.yaml": {
+        **jobs(N, "run_receipt", "s9_validation"),
+        "scorecard": N,
+        **BASELINE,
+        "certify_release": 1,
+        **NOTHING,
+    },
+    "config/gates.yaml": {"scorecard": 2 * N, **BASELINE, **CERTIFY},
+}
+REFERENCE = {
+    "manifest.json": both_from("s0_gate"),
+    "countries.parquet": {**both_from("s0_gate"), **both_from("s1_tile_index")},
+    "places.parquet": {**both_from("s0_gate"), **both_from("s1_population_surface")},
+    "land_cover.parquet": {**both_from("s0_gate"), **both_from("s1_population_surface")},
+    "country_facts.csv": {**BOTH_1A, **both_from("s1_population_surface")},
+}
+STATES = ("s0_gate", *SHARED, *SEEDED)
+ONE_SEED = {
+    **jobs(1, "validate_1a", "pass_1a", "score_1a", "judge_1a", "judge_1a_seed"),
+    **jobs(1, "enforce_freeze_guard", "s0_gate", *SEEDED, "run_receipt", *S9, "s9_passed_flag"),
+    **CERTIFY,
+}
+TABLES_1A = tuple(f"{name}.parquet" for name in ALL_TABLES)
 
 
-def test_a_changed_validation_script_reruns_the_validation(world_copy):
-    append(world_copy / "scripts/states/s9_validation.py")
-    expected = {name: count for name, count in BOTH_TAIL.items() if name != "run_receipt"}
-    assert planned(world_copy) == expected
+def table_1a(name):
+    return f"runs/fix-data-engine/segment_1A/{UPSTREAM_RUNS['reopened']}/seed=7/{name}"
+
+
+def scenarios():
+    """Name, changed files, kind of change, and the jobs that are expected."""
+    everything = (
+        "config/layer1/*/policy/*.yaml",
+        "config/schemas/*.yaml",
+        "config/*.yaml",
+        "scripts/**/*.py",
+        "resources/reference/*",
+    )
+    yield "nothing", (), "touch", NOTHING
+    yield "everything touched", everything, "touch", NOTHING
+    for path, expected in POLICIES.items():
+        yield path, (path,), "append", expected
+    yield "every schema of a policy", ("config/schemas/*.yaml",), "append", NOTHING
+    yield "calibration and recovery", ("config/[cr]*ry.yaml",), "append", NOTHING
+    for segment, expected in (("1A", SCHEMAS_1A), ("1B", both_from("s0_gate"))):
+        path = f"config/contracts/{segment}/schemas.{segment}.yaml"
+        yield path, (path,), "append", expected
+    for name, expected in REFERENCE.items():
+        yield name, (f"resources/reference/{name}",), "byte", expected
+    for name in TABLES_1A:
+        yield name, (table_1a(name),), "byte", ONE_SEED
+    for state in STATES:
+        yield f"{state}.py", (f"scripts/states/{state}.py",), "append", both_from(state)
+    yield (
+        "s9_validation.py",
+        ("scripts/states/s9_validation.py",),
+        "append",
+        {
+            **jobs(2 * N, *S9),
+            "s9_passed_flag": N,
+            **BASELINE,
+            **CERTIFY,
+        },
+    )
+    yield (
+        "a helper of S2 and S4",
+        ("scripts/geo/hilbert.py",),
+        "append",
+        both_from("s2_tile_weights"),
+    )
+    yield "a figure", ("scripts/report/*figures.py",), "append", NOTHING
+    yield (
+        "a deleted S6",
+        (f"runs/fix-data-engine/segment_1B/{RELEASE}/seed=*/s6_site_jitter/*",),
+        "remove",
+        release_from("s6_site_jitter"),
+    )
+
+
+EXPECTED = {name: expected for name, _, _, expected in scenarios()}
+
+
+@pytest.fixture(scope="module")
+def finished(certified_world, tmp_path_factory) -> Path:
+    """The small world certified on all four seeds."""
+    folder = tmp_path_factory.mktemp("matrix") / "world"
+    shutil.copytree(certified_world, folder, symlinks=True)
+    path = folder / "config/config.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["seeds"] = config["certification"]["required_seeds"] = list(SEEDS)
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    result = small_world.snakemake(folder, "certify", "--quiet", "rules")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plans(finished) -> dict[str, dict[str, int]]:
+    """Jobs that would run after each scenario."""
+    asked = [
+        {"name": name, "files": list(files), "how": how} for name, files, how, _ in scenarios()
+    ]
+    result = subprocess.run(
+        [sys.executable, str(small_world.REPOSITORY / "tests/planner.py")],
+        cwd=finished,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        input=json.dumps(asked),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("scenario", EXPECTED)
+def test_a_change_reruns_its_state_and_what_follows_and_nothing_else(plans, scenario):
+    assert plans[scenario] == EXPECTED[scenario]
+
+
+def test_every_policy_reference_file_1a_table_and_state_script_has_a_row(finished):
+    policies = {str(p.relative_to(finished)) for p in finished.glob("config/layer1/*/policy/*")}
+    assert policies == set(POLICIES) - {"config/gates.yaml"}
+    assert {p.name for p in (finished / "resources/reference").iterdir()} == set(REFERENCE)
+    scripts = {p.stem for p in (finished / "scripts/states").glob("s[0-8]_*.py")}
+    assert scripts == set(STATES)
+    tables = {p.name for p in (finished / table_1a("")).glob("*.parquet")}
+    assert tables == set(TABLES_1A)
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("change", "path"),
     [
-        ("manifest.json", both_from("s0_gate")),
-        ("countries.parquet", {**both_from("s0_gate"), **both_from("s1_tile_index")}),
-        ("places.parquet", {**both_from("s0_gate"), **both_from("s1_population_surface")}),
-        ("land_cover.parquet", {**both_from("s0_gate"), **both_from("s1_population_surface")}),
         (
-            "country_facts.csv",
-            {**UPSTREAM, **both_from("s0_gate"), **both_from("s1_population_surface")},
+            "1A reopened and accepted by the freeze guard",
+            f"{POLICY_1A}/policy.1a.generator.reopened.yaml",
         ),
+        ("S2", f"{POLICY}/policy.s2.tile_weights.yaml"),
+        ("S4", f"{POLICY}/policy.s4.alloc_plan.yaml"),
+        ("S6", f"{POLICY}/policy.s6.jitter.yaml"),
+        ("S9 gates", f"{POLICY}/policy.s9.validation.yaml"),
     ],
 )
-def test_a_changed_reference_file_reruns_what_reads_it(world_copy, name, expected):
-    path = world_copy / "resources/reference" / name
-    path.write_bytes(path.read_bytes() + b" ")
-    assert planned(world_copy) == expected
-
-
-def test_a_changed_1a_table_reruns_its_seed_alone(world_copy):
-    seed = small_world.SEEDS[0]
-    folder = world_copy / f"runs/fix-data-engine/segment_1A/{run_id('1A', 'reopened')}"
-    path = folder / f"seed={seed}/outlet_catalogue.parquet"
-    path.write_bytes(path.read_bytes() + b" ")
-    rules = (
-        *("validate_1a", "pass_1a", "score_1a", "judge_1a", "judge_1a_seed"),
-        *("enforce_freeze_guard", "s0_gate", *SEEDED, *TAIL),
-    )
-    assert planned(world_copy) == {**dict.fromkeys(rules, 1), **CERTIFY}
-
-
-def test_a_changed_contract_is_sealed_anew(world_copy):
-    append(world_copy / "config/contracts/1B/schemas.1B.yaml")
-    assert planned(world_copy) == both_from("s0_gate")
-
-
-def test_a_policy_schema_is_checked_at_every_start_and_reruns_nothing(world_copy):
-    append(world_copy / "config/schemas/policy.s4.alloc_plan.schema.yaml")
-    assert planned(world_copy) == NOTHING
+def test_the_published_matrix_is_what_would_run(plans, change, path):
+    """``iteration_protocol.json`` says no more and no less than Snakemake does."""
+    states = {rule.partition("_")[0].upper() for rule in plans[path] if rule[1:2].isdigit()}
+    assert states - {"1A"} == set(RERUNS[change])

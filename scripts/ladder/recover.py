@@ -1,0 +1,51 @@
+"""Target ``recover``: how the bounded recovery ended, and what to do with its winner.
+
+It ends well whether or not an attempt reached BPLUS: a candidate in ``AMBER_NEAR_BPLUS`` holds B,
+and the best safe attempt, or the candidate as it is, is accepted. Nothing is certified here.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from scripts.contracts import read_object
+from scripts.entry import run
+from scripts.governance import locks
+from scripts.report.console import say
+
+Json = Mapping[str, Any]
+
+
+def summary(record: Json, runs_root: str, where: object) -> list[str]:
+    """Lines of a recovery: an attempt a line, the outcome, the winner's policies."""
+    lines = [f"start: shortfall {record['start']['shortfall']:.4f}"]
+    for attempt in record["attempts"]:
+        knobs = ", ".join(f"{key}={value:g}" for key, value in attempt["knobs"].items())
+        told = f"shortfall {attempt['shortfall']:.4f}" if attempt["shortfall"] is not None else ""
+        lines.append(
+            f"cycle {attempt['cycle']} attempt {attempt['attempt']} {attempt['status']} "
+            f"{told or '; '.join(attempt['vetoes'])} ({knobs})"
+        )
+    lines.append(f"{record['outcome']}; record {where}")
+    winner = record["winner"]
+    if winner is None:
+        return [*lines, "no safe movement: the candidate is accepted as it is, grade B"]
+    return [
+        *lines,
+        f"winner: cycle {winner['cycle']} attempt {winner['attempt']}, grade {winner['grade']}; "
+        "copy its policies over those of the candidate, then snakemake integrated:",
+        *(f"  {runs_root}/{entry['path']}" for entry in winner["policies"].values()),
+    ]
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``recover``; refused before anything runs when promotion is (``EG41``)."""
+    for line in params.faults:
+        print(line, file=sys.stderr)
+    locks.refuse(params.faults)
+    record = read_object("segment1b_p4_recovery", inputs.recovery)
+    say(summary(record, params.runs_root, inputs.recovery), params.quiet)
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

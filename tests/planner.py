@@ -1,0 +1,83 @@
+"""What Snakemake would run after each of a list of changes, all asked in one process.
+
+    python tests/planner.py < scenarios.json
+
+runs in the folder of a workflow that has finished. A scenario is a name and the files that change:
+``append`` writes a comment at the end, ``byte`` a space, ``touch`` moves the time alone, ``remove``
+deletes. Each is undone, times included, before the next. Prints the jobs that ``certify`` would
+run, by scenario and rule.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from snakemake.api import SnakemakeApi
+from snakemake.settings.enums import Quietness, RerunTrigger
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+TRIGGERS = ("mtime", "params", "input", "software-env")
+
+
+def plan(target):
+    """Jobs that would run, by rule."""
+    # Versions of code are cached by module; a scenario may have changed a module.
+    for name in [name for name in sys.modules if name.split(".")[0] == "scripts"]:
+        del sys.modules[name]
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
+    ):
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(),
+            snakefile=Path("Snakefile"),
+        )
+        workflow.dag(
+            DAGSettings(
+                targets={target},
+                rerun_triggers=frozenset(map(RerunTrigger.parse_choice, TRIGGERS)),
+                max_checksum_file_size=sys.maxsize,
+            )
+        ).execute_workflow(executor="dryrun")
+        dag = workflow._workflow.dag
+        jobs = [job for level in dag.toposorted() for job in level if dag.needrun(job)]
+        return dict(Counter(job.rule.name for job in jobs))
+    raise SystemExit(f"{target} cannot be planned")
+
+
+def change(path, how):
+    """Change a file."""
+    if how == "remove":
+        path.unlink()
+    elif how == "touch":
+        os.utime(path)
+    else:
+        path.write_bytes(path.read_bytes() + {"append": b"\n# changed\n", "byte": b" "}[how])
+
+
+def main():
+    """Answer every scenario."""
+    found = {}
+    for scenario in json.load(sys.stdin):
+        paths = [path for pattern in scenario["files"] for path in sorted(Path().glob(pattern))]
+        if not paths and scenario["files"]:
+            raise SystemExit(f"{scenario['name']}: no file {scenario['files']}")
+        before = {path: (path.read_bytes(), path.stat()) for path in paths}
+        time.sleep(0.02)
+        for path in paths:
+            change(path, scenario["how"])
+        found[scenario["name"]] = plan(scenario.get("target", "certify"))
+        for path, (content, status) in before.items():
+            path.write_bytes(content)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
