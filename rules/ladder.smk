@@ -9,8 +9,18 @@ rule ladder_table:
         scorecards=BOARD.all_scorecards(LADDER, SEEDS),
         gates="config/gates.yaml",
     output:
-        report=DATA["segment1b_ladder"],
-        table=DATA["segment1b_ladder_table"],
+        report=report(
+            DATA["segment1b_ladder"],
+            caption="../report/ladder_table.rst",
+            category="Ladder",
+            labels={"file": "steps, causes and checks"},
+        ),
+        table=report(
+            DATA["segment1b_ladder_table"],
+            caption="../report/ladder_table.rst",
+            category="Ladder",
+            labels={"file": "every metric of every step"},
+        ),
     log:
         f"{LOGS}/1B/ladder_table.log",
     benchmark:
@@ -35,7 +45,12 @@ rule ladder_figure:
         report=DATA["segment1b_ladder"],
         table=DATA["segment1b_ladder_table"],
     output:
-        figure=DATA["segment1b_ladder_figure"],
+        figure=report(
+            DATA["segment1b_ladder_figure"],
+            caption="../report/ladder.rst",
+            category="Ladder",
+            labels={"file": "what each step moved"},
+        ),
     log:
         f"{LOGS}/1B/ladder_figure.log",
     benchmark:
