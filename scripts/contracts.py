@@ -8,8 +8,9 @@ read from there and from nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import yaml
 
 from scripts.errors import ContractError
-from scripts.tables import read_json, read_parquet, write_json, write_parquet
+from scripts.tables import (
+    ROW_GROUP,
+    parquet_writer,
+    publish,
+    read_json,
+    read_parquet,
+    write_json,
+    write_parquet,
+)
 
 CONTRACTS_DIR = Path(__file__).resolve().parents[1] / "config" / "contracts"
 SEGMENTS = ("1A", "1B")
@@ -227,8 +237,8 @@ def _check_order(dataset_id: str, table: pa.Table, where: Any) -> None:
         raise ContractError("EX13", where, f"row {row} repeats key {key_text}", "one row per key")
 
 
-def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
-    """Cast to the declared column order, hold against the contract, publish."""
+def _as_declared(dataset_id: str, path: str | Path, table: pa.Table) -> pa.Table:
+    """Columns in the declared order and types; metadata stay."""
     schema = arrow_schema(dataset_id)
     undeclared = sorted(set(table.column_names) - set(schema.names))
     if undeclared:
@@ -236,8 +246,81 @@ def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
     table = table.select([name for name in schema.names if name in table.column_names])
     if table.column_names == schema.names:
         table = table.cast(schema).replace_schema_metadata(table.schema.metadata)
+    return table
+
+
+def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
+    """Cast to the declared column order, hold against the contract, publish."""
+    table = _as_declared(dataset_id, path, table)
     check_table(dataset_id, table, path)
     write_parquet(path, table)
+
+
+class DatasetStream:
+    """Takes a table piece by piece; see :func:`dataset_stream`."""
+
+    def __init__(
+        self, dataset_id: str, path: str | Path, file: pq.ParquetWriter, row_group: int
+    ) -> None:
+        self.rows = 0
+        self._id, self._path, self._file, self._row_group = dataset_id, path, file, row_group
+        self._open: list[pa.Table] = []
+        self._waiting = 0
+        self._last: pa.Table | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Hold the next rows against the contract and write the row groups that they fill."""
+        table = _as_declared(self._id, self._path, table).replace_schema_metadata(None)
+        where = f"{self._path} (from row {self.rows} on)" if self.rows else self._path
+        check_table(self._id, table, where)
+        if self._last is not None and table.num_rows:
+            _check_order(self._id, pa.concat_tables([self._last, table.slice(0, 1)]), where)
+        if table.num_rows:
+            self._last = pa.table(
+                [column.take([table.num_rows - 1]) for column in table.columns], table.schema
+            )
+        self.rows += table.num_rows
+        while table.num_rows:
+            piece = table.slice(0, self._row_group - self._waiting)
+            table = table.slice(piece.num_rows)
+            self._open.append(piece)
+            self._waiting += piece.num_rows
+            if self._waiting == self._row_group:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits as one row group, in one chunk a column as a whole table has it."""
+        group = pa.concat_tables(self._open).combine_chunks()
+        self._file.write_table(
+            group.replace_schema_metadata(self._file.schema.metadata), self._row_group
+        )
+        self._open, self._waiting = [], 0
+
+    def finish(self) -> None:
+        """Write the last row group; an empty table has one without rows."""
+        if not self.rows:
+            self._open = [arrow_schema(self._id).empty_table()]
+        if self._open:
+            self.flush()
+
+
+@contextlib.contextmanager
+def dataset_stream(
+    dataset_id: str,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    row_group: int = ROW_GROUP,
+) -> Iterator[DatasetStream]:
+    """Publish a table that comes in pieces, in its sort order: one row group is in memory.
+
+    The bytes are those of :func:`write_dataset` on the whole table, however it is cut.
+    """
+    schema = arrow_schema(dataset_id).with_metadata(metadata)
+    with publish(path) as temporary:
+        with parquet_writer(temporary, schema) as file:
+            stream = DatasetStream(dataset_id, path, file, row_group)
+            yield stream
+            stream.finish()
 
 
 def read_dataset(

@@ -38,10 +38,15 @@ def publish(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Writer with the settings of every published table (zstd)."""
+    return pq.ParquetWriter(path, schema, compression="zstd")
+
+
 def write_parquet(path: str | Path, table: pa.Table) -> None:
     """Publish a table as Parquet (zstd, fixed row groups)."""
-    with publish(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP)
+    with publish(path) as temporary, parquet_writer(temporary, table.schema) as file:
+        file.write_table(table, ROW_GROUP)
 
 
 def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
