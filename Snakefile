@@ -15,6 +15,7 @@ include: "rules/common.smk"
 include: "rules/reference.smk"
 include: "rules/upstream_1a.smk"
 include: "rules/states.smk"
+include: STATES_S4_TO_S6
 include: "rules/scoring.smk"
 include: "rules/phases.smk"
 include: "rules/certification.smk"

@@ -315,12 +315,13 @@ def dataset_stream(
 
     The bytes are those of :func:`write_dataset` on the whole table, however it is cut.
     """
-    schema = arrow_schema(dataset_id).with_metadata(metadata)
-    with publish(path) as temporary:
-        with parquet_writer(temporary, schema) as file:
-            stream = DatasetStream(dataset_id, path, file, row_group)
-            yield stream
-            stream.finish()
+    schema = arrow_schema(dataset_id)
+    if metadata is not None:
+        schema = schema.with_metadata(metadata)
+    with publish(path) as temporary, parquet_writer(temporary, schema) as file:
+        stream = DatasetStream(dataset_id, path, file, row_group)
+        yield stream
+        stream.finish()
 
 
 def read_dataset(

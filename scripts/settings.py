@@ -64,6 +64,7 @@ class Settings:
     upstream_kind: str
     external_root: str
     merchants_total: int
+    shards: int
     reference_python: str
     reference_admin1: str
     reference_update: bool
@@ -114,8 +115,9 @@ def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in _TEXTS:
         if key in plain and not isinstance(plain[key], str):
             plain[key] = str(plain[key])
-    if "prune_execute" in plain:
-        plain["prune_execute"] = _whole(plain["prune_execute"])
+    for key in ("prune_execute", "shards"):
+        if key in plain:
+            plain[key] = _whole(plain[key])
     return plain
 
 
@@ -228,6 +230,7 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         upstream_kind=upstream["kind"],
         external_root=upstream["external_root"],
         merchants_total=upstream["merchants_total"],
+        shards=plain.get("shards", 1),
         reference_python=plain["reference_build"]["python"],
         reference_admin1=plain["reference_build"]["admin1"],
         reference_update=plain["reference_build"]["update"],

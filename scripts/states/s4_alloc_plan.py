@@ -297,18 +297,39 @@ def plan_rows(
     )
 
 
-def pair_diagnostics(pairs: Pairs, pair: I64, count: I64, capacity: I64) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PairSpread:
+    """How each pair's sites lie on its country's tiles; int64, shape (pairs,).
+
+    ``top`` is the largest number of sites on one tile, ``squares`` the sum of squared numbers,
+    ``active`` the tiles in use and ``capacity`` the tiles of the country.
+    """
+
+    n_sites: I64
+    top: I64
+    squares: I64
+    active: I64
+    capacity: I64
+
+
+def pair_spread(n_sites: I64, pair: I64, count: I64, capacity: I64) -> PairSpread:
+    """Spread of every pair from the plan's rows (``pair`` row, ``count`` of sites)."""
+    top = np.zeros(len(n_sites), dtype=np.int64)
+    np.maximum.at(top, pair, count)
+    squares = np.bincount(pair, weights=count.astype(np.float64) ** 2, minlength=len(n_sites))
+    active = np.bincount(pair, minlength=len(n_sites))
+    return PairSpread(n_sites, top, squares.astype(np.int64), active, capacity)
+
+
+def pair_diagnostics(spread: PairSpread) -> dict[str, Any]:
     """Concentration within pairs: top-1 share, HHI, active tiles, headroom to the floors.
 
     With n sites over m tiles and ``q, r = divmod(n, m)`` the least top-1 share is
     ``ceil(n / m) / n`` and the least HHI ``(r (q+1)^2 + (m-r) q^2) / n^2``.
     """
-    n = pairs.n_sites
-    top = np.zeros(len(n), dtype=np.int64)
-    np.maximum.at(top, pair, count)
-    top1 = top / n
-    hhi = np.bincount(pair, weights=count.astype(np.float64) ** 2, minlength=len(n)) / n**2
-    active = np.bincount(pair, minlength=len(n))
+    n, active, capacity = spread.n_sites, spread.active, spread.capacity
+    top1 = spread.top / n
+    hhi = spread.squares / n**2
     q, r = np.divmod(n, capacity)
     top1_floor = -(-n // capacity) / n
     hhi_floor = (r * (q + 1) ** 2 + (capacity - r) * q**2) / n**2
@@ -344,34 +365,78 @@ def read_homes(candidates: Candidates, merchants: int) -> I64:
     return homes
 
 
+def tile_table(policy: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Dataset and columns that a policy's law allocates by."""
+    if policy["mode"] == "joint_v2":
+        return "tile_curve", ["country_iso", "tile_id", "cumulative_fp"]
+    return "tile_weights", ["country_iso", "tile_id", "weight_fp", "dp"]
+
+
+def zone_floor_of(inputs: Any, policy: Mapping[str, Any]) -> ZoneFloor | None:
+    """Floor for time zones of a job's ``places``; None under the legacy law."""
+    if policy["mode"] != "joint_v2":
+        return None
+    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
+    return read_zone_floor(inputs.places, grid, policy["time_zone_floor"])
+
+
 def allocate(
-    pairs: Pairs, inputs: Any, policy: Mapping[str, Any]
+    pairs: Pairs,
+    table: pa.Table,
+    policy: Mapping[str, Any],
+    zone_floor: ZoneFloor | None,
+    where: str,
 ) -> tuple[I64, npt.NDArray[np.uint64], I64]:
-    """Pair row and tile of every site, and the number of tiles of each pair's country."""
-    joint = policy["mode"] == "joint_v2"
-    name, value = ("tile_curve", "cumulative_fp") if joint else ("tile_weights", "weight_fp")
-    table = read_dataset(name, getattr(inputs, name), ["country_iso", "tile_id", value])
+    """Pair row and tile of every site, and the number of tiles of each pair's country.
+
+    Parameters
+    ----------
+    pairs
+        Sites per (merchant, country).
+    table
+        Columns of :func:`tile_table` of all countries of ``pairs``, sorted by country.
+    policy
+        The S4 policy.
+    zone_floor
+        Its floor for time zones, from :func:`zone_floor_of`.
+    where
+        File of the table, for messages.
+    """
+    value = table[table.column_names[2]].to_numpy()
     tiles = group_by_country(
-        countries.encode(table["country_iso"]), table["tile_id"].to_numpy(), table[value].to_numpy()
+        countries.encode(table["country_iso"]), table["tile_id"].to_numpy(), value
     )
     for code in np.unique(pairs.country):
         if int(code) not in tiles.rows:
             iso = countries.decode_one(int(code))
-            raise StateError("E403", getattr(inputs, name), f"country {iso} has no tiles", "S1")
-    if joint:
-        grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
-        zone_floor = read_zone_floor(inputs.places, grid, policy["time_zone_floor"])
+            raise StateError("E403", where, f"country {iso} has no tiles", "S1")
+    if policy["mode"] == "joint_v2":
         pair, tile_id = joint_allocation(pairs, tiles, policy["agglomeration"], zone_floor)
     else:
-        dp = int(read_dataset(name, inputs.tile_weights, ["dp"])["dp"][0].as_py())
-        pair, tile_id = largest_remainder_allocation(pairs, tiles, 10**dp)
+        unit = 10 ** int(table["dp"][0].as_py())
+        pair, tile_id = largest_remainder_allocation(pairs, tiles, unit)
     capacity = np.array([tiles.rows[int(c)].stop - tiles.rows[int(c)].start for c in pairs.country])
     return pair, tile_id, capacity
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``s4_alloc_plan``."""
-    policy, s2_policy = load_policy(inputs.policy), load_policy(inputs.s2_policy)
+@dataclass(frozen=True)
+class Guarded:
+    """Sites per (merchant, country) behind the guard, and what led there.
+
+    ``ids`` are the merchants' ids; ``distance_before`` and ``distance`` total variation distances
+    to the governed mass; ``rerouted`` the sites moved.
+    """
+
+    ids: npt.NDArray[np.uint64]
+    pairs: Pairs
+    moves: Moves
+    rerouted: int
+    distance_before: float
+    distance: float
+
+
+def guarded_pairs(inputs: Any, policy: Mapping[str, Any], s2_policy: Mapping[str, Any]) -> Guarded:
+    """Requirements of S3 after the guard, which sees all countries at once."""
     ids, before = read_pairs(read_dataset("s3_requirements", inputs.requirements))
     candidates = read_candidates(
         read_dataset(
@@ -399,7 +464,32 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         policy,
         s2_policy["steering"]["max_home_legal_mismatch"],
     )
-    site_pair, site_tile, capacity = allocate(pairs, inputs, policy)
+    return Guarded(
+        ids,
+        pairs,
+        merge_moves(moves),
+        sum(m.total for m in moves),
+        distance_to_mass(before, targets),
+        distance_to_mass(pairs, targets),
+    )
+
+
+def plan_of(
+    ids: npt.NDArray[np.uint64],
+    pairs: Pairs,
+    table: pa.Table,
+    policy: Mapping[str, Any],
+    zone_floor: ZoneFloor | None,
+    where: str,
+) -> tuple[pa.Table, PairSpread]:
+    """The plan of some whole countries, and how their pairs are spread.
+
+    Raises
+    ------
+    StateError
+        ``E403`` a country has no tiles, ``E404`` a pair's sites are not all placed.
+    """
+    site_pair, site_tile, capacity = allocate(pairs, table, policy, zone_floor, where)
     pair, tile_id, count = plan_rows(site_pair, site_tile)
     placed = np.bincount(pair, weights=count, minlength=len(pairs.n_sites)).astype(np.int64)
     if (placed != pairs.n_sites).any():
@@ -410,46 +500,77 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             f"{placed[row]} sites placed of {pairs.n_sites[row]}",
             "exact row sums",
         )
-
-    write_dataset(
-        "s4_alloc_plan",
-        outputs.plan,
-        pa.table(
-            {
-                "merchant_id": ids[pairs.merchant[pair]],
-                "legal_country_iso": countries.decode(pairs.country[pair]),
-                "tile_id": tile_id,
-                "n_sites_tile": count,
-            }
-        ),
-    )
-    merged = merge_moves(moves)
-    write_dataset("s4_reroute_ledger", outputs.ledger, moves_table(ids, merged))
-    write_object(
-        "s4_run_report",
-        outputs.report,
+    plan = pa.table(
         {
-            "state": "S4",
-            "identity": {
-                "run_id": wildcards.run_id,
-                "seed": int(wildcards.seed),
-                "policy_version": policy["policy_version"],
-                "mode": policy["mode"],
-            },
-            "counts": {
-                "rows_emitted": len(pair),
-                "merchants_total": len(ids),
-                "sites_total": int(count.sum()),
-                "sites_rerouted": sum(m.total for m in moves),
-                "active_tiles": len(np.unique(tile_id)),
-            },
-            "pre_integer": {"distance_to_mass": distance_to_mass(before, targets)},
-            "post_integer": {
-                "distance_to_mass": distance_to_mass(pairs, targets),
-                "pairs": pair_diagnostics(pairs, pair, count, capacity),
-            },
-        },
+            "merchant_id": ids[pairs.merchant[pair]],
+            "legal_country_iso": countries.decode(pairs.country[pair]),
+            "tile_id": tile_id,
+            "n_sites_tile": count,
+        }
     )
+    return plan, pair_spread(pairs.n_sites, pair, count, capacity)
+
+
+def run_report(
+    wildcards: Any,
+    policy: Mapping[str, Any],
+    guarded: Mapping[str, Any],
+    spread: PairSpread,
+    rows: int,
+    active_tiles: int,
+) -> dict[str, Any]:
+    """The report of S4.
+
+    ``guarded`` holds ``merchants_total``, ``sites_rerouted`` and the two distances.
+    """
+    return {
+        "state": "S4",
+        "identity": {
+            "run_id": wildcards.run_id,
+            "seed": int(wildcards.seed),
+            "policy_version": policy["policy_version"],
+            "mode": policy["mode"],
+        },
+        "counts": {
+            "rows_emitted": rows,
+            "merchants_total": guarded["merchants_total"],
+            "sites_total": int(spread.n_sites.sum()),
+            "sites_rerouted": guarded["sites_rerouted"],
+            "active_tiles": active_tiles,
+        },
+        "pre_integer": {"distance_to_mass": guarded["distance_before"]},
+        "post_integer": {
+            "distance_to_mass": guarded["distance"],
+            "pairs": pair_diagnostics(spread),
+        },
+    }
+
+
+def guard_summary(guarded: Guarded) -> dict[str, Any]:
+    """What the report says of the guard."""
+    return {
+        "merchants_total": len(guarded.ids),
+        "sites_rerouted": guarded.rerouted,
+        "distance_before": guarded.distance_before,
+        "distance": guarded.distance,
+    }
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s4_alloc_plan``."""
+    policy, s2_policy = load_policy(inputs.policy), load_policy(inputs.s2_policy)
+    guarded = guarded_pairs(inputs, policy, s2_policy)
+    name, columns = tile_table(policy)
+    where = getattr(inputs, name)
+    table = read_dataset(name, where, columns)
+    zone_floor = zone_floor_of(inputs, policy)
+    plan, spread = plan_of(guarded.ids, guarded.pairs, table, policy, zone_floor, where)
+    write_dataset("s4_alloc_plan", outputs.plan, plan)
+    write_dataset("s4_reroute_ledger", outputs.ledger, moves_table(guarded.ids, guarded.moves))
+    active_tiles = len(np.unique(plan["tile_id"].to_numpy()))
+    summary = guard_summary(guarded)
+    report = run_report(wildcards, policy, summary, spread, plan.num_rows, active_tiles)
+    write_object("s4_run_report", outputs.report, report)
 
 
 if "snakemake" in globals():

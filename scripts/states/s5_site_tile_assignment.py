@@ -6,6 +6,7 @@ family ``site_tile_assign``, keyed by (merchant, country, site_order); the sites
 independent keys) and leaves the quotas untouched.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,12 +154,39 @@ def require_plan(
 def read_plan(path: str | Path) -> Plan:
     """Merchant, country, tile and number of sites of every row of a plan."""
     plan = read_columns("s4_alloc_plan", path, arrow_schema("s4_alloc_plan").names)
+    return plan_columns(plan, path)
+
+
+def plan_columns(plan: pa.Table, path: str | Path) -> Plan:
+    """The same of a table that was read from ``path``."""
     return (
         plan.column("merchant_id").to_numpy(),
         country_codes(plan.column("legal_country_iso"), path),
         plan.column("tile_id").to_numpy(),
         plan.column("n_sites_tile").to_numpy(),
     )
+
+
+def run_report(
+    wildcards: Any,
+    policy: Mapping[str, Any],
+    rows: int,
+    pairs: int,
+    countries_report: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The report of S5 from numbers of sites and pairs, and sites by country."""
+    seed = int(wildcards.seed)
+    return {
+        "state": "S5",
+        "identity": {
+            "run_id": wildcards.run_id,
+            "seed": seed,
+            "policy_version": policy["policy_version"],
+        },
+        "counts": {"rows_emitted": rows, "pairs_total": pairs, "rng_events_emitted": rows},
+        "rng": rng_metadata(seed, policy["namespace"], FAMILY),
+        "by_country": countries_report,
+    }
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -179,24 +207,12 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         outputs.rng_log,
         pa.table({**keys, "u": made.u}).replace_schema_metadata(metadata),
     )
+    pairs = len(pair_starts(columns[0], columns[1])) - 1
+    counted = by_country(made.sites.country, sites=None)
     write_object(
         "s5_run_report",
         outputs.report,
-        {
-            "state": "S5",
-            "identity": {
-                "run_id": wildcards.run_id,
-                "seed": seed,
-                "policy_version": policy["policy_version"],
-            },
-            "counts": {
-                "rows_emitted": len(made.sites),
-                "pairs_total": len(pair_starts(columns[0], columns[1])) - 1,
-                "rng_events_emitted": len(made.u),
-            },
-            "rng": metadata,
-            "by_country": by_country(made.sites.country, sites=None),
-        },
+        run_report(wildcards, policy, len(made.sites), pairs, counted),
     )
 
 

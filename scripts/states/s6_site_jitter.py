@@ -7,8 +7,9 @@ covered, inside the country's polygon. Open sites are tried again, all at once, 
 ``max_attempts``; a site that is open then stops the run. Every attempt is logged.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,10 @@ from scripts.policies import load_policy
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import COMPONENTS, Cells, JitterLaw, Places, make_cells
 from scripts.states.sites import (
+    Codes,
+    CountryTally,
     SiteKeys,
     absolute_deg,
-    by_country,
     coverage_of,
     read_sites,
     require_sorted,
@@ -223,23 +225,78 @@ def check_weights(policy: Any, where: str | Path) -> None:
         raise ConfigError("EC11", where, f"mixture: weights sum to {total:g}", "1")
 
 
-def component_shares(policy: Any, made: Jitter) -> dict[str, Any]:
-    """Weights of the policy beside the shares that were drawn and that placed the sites."""
-    n = max(len(made.component), 1)
+@dataclass
+class JitterTally:
+    """Sums of S6 that a report is made of; the sums of parts are those of the whole.
 
-    def shares(values: npt.NDArray[np.int8]) -> dict[str, float]:
-        counts = np.bincount(values, minlength=len(COMPONENTS)).tolist()
-        return {name: round(count / n, 9) for name, count in zip(COMPONENTS, counts, strict=True)}
+    ``cells`` and ``border_cells`` count cells in use, ``drawn`` and ``placed_by`` sites by
+    component, ``attempts`` sites by number of attempts.
+    """
+
+    cells: int = 0
+    border_cells: int = 0
+    drawn: I64 = field(default_factory=lambda: np.zeros(len(COMPONENTS), dtype=np.int64))
+    placed_by: I64 = field(default_factory=lambda: np.zeros(len(COMPONENTS), dtype=np.int64))
+    attempts: I64 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    countries: CountryTally = field(default_factory=CountryTally)
+
+    def add_components(self, component: Any, placed_by: Any) -> None:
+        """Count some sites by component drawn and by what placed them."""
+        self.drawn += np.bincount(component, minlength=len(COMPONENTS))
+        self.placed_by += np.bincount(placed_by, minlength=len(COMPONENTS))
+
+    def add_attempts(self, country: Codes, attempts: I64) -> None:
+        """Count some sites by country, and their numbers of attempts."""
+        tries = np.bincount(attempts, minlength=len(self.attempts))
+        tries[: len(self.attempts)] += self.attempts
+        self.attempts = tries
+        self.countries.add(country, sites=None, attempts=attempts)
+
+    def report(self, wildcards: Any, policy: Mapping[str, Any]) -> dict[str, Any]:
+        """The report of S6."""
+        seed = int(wildcards.seed)
+        sites = int(self.drawn.sum())
+        events = int((np.arange(len(self.attempts)) * self.attempts).sum())
+        return {
+            "state": "S6",
+            "identity": {
+                "run_id": wildcards.run_id,
+                "seed": seed,
+                "policy_version": policy["policy_version"],
+            },
+            "counts": {
+                "sites_total": sites,
+                "tiles_in_use": self.cells,
+                "border_tiles_in_use": self.border_cells,
+                "rng_events_emitted": events,
+                "resamples_total": events - sites,
+            },
+            "mode": policy["mode"],
+            "rng": rng_metadata(seed, policy["namespace"], FAMILY),
+            "component_share": component_shares(policy, self.drawn, self.placed_by),
+            "attempt_histogram": {str(k): int(n) for k, n in enumerate(self.attempts) if n},
+            "by_country": self.countries.report(),
+        }
+
+
+def component_shares(policy: Any, drawn: I64, placed_by: I64) -> dict[str, Any]:
+    """Weights of the policy beside the shares that were drawn and that placed the sites.
+
+    ``drawn`` and ``placed_by`` are sites by component, shape (5,).
+    """
+    n = max(int(drawn.sum()), 1)
+
+    def shares(counts: I64) -> dict[str, float]:
+        return {
+            name: round(count / n, 9)
+            for name, count in zip(COMPONENTS, counts.tolist(), strict=True)
+        }
 
     if policy["mode"] == "mixture_v2":
         weights = {name: policy["mixture"][name]["weight"] for name in COMPONENTS[1:4]}
     else:
         weights = {"uniform": 1.0}
-    return {
-        "policy": weights,
-        "drawn": shares(made.component),
-        "placed_by": shares(made.placed_by),
-    }
+    return {"policy": weights, "drawn": shares(drawn), "placed_by": shares(placed_by)}
 
 
 def cells_in_use(
@@ -268,15 +325,16 @@ def read_places(path: str | Path) -> Places:
     )
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``s6_site_jitter``."""
-    policy = load_policy(inputs.policy)
-    check_weights(policy, inputs.policy)
+def place_sites(
+    inputs: Any,
+    policy: Mapping[str, Any],
+    sites: SiteKeys,
+    tile_id: npt.NDArray[np.uint64],
+    seed: int,
+) -> tuple[dict[str, Any], dict[str, Any], JitterTally]:
+    """Columns of ``s6_site_jitter`` and of the log for some sites of S5, and their tally."""
     grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
-    seed = int(wildcards.seed)
-    sites, columns = read_sites("s5_site_tile_assignment", inputs.assignment, ("tile_id",))
     require_sorted(sites, "E605", inputs.assignment)
-    tile_id = columns["tile_id"]
     key, cell = used_cells(sites.country, tile_id)
     cells = cells_in_use(key, inputs.tile_index, grid, "E606", inputs.assignment)
     polygons = load_countries(inputs.countries)
@@ -291,66 +349,46 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         policy["max_attempts"],
         workers_for(len(sites)),
     )
-
-    metadata = rng_metadata(seed, policy["namespace"], FAMILY)
-    keys = sites.columns()
-    write_dataset(
-        "s6_site_jitter",
-        outputs.jitter,
-        pa.table(
-            {
-                **keys,
-                "tile_id": tile_id,
-                "delta_lon_deg": made.delta_lon,
-                "delta_lat_deg": made.delta_lat,
-                "component": made.component,
-                "placed_by": made.placed_by,
-            }
-        ),
-    )
+    tally = JitterTally(len(cells), int((cells.coverage < 1.0).sum()))
+    attempts = np.bincount(log.site, minlength=len(sites))
+    tally.add_components(made.component, made.placed_by)
+    tally.add_attempts(sites.country, attempts)
     logged = SiteKeys(sites.merchant[log.site], sites.country[log.site], sites.order[log.site])
+    placed = {
+        **sites.columns(),
+        "tile_id": tile_id,
+        "delta_lon_deg": made.delta_lon,
+        "delta_lat_deg": made.delta_lat,
+        "component": made.component,
+        "placed_by": made.placed_by,
+    }
+    events = {
+        **logged.columns(),
+        "attempt": log.attempt,
+        "u_component": log.u[:, 0],
+        "u_anchor": log.u[:, 1],
+        "u_lon": log.u[:, 2],
+        "u_lat": log.u[:, 3],
+        "accepted": log.accepted,
+    }
+    return placed, events, tally
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s6_site_jitter``."""
+    policy = load_policy(inputs.policy)
+    check_weights(policy, inputs.policy)
+    seed = int(wildcards.seed)
+    sites, columns = read_sites("s5_site_tile_assignment", inputs.assignment, ("tile_id",))
+    placed, events, tally = place_sites(inputs, policy, sites, columns["tile_id"], seed)
+    write_dataset("s6_site_jitter", outputs.jitter, pa.table(placed))
+    metadata = rng_metadata(seed, policy["namespace"], FAMILY)
     write_dataset(
         "rng_event_in_cell_jitter",
         outputs.rng_log,
-        pa.table(
-            {
-                **logged.columns(),
-                "attempt": log.attempt,
-                "u_component": log.u[:, 0],
-                "u_anchor": log.u[:, 1],
-                "u_lon": log.u[:, 2],
-                "u_lat": log.u[:, 3],
-                "accepted": log.accepted,
-            }
-        ).replace_schema_metadata(metadata),
+        pa.table(events).replace_schema_metadata(metadata),
     )
-    tries = np.bincount(np.bincount(log.site))
-    write_object(
-        "s6_run_report",
-        outputs.report,
-        {
-            "state": "S6",
-            "identity": {
-                "run_id": wildcards.run_id,
-                "seed": seed,
-                "policy_version": policy["policy_version"],
-            },
-            "counts": {
-                "sites_total": len(sites),
-                "tiles_in_use": len(cells),
-                "border_tiles_in_use": int((cells.coverage < 1.0).sum()),
-                "rng_events_emitted": len(log.site),
-                "resamples_total": len(log.site) - len(sites),
-            },
-            "mode": policy["mode"],
-            "rng": metadata,
-            "component_share": component_shares(policy, made),
-            "attempt_histogram": {str(k): int(n) for k, n in enumerate(tries) if n},
-            "by_country": by_country(
-                sites.country, sites=None, attempts=np.bincount(log.site, minlength=len(sites))
-            ),
-        },
-    )
+    write_object("s6_run_report", outputs.report, tally.report(wildcards, policy))
 
 
 if "snakemake" in globals():

@@ -4,6 +4,8 @@ A coordinate is the tile's centre plus the offset of S6, in float64. Per (mercha
 upstream outlets plus the moves of the two ledgers (S3 steering, S4 reroute) must equal the sites.
 """
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +13,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scripts.contracts import write_dataset, write_object
+from scripts.contracts import dataset_stream, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.policies import load_policy
 from scripts.states.sites import (
+    CountryTally,
     PairCounts,
     SiteKeys,
     absolute_deg,
-    by_country,
     count_pairs,
     first_difference,
     read_ledger,
     read_outlets,
-    read_sites,
+    read_site_blocks,
     require_sorted,
+    sum_pairs,
     unbalanced,
 )
 
@@ -44,9 +47,17 @@ def synthesise(
 
 
 def require_same_sites(
-    assigned: SiteKeys, jittered: SiteKeys, assigned_tile: Tiles, jittered_tile: Tiles, where: Any
+    assigned: SiteKeys,
+    jittered: SiteKeys,
+    assigned_tile: Tiles,
+    jittered_tile: Tiles,
+    where: Any,
+    first_row: int = 0,
 ) -> None:
-    """Refuse jitter that is not row by row the assignment (E701 to E703, E709)."""
+    """Refuse jitter that is not row by row the assignment (E701 to E703, E709).
+
+    ``first_row`` is the row of the file that these rows start with.
+    """
     require_sorted(assigned, "E703", where)
     row = first_difference(assigned, jittered)
     if row is not None:
@@ -55,7 +66,7 @@ def require_same_sites(
         raise StateError(
             "E701" if missing else "E702",
             where,
-            f"row {row}: {named.name(row)} is in only one of S5 and S6",
+            f"row {first_row + row}: {named.name(row)} is in only one of S5 and S6",
             "the same sites in both",
         )
     if (assigned_tile != jittered_tile).any():
@@ -84,40 +95,55 @@ def require_conservation(
         )
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``s7_site_synthesis``."""
-    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
-    sites, assigned = read_sites("s5_site_tile_assignment", inputs.assignment, ("tile_id",))
-    jittered, offsets = read_sites(
+def paired_blocks(inputs: Any) -> Iterator[tuple[SiteKeys, Tiles, F64, F64]]:
+    """Sites, tiles and offsets of S5 and S6 side by side, block by block."""
+    assigned = read_site_blocks("s5_site_tile_assignment", inputs.assignment, ("tile_id",))
+    jittered = read_site_blocks(
         "s6_site_jitter", inputs.jitter, ("tile_id", "delta_lon_deg", "delta_lat_deg")
     )
-    tile_id = assigned["tile_id"]
-    require_same_sites(sites, jittered, tile_id, offsets["tile_id"], inputs.jitter)
+    nothing = SiteKeys(np.empty(0, np.uint64), np.empty(0, np.int16), np.empty(0, np.int32))
+    ended: tuple[SiteKeys, dict[str, npt.NDArray[Any]]] = (
+        nothing,
+        {"tile_id": np.empty(0, np.uint64)},
+    )
+    first_row = 0
+    for (sites, tiles), (others, offsets) in itertools.zip_longest(
+        assigned, jittered, fillvalue=ended
+    ):
+        require_same_sites(
+            sites, others, tiles["tile_id"], offsets["tile_id"], inputs.jitter, first_row
+        )
+        yield sites, tiles["tile_id"], offsets["delta_lon_deg"], offsets["delta_lat_deg"]
+        first_row += len(sites)
 
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``s7_site_synthesis``: block by block, so that memory does not grow with the sites."""
+    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
     upstream = read_outlets(inputs.outlet_catalogue)
     steering = read_ledger("s3_steering_ledger", inputs.steering_ledger)
     reroute = read_ledger("s4_reroute_ledger", inputs.reroute_ledger)
-    require_conservation(
-        upstream,
-        [*steering, *reroute],
-        count_pairs(sites.merchant, sites.country),
-        inputs.outlet_catalogue,
-    )
-
-    lon, lat, inside = synthesise(tile_id, offsets["delta_lon_deg"], offsets["delta_lat_deg"], grid)
-    if not inside.all():
-        row = int(np.argmin(inside))
-        raise StateError(
-            "E707",
-            inputs.jitter,
-            f"{sites.name(row)}: ({lon[row]!r}, {lat[row]!r}) is not in tile {tile_id[row]}",
-            "a point strictly inside its tile",
+    tally, held = CountryTally(), []
+    with dataset_stream("s7_site_synthesis", outputs.synthesis) as stream:
+        for sites, tile_id, delta_lon, delta_lat in paired_blocks(inputs):
+            lon, lat, inside = synthesise(tile_id, delta_lon, delta_lat, grid)
+            if not inside.all():
+                row = int(np.argmin(inside))
+                raise StateError(
+                    "E707",
+                    inputs.jitter,
+                    f"{sites.name(row)}: ({lon[row]!r}, {lat[row]!r}) is not in tile "
+                    f"{tile_id[row]}",
+                    "a point strictly inside its tile",
+                )
+            stream.write(
+                pa.table({**sites.columns(), "tile_id": tile_id, "lon_deg": lon, "lat_deg": lat})
+            )
+            tally.add(sites.country, sites=None)
+            held.append(count_pairs(sites.merchant, sites.country))
+        require_conservation(
+            upstream, [*steering, *reroute], sum_pairs(held), inputs.outlet_catalogue
         )
-    write_dataset(
-        "s7_site_synthesis",
-        outputs.synthesis,
-        pa.table({**sites.columns(), "tile_id": tile_id, "lon_deg": lon, "lat_deg": lat}),
-    )
     write_object(
         "s7_run_summary",
         outputs.summary,
@@ -125,13 +151,13 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "state": "S7",
             "identity": {"run_id": wildcards.run_id, "seed": int(wildcards.seed)},
             "counts": {
-                "sites_total": len(sites),
+                "sites_total": stream.rows,
                 "outlets_upstream": int(upstream.n_sites.sum()),
                 "pairs_upstream": len(upstream.n_sites),
                 "sites_steered": int(steering[1].n_sites.sum()),
                 "sites_rerouted": int(reroute[1].n_sites.sum()),
             },
-            "by_country": by_country(sites.country, sites=None),
+            "by_country": tally.report(),
         },
     )
 

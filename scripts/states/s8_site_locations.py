@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scripts.contracts import write_dataset, write_object
+from scripts.contracts import dataset_stream, write_object
 from scripts.entry import run
-from scripts.states.sites import by_country, read_sites
+from scripts.states.sites import CountryTally, read_blocks, read_site_blocks
 
 F64 = npt.NDArray[np.float64]
 # ISO WKB of a little-endian 2-d point: byte order 1, type 1, x, y.
@@ -53,7 +53,10 @@ def point_coordinates(geometry: pa.ChunkedArray | pa.Array) -> tuple[F64, F64] |
 
 
 def geoparquet_metadata(lon: F64, lat: F64) -> dict[str, str]:
-    """File metadata that make ``geometry`` the primary geometry column; CRS is OGC:CRS84."""
+    """File metadata that make ``geometry`` the primary geometry column; CRS is OGC:CRS84.
+
+    ``lon`` and ``lat`` hold all coordinates, or any of them that span the same box.
+    """
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}
     if len(lon):
         column["bbox"] = [float(v) for v in (lon.min(), lat.min(), lon.max(), lat.max())]
@@ -61,27 +64,47 @@ def geoparquet_metadata(lon: F64, lat: F64) -> dict[str, str]:
     return {"geo": json.dumps(geo, sort_keys=True)}
 
 
+def spanning_points(path: str) -> tuple[F64, F64]:
+    """Extreme longitudes and latitudes of every block of S7."""
+    extremes = []
+    for table in read_blocks("s7_site_synthesis", path, ["lon_deg", "lat_deg"]):
+        columns = [table.column(name).to_numpy() for name in ("lon_deg", "lat_deg")]
+        if len(columns[0]):
+            extremes.append([[values.min(), values.max()] for values in columns])
+    lon, lat = np.array(extremes).reshape(-1, 2, 2).swapaxes(0, 1)
+    return lon.ravel(), lat.ravel()
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``s8_site_locations``."""
-    sites, columns = read_sites("s7_site_synthesis", inputs.synthesis, ("lon_deg", "lat_deg"))
-    lon, lat = columns["lon_deg"], columns["lat_deg"]
-    table = pa.table(
-        {**sites.columns(), "lon_deg": lon, "lat_deg": lat, "geometry": wkb_points(lon, lat)}
-    )
-    write_dataset(
-        "site_locations",
-        outputs.site_locations,
-        table.replace_schema_metadata(geoparquet_metadata(lon, lat)),
-    )
+    """Rule ``s8_site_locations``: block by block, so that memory does not grow with the sites."""
+    tally, rows_s7 = CountryTally(), 0
+    metadata = geoparquet_metadata(*spanning_points(inputs.synthesis))
+    with dataset_stream("site_locations", outputs.site_locations, metadata) as stream:
+        for sites, columns in read_site_blocks(
+            "s7_site_synthesis", inputs.synthesis, ("lon_deg", "lat_deg")
+        ):
+            lon, lat = columns["lon_deg"], columns["lat_deg"]
+            stream.write(
+                pa.table(
+                    {
+                        **sites.columns(),
+                        "lon_deg": lon,
+                        "lat_deg": lat,
+                        "geometry": wkb_points(lon, lat),
+                    }
+                )
+            )
+            tally.add(sites.country, sites=None)
+            rows_s7 += len(sites)
     write_object(
         "s8_run_summary",
         outputs.summary,
         {
             "state": "S8",
             "identity": {"run_id": wildcards.run_id, "seed": int(wildcards.seed)},
-            "counts": {"rows_s7": len(sites), "rows_s8": table.num_rows},
+            "counts": {"rows_s7": rows_s7, "rows_s8": stream.rows},
             "geometry": {"encoding": "WKB", "crs": CRS84},
-            "by_country": by_country(sites.country, sites=None),
+            "by_country": tally.report(),
         },
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from scripts import countries
 from scripts.contracts import arrow_schema
 from scripts.errors import ContractError, StateError
+from scripts.tables import ROW_GROUP
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -97,17 +98,47 @@ def read_columns(
         ``EX01`` not readable Parquet, ``EX10`` a column is missing or of another type, ``EX11`` a
         null.
     """
+    with _readable(path):
+        table = _open_columns(path, names).read(columns=list(names))
+    return _declared(dataset_id, table, names, path, lenient)
+
+
+def read_blocks(
+    dataset_id: str, path: str | Path, names: Sequence[str], rows: int = ROW_GROUP
+) -> Iterator[pa.Table]:
+    """The same in blocks of at most ``rows`` rows, so that a file of any size fits the memory."""
+    with _readable(path):
+        file = _open_columns(path, names)
+        for batch in file.iter_batches(batch_size=rows, columns=list(names)):
+            table = pa.Table.from_batches([batch])
+            yield _declared(dataset_id, table, names, path, False)
+
+
+@contextlib.contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Errors of the Parquet reader as ``EX01``."""
     try:
-        named = [name for name in names if name.endswith("country_iso")]
-        file = pq.ParquetFile(path, read_dictionary=named)
-        missing = [name for name in names if name not in file.schema_arrow.names]
-        table = file.read(columns=[name for name in names if name not in missing])
+        yield
     except (pa.ArrowException, OSError) as error:
         raise ContractError(
             "EX01", path, f"not a readable Parquet file ({error})", "a file written by this chain"
         ) from None
+
+
+def _open_columns(path: str | Path, names: Sequence[str]) -> pq.ParquetFile:
+    """Parquet file with countries as dictionaries; ``EX10`` when a column is missing."""
+    named = [name for name in names if name.endswith("country_iso")]
+    file = pq.ParquetFile(path, read_dictionary=named)
+    missing = [name for name in names if name not in file.schema_arrow.names]
     if missing:
         raise ContractError("EX10", path, f"column {missing[0]!r} is missing", "the contract")
+    return file
+
+
+def _declared(
+    dataset_id: str, table: pa.Table, names: Sequence[str], path: str | Path, lenient: bool
+) -> pa.Table:
+    """Columns with the declared types."""
     columns = {
         name: _as_declared(table.column(name), arrow_schema(dataset_id).field(name), path, lenient)
         for name in names
@@ -138,6 +169,20 @@ def read_sites(
 ) -> tuple[SiteKeys, dict[str, npt.NDArray[Any]]]:
     """Keys and further numeric columns of a site table."""
     table = read_columns(dataset_id, path, [*KEY, *columns])
+    return _sites_of(table, path, columns)
+
+
+def read_site_blocks(
+    dataset_id: str, path: str | Path, columns: tuple[str, ...]
+) -> Iterator[tuple[SiteKeys, dict[str, npt.NDArray[Any]]]]:
+    """The same in blocks of equally many rows for every site table."""
+    for table in read_blocks(dataset_id, path, [*KEY, *columns]):
+        yield _sites_of(table, path, columns)
+
+
+def _sites_of(
+    table: pa.Table, path: str | Path, columns: tuple[str, ...]
+) -> tuple[SiteKeys, dict[str, npt.NDArray[Any]]]:
     return site_keys(table, path), {
         name: table.column(name).to_numpy(zero_copy_only=False) for name in columns
     }
@@ -174,10 +219,15 @@ def count_pairs(merchant: npt.NDArray[np.uint64], country: Codes) -> PairCounts:
 
 def read_outlets(path: str | Path) -> PairCounts:
     """Outlets of 1A by (merchant, country)."""
-    table = read_columns("outlet_catalogue", path, ["merchant_id", "legal_country_iso"])
-    merchant = table.column("merchant_id").to_numpy()
+    names = ["merchant_id", "legal_country_iso"]
     return sum_pairs(
-        [count_pairs(merchant, country_codes(table.column("legal_country_iso"), path))]
+        [
+            count_pairs(
+                table.column("merchant_id").to_numpy(),
+                country_codes(table.column("legal_country_iso"), path),
+            )
+            for table in read_blocks("outlet_catalogue", path, names)
+        ]
     )
 
 
@@ -202,7 +252,8 @@ def _sum_runs(part: PairCounts) -> PairCounts:
 
 def sum_pairs(parts: Sequence[PairCounts]) -> PairCounts:
     """Sum over all parts by (merchant, country), sorted by both; sums of zero are dropped."""
-    parts = [_sum_runs(part) for part in parts]
+    nothing = PairCounts(np.empty(0, np.uint64), np.empty(0, np.int16), np.empty(0, np.int64))
+    parts = [nothing, *(_sum_runs(part) for part in parts)]
     merchant = np.concatenate([part.merchant for part in parts])
     country = np.concatenate([part.country for part in parts])
     n_sites = np.concatenate([part.n_sites for part in parts])
@@ -312,14 +363,33 @@ def workers_for(rows: int) -> int:
     return min(os.cpu_count() or 1, 4) if rows > _ROWS_WORTH_A_THREAD else 1
 
 
+class CountryTally:
+    """Sums by country for a report, gathered block by block; a count of None counts rows."""
+
+    def __init__(self) -> None:
+        self._rows = np.zeros(countries.CODES, dtype=np.int64)
+        self._sums: dict[str, I64] = {}
+
+    def add(self, country: Codes, **counts: npt.NDArray[Any] | None) -> None:
+        """Count some rows."""
+        self._rows += np.bincount(country, minlength=countries.CODES)
+        for name, values in counts.items():
+            total = np.bincount(country, weights=values, minlength=countries.CODES)
+            before = self._sums.get(name, 0)
+            self._sums[name] = before + total.astype(np.int64)
+
+    def report(self) -> dict[str, dict[str, int]]:
+        """Sums of every country that was met."""
+        return {
+            countries.decode_one(int(code)): {
+                name: int(total[code]) for name, total in self._sums.items()
+            }
+            for code in np.flatnonzero(self._rows)
+        }
+
+
 def by_country(country: Codes, **counts: npt.NDArray[Any] | None) -> dict[str, dict[str, int]]:
-    """Sums by country for a report; a count of None counts rows."""
-    present = np.flatnonzero(np.bincount(country, minlength=countries.CODES))
-    sums = {
-        name: np.bincount(country, weights=values, minlength=countries.CODES)
-        for name, values in counts.items()
-    }
-    return {
-        countries.decode_one(int(code)): {name: int(total[code]) for name, total in sums.items()}
-        for code in present
-    }
+    """Sums by country of a whole table."""
+    tally = CountryTally()
+    tally.add(country, **counts)
+    return tally.report()

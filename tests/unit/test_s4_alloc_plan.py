@@ -14,6 +14,7 @@ from scripts.states.s4_alloc_plan import (
     largest_remainder_allocation,
     match_sites,
     pair_diagnostics,
+    pair_spread,
     plan_rows,
     quota_units,
 )
@@ -221,7 +222,8 @@ def test_guard_is_bounded_and_can_be_switched_off():
 
 def test_diagnostics_worked_example():
     pairs = Pairs(np.array([0]), np.array([3]), np.array([4]))
-    found = pair_diagnostics(pairs, np.array([0, 0]), np.array([3, 1]), np.array([10]))
+    spread = pair_spread(pairs.n_sites, np.array([0, 0]), np.array([3, 1]), np.array([10]))
+    found = pair_diagnostics(spread)
     assert found["top1_share"]["mean"] == 0.75
     assert found["hhi"]["mean"] == 10 / 16
     assert found["top1_headroom_mean"] == 0.5

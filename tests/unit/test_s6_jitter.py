@@ -17,6 +17,7 @@ from scripts.policies import load_policy
 from scripts.randomness import keyed_uniforms
 from scripts.states import jitter_law, s6_site_jitter
 from scripts.states.jitter_law import (
+    COMPONENTS,
     CORE,
     DIRECT,
     SECONDARY,
@@ -156,7 +157,11 @@ def test_uniform_law_reaches_the_same_land(land):
 
 
 def test_component_shares_are_the_policys_whatever_the_coast(world, made):
-    shares = component_shares(world.policy, made[0])
+    drawn, placed_by = (
+        np.bincount(values, minlength=len(COMPONENTS))
+        for values in (made[0].component, made[0].placed_by)
+    )
+    shares = component_shares(world.policy, drawn, placed_by)
     n = len(world.sites)
     for name, weight in shares["policy"].items():
         assert shares["drawn"][name] == pytest.approx(

@@ -1,0 +1,77 @@
+"""One job a state and seven shards a state publish the same bytes, on the real graph."""
+
+import re
+from pathlib import Path
+
+from scripts.contracts import datasets
+from scripts.governance.identity import run_id
+from scripts.governance.versions import registry
+from scripts.tables import file_digest
+from tests import small_world
+
+RELEASE = run_id("1B", "reopened")
+SEED = small_world.SEEDS[0]
+SHARDS = 7
+STATES = (
+    "s4_alloc_plan",
+    "s5_site_tile_assignment",
+    "s6_site_jitter",
+    "s7_site_synthesis",
+    "s8_site_locations",
+)
+POLICIES = Path("config/layer1/1B/policy")
+
+
+def published() -> list[str]:
+    """Every published file of S4 to S8 of the seed."""
+    root = "runs/fix-data-engine"
+    return [
+        f"{root}/{datasets()[name].path}".format(run_id=RELEASE, seed=SEED)
+        for state in STATES
+        for name in registry()[state]["produces"]
+    ]
+
+
+def planned(folder: Path) -> dict[str, int]:
+    """Jobs per rule that the files of S4 to S8 need."""
+    result = small_world.snakemake(
+        folder, *published(), "-n", "--quiet", "rules", "--config", f"shards={SHARDS}"
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    rows = re.findall(r"^(\w+)\s+(\d+)$", result.stdout + result.stderr, flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in rows if rule != "total"}
+
+
+def sharded_from(state: int) -> dict[str, int]:
+    """Jobs when a state and all after it run again."""
+    parts = {4: {"s4_guard": 1, "s4_part": SHARDS}, 5: {"s5_part": SHARDS}, 6: {"s6_part": SHARDS}}
+    jobs = {STATES[k - 4]: 1 for k in range(state, 9)}
+    for k in range(state, 7):
+        jobs |= parts[k]
+    return jobs
+
+
+def test_shards_change_no_published_byte_and_keep_the_rerun_matrix(world_copy):
+    before = {path: file_digest(world_copy / path) for path in published()}
+    assert len(before) == 13
+    for path in before:
+        (world_copy / path).unlink()
+    assert planned(world_copy) == sharded_from(4)
+    result = small_world.snakemake(
+        world_copy, *published(), "--quiet", "rules", "--config", f"shards={SHARDS}"
+    )
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    assert {path: file_digest(world_copy / path) for path in before} == before
+    root = world_copy / f"runs/fix-data-engine/segment_1B/{RELEASE}/seed={SEED}"
+    assert not [path for path in root.rglob("parts/**/*") if path.is_file()]
+
+    assert planned(world_copy) == {}
+    for policy, state in (("s4.alloc_plan", 4), ("s5.assignment", 5), ("s6.jitter", 6)):
+        path = world_copy / POLICIES / f"policy.{policy}.yaml"
+        original = path.read_bytes()
+        path.write_bytes(original + b"\n# changed\n")
+        assert planned(world_copy) == sharded_from(state)
+        path.write_bytes(original)
+    assert planned(world_copy) == {}
+    (world_copy / "scripts/shards/s6_part.py").open("a").write("\n# changed\n")
+    assert planned(world_copy) == sharded_from(6)
