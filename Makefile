@@ -2,9 +2,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SEEDS ?= 42,7,101,202
 FORMAT ?= csv
+# Sizes for bench, for example 35k,350k,3.5M,10M; empty times every rule of certify.
+SCALES ?=
 BIN := .venv/bin
 
-.PHONY: certify test test-slurm check bench export docs lock clean install
+.PHONY: certify test test-slurm check bench export docs lock clean install own-inputs
 
 certify: .venv/runtime.stamp
 	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
@@ -24,7 +26,7 @@ check: .venv/dev.stamp
 	$(BIN)/snakemake --lint
 
 bench: .venv/runtime.stamp
-	$(BIN)/python -m scripts.bench
+	$(BIN)/python -m scripts.bench $(if $(SCALES),--scales $(SCALES),--seeds $(SEEDS))
 
 export: .venv/dev.stamp
 	$(BIN)/snakemake export --config format=$(FORMAT) seeds=[$(SEEDS)]
@@ -33,6 +35,9 @@ docs: .venv/dev.stamp
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
 install: .venv/runtime.stamp
+
+# The libraries that read a population raster and country polygons of your own.
+own-inputs: .venv/own-inputs.stamp
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -43,16 +48,22 @@ install: .venv/runtime.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
-.venv/dev.stamp: envs/dev.lock.txt | .venv/bin/python
+.venv/own-inputs.stamp: envs/own-inputs.lock.txt | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@ .venv/runtime.stamp
+
+.venv/dev.stamp: envs/dev.lock.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@ .venv/runtime.stamp .venv/own-inputs.stamp
 
 # Needs uv (pip install uv).
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url -o envs/runtime.lock.txt envs/runtime.in
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url -c envs/runtime.lock.txt -o envs/dev.lock.txt envs/dev.in
+		--no-emit-index-url -c envs/runtime.lock.txt -o envs/own-inputs.lock.txt envs/own-inputs.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url -c envs/own-inputs.lock.txt -o envs/dev.lock.txt envs/dev.in
 
 clean:
 	rm -rf .snakemake runs/fix-data-engine/logs runs/fix-data-engine/benchmarks

@@ -13,6 +13,7 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/reference.smk"
+include: "rules/own_inputs.smk"
 include: "rules/upstream_1a.smk"
 include: "rules/states.smk"
 include: STATES_S4_TO_S6

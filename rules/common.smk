@@ -28,7 +28,8 @@ except SegmentError as error:
     raise WorkflowError(str(error)) from None
 
 DATA = BOARD.data
-REFERENCE = reference_paths(SETTINGS.reference)
+REFERENCE = BOARD.reference_files()
+OWN_INPUTS = BOARD.own_inputs()
 SEEDS = list(SETTINGS.seeds)
 LOGS = f"{SETTINGS.runs_root}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"

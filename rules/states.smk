@@ -3,6 +3,7 @@
 
 rule s0_gate:
     input:
+        **OWN_INPUTS,
         bundle_index=upstream_file("validation_bundle_index_1A"),
         bundle_flag=upstream_file("validation_passed_flag_1A"),
         outlet_catalogue=upstream_file("outlet_catalogue"),
@@ -69,6 +70,7 @@ rule s1_population_surface:
         land_cover=REFERENCE["land_cover"],
         tile_policy=policy_of("s1_tile_index"),
         policy=policy_of("s1_population"),
+        raster_cells=OWN_INPUTS["own_raster_cells"],
     output:
         tile_population=DATA["tile_population"],
         report=DATA["s1_population_report"],
@@ -82,6 +84,9 @@ rule s1_population_surface:
         runtime=30,
     params:
         version=state_version("states.s1_population_surface"),
+        raster=SETTINGS.population_raster,
+        totals=SETTINGS.population_totals,
+        uncovered=SETTINGS.population_uncovered,
     conda:
         "../envs/runtime.yaml"
     message:

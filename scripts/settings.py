@@ -65,6 +65,11 @@ class Settings:
     external_root: str
     merchants_total: int
     shards: int
+    polygons_path: str
+    polygons_iso_column: str
+    population_raster: str
+    population_totals: str
+    population_uncovered: str
     reference_python: str
     reference_admin1: str
     reference_update: bool
@@ -189,6 +194,12 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         raise ConfigError(
             "EC06", CONFIG_FILE, "key 'upstream.external_root' is empty", "the folder of your 1A"
         )
+    for key, file in (
+        ("polygons.path", plain["polygons"]["path"]),
+        ("population.raster", plain["population"]["raster"]),
+    ):
+        if file and not Path(file).is_file():
+            raise ConfigError("EC16", CONFIG_FILE, f"key {key!r}: no file {file}", "a file")
     postures_dir = Path(plain["postures"])
     wanted = {plain["posture"], plain["baseline_posture"], *_posture_names(postures_dir)}
     postures = {name: load_posture(name, postures_dir) for name in sorted(wanted)}
@@ -231,6 +242,11 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         external_root=upstream["external_root"],
         merchants_total=upstream["merchants_total"],
         shards=plain.get("shards", 1),
+        polygons_path=plain["polygons"]["path"],
+        polygons_iso_column=plain["polygons"]["iso_column"],
+        population_raster=plain["population"]["raster"],
+        population_totals=plain["population"]["totals"],
+        population_uncovered=plain["population"]["uncovered"],
         reference_python=plain["reference_build"]["python"],
         reference_admin1=plain["reference_build"]["admin1"],
         reference_update=plain["reference_build"]["update"],

@@ -232,6 +232,22 @@ class Board:
         path = self.data[dataset_id]
         return [path] if Path(path).is_file() else []
 
+    def reference_files(self) -> Mapping[str, str]:
+        """Files of the snapshot that runs stand on: the one in force, or that of own polygons."""
+        if not self.settings.polygons_path:
+            return reference_paths(self.settings.reference)
+        return reference_paths(str(Path(self.data["own_reference_manifest"]).parent))
+
+    def own_inputs(self) -> dict[str, str | list[str]]:
+        """Inputs of ``s0_gate`` that are the user's own; nothing where the shipped ones serve."""
+        raster = self.settings.population_raster
+        return {
+            "own_polygons": self.settings.polygons_path or [],
+            "own_raster": raster or [],
+            "own_raster_cells": self.data["raster_population"] if raster else [],
+            "own_raster_report": self.data["raster_population_report"] if raster else [],
+        }
+
     def reference_folder(self, wildcards: Any) -> str:
         """Folder of the reference snapshot in force."""
         return self.settings.reference

@@ -11,6 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+# Room of a user's own inputs in the sealed list; a run that has any is no shipped release.
+OWN_INPUTS = "own/"
+
 
 def run_id(segment: str, name: str, lineage: str = "") -> str:
     """Folder name of a run: SHA-256 of segment, name and lineage, first 32 characters."""

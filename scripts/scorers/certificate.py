@@ -13,6 +13,7 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
+from scripts.governance.identity import OWN_INPUTS
 from scripts.governance.locks import lock_set
 from scripts.scorers.gates import evaluate, load_gates, reaches
 from scripts.scorers.metrics import published
@@ -79,10 +80,18 @@ def verify_policies(receipts: Sequence[Json], found: Mapping[str, str]) -> None:
 
 
 def release_faults(
-    cards: Sequence[Json], settings: Json, demands: Json, baseline_decision: str
+    cards: Sequence[Json],
+    receipts: Sequence[Json],
+    settings: Json,
+    demands: Json,
+    baseline_decision: str,
 ) -> list[str]:
     """Why the run cannot be a release, empty when it can."""
     faults = [] if demands["release"] else ["certification.release is false"]
+    sealed = {name for receipt in receipts for name in receipt["sealed_inputs"]}
+    own = sorted(name for name in sealed if name.startswith(OWN_INPUTS))
+    if own:
+        faults.append(f"stands on inputs of the user: {', '.join(own)}")
     if baseline_decision != "GO":
         faults.append(f"P0 says {baseline_decision} to the baseline")
     eligible = min(card["counts"]["eligible_countries"] for card in cards)
@@ -134,7 +143,7 @@ def certificate(
         GO or NO_GO, as P0 decided.
     """
     verdict = evaluate(cards, settings)
-    faults = release_faults(cards, settings, demands, baseline_decision)
+    faults = release_faults(cards, receipts, settings, demands, baseline_decision)
     met = reaches(verdict["grade"], demands["minimum_grade"])
     first = receipts[0]
     return {

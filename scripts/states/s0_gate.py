@@ -2,8 +2,9 @@
 
 Proves the upstream bundle (index, digests, ``_passed.flag``) and the freeze-guard verdict before
 any upstream table is opened, then seals every input of the run with its digest: reference
-snapshot, upstream tables, contracts. ``manifest_fingerprint`` is the digest of that list. Asset ids
-and paths are relative, so the seal is the same on every machine.
+snapshot, upstream tables, contracts, and the user's own polygons and raster where there are
+any. ``manifest_fingerprint`` is the digest of that list. Asset ids and paths are relative, so the
+seal is the same on every machine.
 """
 
 from pathlib import Path
@@ -14,11 +15,12 @@ from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.snapshot import verify_snapshot
 from scripts.governance.bundle import verify_bundle
-from scripts.governance.identity import manifest_fingerprint
+from scripts.governance.identity import OWN_INPUTS, manifest_fingerprint
 from scripts.tables import file_digest, read_json
 
 _REFERENCE = ("countries", "facts", "places", "land_cover", "manifest")
 _UPSTREAM = ("outlet_catalogue", "candidate_set")
+_OWN = ("polygons", "raster", "raster_cells", "raster_report")
 
 
 def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str) -> None:
@@ -51,6 +53,8 @@ def seal(inputs: Any) -> list[dict[str, str]]:
     assets |= {f"upstream/{name}": getattr(inputs, name) for name in _UPSTREAM}
     assets["upstream/validation_bundle"] = inputs.bundle_flag
     assets |= {f"contracts/{Path(path).name}": path for path in inputs.contracts}
+    own = {name: getattr(inputs, f"own_{name}") for name in _OWN}
+    assets |= {f"{OWN_INPUTS}{name}": path for name, path in own.items() if path}
     return [
         {"asset_id": name, "path": Path(path).name, "sha256_hex": file_digest(path)}
         for name, path in sorted(assets.items())

@@ -1,7 +1,9 @@
 """S1: how many people live in each tile, by the model of :mod:`scripts.geo.population`.
 
 The surface is modelled, not observed: United Nations totals by country, GeoNames places, MODIS land
-cover. Every country's tiles sum to its total, and a country with people has people in a tile.
+cover. Every country's tiles sum to its total, and a country with people has people in a tile. Where
+the configuration names a population raster, its people take the place of the modelled ones
+(:mod:`scripts.own_inputs.surface`).
 """
 
 from typing import Any
@@ -16,6 +18,7 @@ from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.geo.population import Places, Surface, Tiles, population_surface
 from scripts.geo.snapshot import load_facts, load_land_cover, load_places
+from scripts.own_inputs.surface import surface_of_raster
 from scripts.policies import load_policy
 
 
@@ -101,6 +104,20 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     places = read_places(inputs.places)
     land_cover = load_land_cover(inputs.land_cover)
     surface = population_surface(tiles, totals, places, land_cover, grid, policy)
+    raster: dict[str, Any] = {}
+    if inputs.raster_cells:
+        cells = read_dataset("raster_population", inputs.raster_cells)
+        surface, modelled = surface_of_raster(
+            tiles,
+            cells["tile_id"].to_numpy(),
+            cells["population"].to_numpy(),
+            surface,
+            params.totals == "facts",
+            params.uncovered == "refuse",
+            params.raster,
+        )
+        held = float(cells["population"].to_numpy().sum())
+        raster = {"raster": {"population": round(held, 3), "modelled_countries": modelled}}
     write_dataset(
         "tile_population",
         outputs.tile_population,
@@ -116,7 +133,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     write_object(
         "s1_population_report",
         outputs.report,
-        report_of(surface, len(places.population), identity),
+        {**report_of(surface, len(places.population), identity), **raster},
     )
 
 

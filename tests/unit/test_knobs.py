@@ -132,6 +132,7 @@ class World:
             wildcards,
         )
         files.policy = str(POLICIES / "policy.s1.population.yaml")
+        files.raster_cells = []
         population = str(folder / "tile_population.parquet")
         s1_population_surface.main(
             files,
