@@ -31,6 +31,7 @@ import numpy.typing as npt
 from scipy import fft, sparse, special
 
 from scripts.apportionment import largest_remainder
+from scripts.geo.blocks import TILES_AT_ONCE, country_blocks, line_blocks
 from scripts.geo.distance import EARTH_RADIUS_M
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER
@@ -128,15 +129,16 @@ def land_cover_of_cells(
     by_row = _overlap(grid.nrows, land_cover.shape[0])
     by_col = _overlap(grid.ncols, land_cover.shape[1])
 
-    def average(value_of_class: F64) -> F32:
-        raster = value_of_class.astype(np.float32)[land_cover]
-        return np.asarray((by_col @ (by_row @ raster).T).T)
-
     is_land = np.ones(len(IGBP_CLASSES))
     is_land[IGBP_WATER] = 0.0
-    land = average(is_land)
-    mean = average(weight * is_land)
-    return np.divide(mean, land, out=np.full_like(mean, default), where=land > 1e-4)
+    land_raster = is_land.astype(np.float32)[land_cover]
+    weight_raster = (weight * is_land).astype(np.float32)[land_cover]
+    found = np.full((grid.nrows, grid.ncols), default, dtype=np.float32)
+    for rows in line_blocks(grid.nrows, grid.ncols):
+        land = np.asarray((by_col @ (by_row[rows] @ land_raster).T).T)
+        mean = np.asarray((by_col @ (by_row[rows] @ weight_raster).T).T)
+        np.divide(mean, land, out=found[rows], where=land > 1e-4)
+    return found
 
 
 def _ranges(counts: I64) -> I64:
@@ -220,7 +222,7 @@ def spread_places(
         wanted = places.country[place].astype(np.int64) * grid.ntiles + cell
         row = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
         weight = np.where(key[row] == wanted, mass * affinity[row], 0.0)
-        first = place[0]
+        first, lowest = place[0], row.min()
         total = np.bincount(place - first, weight)
         lost += int((total <= 0).sum())
         factor = np.divide(
@@ -229,7 +231,8 @@ def spread_places(
             out=np.zeros_like(total),
             where=total > 0,
         )
-        people += np.bincount(row, weight * factor[place - first], len(key))
+        given = np.bincount(row - lowest, weight * factor[place - first])
+        people[lowest : lowest + len(given)] += given
     return people, lost
 
 
@@ -251,21 +254,26 @@ def smooth(field: F32, sigma_km: float, grid: Grid) -> F32:
     sigma_rows = sigma_km / KM_PER_DEG / grid.cell_deg
     padded = fft.next_fast_len(grid.nrows + int(np.ceil(4.0 * sigma_rows)), real=True)
     along = np.exp(-2.0 * (np.pi * sigma_rows * fft.rfftfreq(padded)) ** 2).astype(np.float32)
-    spectrum = fft.rfft(field, padded, axis=0) * along[:, None]
-    field = fft.irfft(spectrum, padded, axis=0)[: grid.nrows]
+    out = np.empty((grid.nrows, grid.ncols), dtype=np.float32)
+    for cols in line_blocks(grid.ncols, grid.nrows):
+        spectrum = fft.rfft(field[:, cols], padded, axis=0) * along[:, None]
+        out[:, cols] = fft.irfft(spectrum, padded, axis=0)[: grid.nrows]
     latitude = grid.lat_edge_deg(np.arange(grid.nrows) + 0.5)
     cosine = np.maximum(np.cos(np.radians(latitude)), _LEAST_COSINE)
     sigma_cols = sigma_rows / cosine
-    spectrum = fft.rfft(field, axis=1)
     frequency = fft.rfftfreq(grid.ncols)
-    spectrum *= np.exp(-2.0 * (np.pi * sigma_cols[:, None] * frequency) ** 2).astype(np.float32)
-    return np.maximum(fft.irfft(spectrum, grid.ncols, axis=1), 0.0)
+    for rows in line_blocks(grid.nrows, grid.ncols):
+        spectrum = fft.rfft(out[rows], axis=1)
+        squared = (np.pi * sigma_cols[rows, None] * frequency) ** 2
+        spectrum *= np.exp(-2.0 * squared).astype(np.float32)
+        out[rows] = np.maximum(fft.irfft(spectrum, grid.ncols, axis=1), 0.0)
+    return out
 
 
 def rural_weight(
     tiles: Tiles,
     in_places: F64,
-    habitability: F64,
+    habitability: F32 | F64,
     policy: Mapping[str, Any],
     grid: Grid,
 ) -> F64:
@@ -283,14 +291,20 @@ def rural_weight(
     cell = tiles.tile_id.astype(np.int64)
     shape = (grid.nrows, grid.ncols)
 
-    def around(amount: F64) -> F64:
+    def around(amount: F64) -> F32:
         field = np.bincount(cell, amount, grid.ntiles).astype(np.float32).reshape(shape)
-        return smooth(field, policy["range_km"], grid).ravel()[cell].astype(np.float64)
+        return smooth(field, policy["range_km"], grid).ravel()[cell]
 
-    area_km2 = tiles.area_m2 / 1e6
-    near = around(in_places) / np.maximum(around(area_km2), 1e-3)
-    density = policy["density_floor_per_km2"] + near
-    return tiles.area_m2 * habitability * density ** policy["density_exponent"]
+    people, area_km2 = around(in_places), around(tiles.area_m2 / 1e6)
+    weight = np.empty(len(cell))
+    for start in range(0, len(cell), TILES_AT_ONCE):
+        rows = slice(start, start + TILES_AT_ONCE)
+        near = people[rows].astype(np.float64)
+        near /= np.maximum(area_km2[rows].astype(np.float64), 1e-3)
+        density = policy["density_floor_per_km2"] + near
+        weight[rows] = tiles.area_m2[rows] * habitability[rows]
+        weight[rows] *= density ** policy["density_exponent"]
+    return weight
 
 
 def rescale_places(
@@ -342,7 +356,6 @@ def population_surface(
     """
     starts = np.flatnonzero(np.diff(tiles.country, prepend=-1))
     present = tiles.country[starts]
-    group = np.searchsorted(present, tiles.country)
     total = np.array([totals[int(code)] for code in present], dtype=np.float64)
 
     kept = rescale_places(places, present, total, policy["rural_share_floor"])
@@ -351,23 +364,30 @@ def population_surface(
     is_urban = np.zeros(len(IGBP_CLASSES))
     is_urban[IGBP_URBAN] = 1.0
     urban = land_cover_of_cells(land_cover, grid, is_urban, 0.0).ravel()[cell]
-    rural = policy["rural"]
-    weights = np.array([0.0, *(rural["habitability"][name] for name in IGBP_CLASSES[1:])])
-    default = rural["habitability"]["unmapped"]
-    habitability = land_cover_of_cells(land_cover, grid, weights, default).ravel()[cell]
-
     kernel = policy["place_kernel"]
     open_land = kernel["open_land_affinity"]
     affinity = tiles.coverage * (open_land + (1.0 - open_land) * urban)
     people, lost = spread_places(tiles, kept, affinity, kernel, grid)
-    in_places = np.bincount(group, people, len(present)).astype(np.float64)
+    del affinity, urban
 
-    weight = rural_weight(tiles, people, habitability.astype(np.float64), rural, grid)
-    nothing = np.bincount(group, weight, len(present)) <= 0
-    weight = np.where(nothing[group], tiles.area_m2, weight)
-    rest = np.maximum(total - in_places, 0.0) / np.bincount(group, weight, len(present))
-    people += weight * rest[group]
-    return Surface(settle(people, group, total), present, total, in_places, lost)
+    rural = policy["rural"]
+    weights = np.array([0.0, *(rural["habitability"][name] for name in IGBP_CLASSES[1:])])
+    default = rural["habitability"]["unmapped"]
+    habitability = land_cover_of_cells(land_cover, grid, weights, default).ravel()[cell]
+    del cell
+    weight = rural_weight(tiles, people, habitability, rural, grid)
+    in_places = np.empty(len(present))
+    for countries, rows in country_blocks(np.append(starts, len(people))):
+        group = np.searchsorted(present[countries], tiles.country[rows])
+        count = countries.stop - countries.start
+        some, share = people[rows], weight[rows]
+        in_places[countries] = np.bincount(group, some, count)
+        nothing = np.bincount(group, share, count) <= 0
+        share = np.where(nothing[group], tiles.area_m2[rows], share)
+        rest = np.maximum(total[countries] - in_places[countries], 0.0)
+        rest /= np.bincount(group, share, count)
+        people[rows] = settle(some + share * rest[group], group, total[countries])
+    return Surface(people, present, total, in_places, lost)
 
 
 def settle(people: F64, group: I64, total: F64) -> F64:

@@ -23,6 +23,7 @@ from scripts.apportionment import largest_remainder
 from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
+from scripts.geo.blocks import country_blocks
 from scripts.geo.grid import Grid
 from scripts.geo.hilbert import hilbert_index
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts
@@ -107,6 +108,38 @@ def curve_order(tile_id: npt.NDArray[np.uint64], code: npt.NDArray[np.int16], gr
     return np.argsort((code.astype(np.int64) << (2 * order)) | index, kind="stable")
 
 
+def tile_weights(
+    code: npt.NDArray[np.int16],
+    starts: I64,
+    tile_id: npt.NDArray[np.uint64],
+    area_m2: F64,
+    people: F64,
+    grid: Grid,
+    policy: Mapping[str, Any],
+) -> tuple[I64, npt.NDArray[np.uint64], I64, list[int]]:
+    """Weights in tile order; tiles and running sums of weights in curve order; fallback groups.
+
+    Countries are independent of each other: they are worked on in blocks, so that memory stays near
+    the size of the result.
+    """
+    weight = np.empty(len(code), dtype=np.int64)
+    along = np.empty(len(code), dtype=np.uint64)
+    running = np.empty(len(code), dtype=np.int64)
+    fallback: list[int] = []
+    for groups, rows in country_blocks(starts):
+        edges = starts[groups.start : groups.stop + 1] - rows.start
+        density, nobody = tile_density(edges, area_m2[rows], people[rows], policy)
+        fallback += [groups.start + g for g in nobody]
+        weight[rows] = quantise(edges, density, policy["dp"])
+        order = curve_order(tile_id[rows], code[rows], grid)
+        along[rows] = tile_id[rows][order]
+        ordered = weight[rows][order]
+        summed = np.cumsum(ordered)
+        before = (summed - ordered)[edges[:-1]]
+        running[rows] = summed - np.repeat(before, np.diff(edges))
+    return weight, along, running, fallback
+
+
 def country_table(
     code: npt.NDArray[np.int16],
     starts: I64,
@@ -161,15 +194,11 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     people = population["population"].to_numpy()
     starts = group_starts(code)
 
-    density, fallback = tile_density(starts, area_m2, people, policy)
     dp = policy["dp"]
-    weight = quantise(starts, density, dp)
+    weight, along, running, fallback = tile_weights(
+        code, starts, tile_id, area_m2, people, grid, policy
+    )
     table, mass = country_table(code, starts, area_m2, people, facts, policy, str(inputs.policy))
-
-    order = curve_order(tile_id, code, grid)
-    running = np.cumsum(weight[order])
-    lengths = np.diff(starts)
-    before = np.repeat(running[starts[:-1]] - weight[order][starts[:-1]], lengths)
 
     country_iso = index["country_iso"]
     write_dataset(
@@ -190,8 +219,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         pa.table(
             {
                 "country_iso": country_iso,
-                "tile_id": tile_id[order],
-                "cumulative_fp": running - before,
+                "tile_id": along,
+                "cumulative_fp": running,
             }
         ),
     )
