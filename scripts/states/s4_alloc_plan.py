@@ -38,6 +38,7 @@ from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
+from scripts.ordering import distinct
 from scripts.policies import load_policy
 from scripts.states.s3_requirements import (
     distance_to_mass,
@@ -567,7 +568,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     plan, spread = plan_of(guarded.ids, guarded.pairs, table, policy, zone_floor, where)
     write_dataset("s4_alloc_plan", outputs.plan, plan)
     write_dataset("s4_reroute_ledger", outputs.ledger, moves_table(guarded.ids, guarded.moves))
-    active_tiles = len(np.unique(plan["tile_id"].to_numpy()))
+    active_tiles = len(distinct(plan["tile_id"].to_numpy()))
     summary = guard_summary(guarded)
     report = run_report(wildcards, policy, summary, spread, plan.num_rows, active_tiles)
     write_object("s4_run_report", outputs.report, report)

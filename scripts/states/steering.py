@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts.countries import CODES
+from scripts.ordering import distinct
 
 I64 = npt.NDArray[np.int64]
 _MAX_ROUNDS = 10_000
@@ -117,7 +118,7 @@ def steer(
     width = np.int64(CODES)
     key = pairs.merchant * width + pairs.country
     candidate_key = candidates.merchant * width + candidates.country
-    all_keys = np.union1d(key, candidate_key)
+    all_keys = distinct(np.concatenate([key, candidate_key]))
     merchant, country = all_keys // width, all_keys % width
     n_sites = np.zeros(len(all_keys), dtype=np.int64)
     n_sites[np.searchsorted(all_keys, key)] = pairs.n_sites
@@ -175,9 +176,9 @@ def _net_moves(keys: list[I64], counts: list[I64]) -> Moves:
     if not keys:
         empty = np.empty(0, dtype=np.int64)
         return Moves(empty, empty, empty, empty)
-    distinct, inverse = np.unique(np.concatenate(keys), return_inverse=True)
+    moved, inverse = np.unique(np.concatenate(keys), return_inverse=True)
     n_sites = np.bincount(inverse, weights=np.concatenate(counts)).astype(np.int64)
-    return Moves(distinct // CODES // CODES, distinct // CODES % CODES, distinct % CODES, n_sites)
+    return Moves(moved // CODES // CODES, moved // CODES % CODES, moved % CODES, n_sites)
 
 
 def apply_moves(pairs: Pairs, moves: Moves, sign: int = 1) -> Pairs:
@@ -191,7 +192,7 @@ def apply_moves(pairs: Pairs, moves: Moves, sign: int = 1) -> Pairs:
         ]
     )
     amount = np.concatenate([pairs.n_sites, -sign * moves.n_sites, sign * moves.n_sites])
-    distinct, inverse = np.unique(key, return_inverse=True)
+    touched, inverse = np.unique(key, return_inverse=True)
     n_sites = np.bincount(inverse, weights=amount).astype(np.int64)
     kept = n_sites != 0
-    return Pairs(distinct[kept] // width, distinct[kept] % width, n_sites[kept])
+    return Pairs(touched[kept] // width, touched[kept] % width, n_sites[kept])
