@@ -18,7 +18,7 @@ from scripts.contracts import contract, dataset, datasets, schema_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The edge and the messages decide nothing that is published.
-_NEUTRAL = {"scripts.entry", "scripts.errors", "scripts"}
+_NEUTRAL = {"scripts.entry", "scripts.errors", "scripts.lightness", "scripts"}
 
 
 def _source(module: str) -> Path | None:

@@ -1,0 +1,47 @@
+"""Figure of a benchmark over several sizes: seconds of each state over sites, and the floors.
+
+python -m scripts.benchmarks.figure docs/benchmarks.json docs/images/benchmarks.svg
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.benchmarks.scales import SITE_STATES
+from scripts.tables import read_json
+
+
+def draw(result: Mapping[str, Any], path: str | Path) -> None:
+    """Write the figure as SVG."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "segment1b"
+    from matplotlib import pyplot
+
+    runs = result["runs"]
+    sites = np.array([run["sites"] for run in runs])
+    figure, axes = pyplot.subplots(figsize=(7.5, 5.0), layout="constrained")
+    for state in SITE_STATES:
+        seconds = [run["states"][state]["main_s"] for run in runs]
+        axes.loglog(sites, seconds, marker="o", markersize=3, label=state)
+    plain = [r["pair_by_pair"] for r in runs]
+    needed = [p["seconds"] * p["pairs"] / p["pairs_done"] for p in plain]
+    axes.loglog(sites, needed, "k--", linewidth=1, label="S4 pair by pair")
+    for name, label, style in (("sort_s", "one sort", "k:"), ("copy_s", "one copy of S9", "k-.")):
+        floor = [run["floors"]["s9_validation"][name] for run in runs]
+        axes.loglog(sites, floor, style, linewidth=1, label=label)
+    axes.set_xlabel("sites")
+    axes.set_ylabel("seconds")
+    axes.grid(True, which="major", alpha=0.3)
+    axes.legend(fontsize=7, ncols=2)
+    figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    draw(read_json(sys.argv[1]), sys.argv[2])

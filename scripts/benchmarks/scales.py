@@ -1,0 +1,165 @@
+"""One seed of the release at several sizes: what every state costs and how the cost grows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from scripts.benchmarks.collect import collect
+from scripts.benchmarks.floors import (
+    SITE_TABLES,
+    copy_bandwidth,
+    pair_by_pair,
+    sort_seconds,
+    table_bytes,
+)
+from scripts.governance.identity import run_id
+from scripts.tables import read_json
+from scripts.workflow import path_templates
+
+SEED = 42
+RELEASE, UPSTREAM = run_id("1B", "reopened"), run_id("1A", "reopened")
+# Sites for each merchant of the shipped world.
+SITES_PER_MERCHANT = 14.0
+CHAIN = (
+    "s1_tile_index",
+    "s1_population_surface",
+    "s2_tile_weights",
+    *("s3_requirements", "s4_alloc_plan", "s5_site_tile_assignment", "s6_site_jitter"),
+    *("s7_site_synthesis", "s8_site_locations", "s9_validation"),
+)
+SITE_STATES = CHAIN[3:]
+FROM_S4 = CHAIN[4:]
+_UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
+
+
+def parse_sites(text: str) -> int:
+    """Sites of a size such as 35k, 3.5M or 100000; ValueError when it is none."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM]?)", text)
+    if not match:
+        raise ValueError(f"{text!r} is no size such as 35k or 3.5M")
+    return round(float(match[1]) * _UNITS[match[2]])
+
+
+def run_scale(sites: int, root: Path) -> tuple[float, dict[str, str]]:
+    """Wall seconds of a fresh run of one seed, and its files."""
+    templates = path_templates(str(root))
+    files = {
+        name: path.replace("{seed}", str(SEED)).replace(
+            "{run_id}", UPSTREAM if "segment_1A" in path else RELEASE
+        )
+        for name, path in templates.items()
+    }
+    command = [sys.executable, "-m", "snakemake", files["validation_bundle_index_1B"]]
+    command += ["--quiet", "all", "--config", f"seeds=[{SEED}]", f"runs_root={root}"]
+    command += [f"upstream={{merchants_total: {round(sites / SITES_PER_MERCHANT)}}}"]
+    command += [f"certification={{required_seeds: [{SEED}], release: false}}"]
+    start = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - start, files
+
+
+def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
+    """Costs of a run of about so many sites, with the floors of its rows."""
+    root = Path(tempfile.mkdtemp(prefix="bench-", dir="runs"))
+    try:
+        wall, files = run_scale(sites, root)
+        made = pq.ParquetFile(files["site_locations"]).metadata.num_rows
+        pairs = pq.ParquetFile(files["s3_requirements"]).metadata.num_rows
+        release = collect(root, RELEASE)
+        upstream = collect(root, UPSTREAM)
+        bandwidth = copy_bandwidth()
+        floors = {
+            state: {
+                "copy_s": sum(table_bytes(files[name]) for name in names) / bandwidth,
+                "sort_s": sort_seconds(made),
+            }
+            for state, names in SITE_TABLES.items()
+        }
+        plain = pair_by_pair(files["s3_requirements"], files["tile_weights"], pair_seconds)
+        summary = read_json(files["validation_summary_1B"])
+    finally:
+        shutil.rmtree(root)
+    return {
+        "sites": made,
+        "pairs": pairs,
+        "workflow_wall_s": wall,
+        "chain_wall_s": sum(release[state]["wall_s"] for state in CHAIN),
+        "s4_to_s9_wall_s": sum(release[state]["wall_s"] for state in FROM_S4),
+        "largest_job_mb": max(release[state]["peak_mb"] for state in CHAIN),
+        "verdict_s9": summary["verdict"],
+        "failed_checks": [row["check"] for row in summary["checks"] if row["status"] == "FAIL"],
+        "states": {state: release[state] for state in CHAIN},
+        "upstream": upstream,
+        "floors": floors,
+        "copy_bandwidth_gb_s": bandwidth / 1e9,
+        "pair_by_pair": plain,
+    }
+
+
+def slopes(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Slope of log seconds over log sites of every state's own function; empty for one run."""
+    if len(runs) < 2:
+        return {}
+    sites = np.log([run["sites"] for run in runs])
+    return {
+        state: float(np.polyfit(sites, np.log([r["states"][state]["main_s"] for r in runs]), 1)[0])
+        for state in SITE_STATES
+    }
+
+
+def run_scales(sizes: Sequence[str], pair_seconds: float) -> dict[str, Any]:
+    """Runs in order of size, and the slopes over the last of them, which start-up does not bend."""
+    runs = [measure(parse_sites(size), pair_seconds) for size in sorted(sizes, key=parse_sites)]
+    return {"seed": SEED, "runs": runs, "slopes": slopes(runs[-3:])}
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Markdown: a table per run, then the slopes."""
+    lines = []
+    for run in result["runs"]:
+        plain = run["pair_by_pair"]
+        needed = plain["seconds"] * plain["pairs"] / plain["pairs_done"]
+        how = (
+            "measured"
+            if plain["pairs_done"] == plain["pairs"]
+            else (f"from {plain['pairs_done']:,} of them")
+        )
+        lines += [
+            f"### {run['sites']:,} sites, {run['pairs']:,} pairs",
+            "",
+            "| state | process s | state s | CPU s | peak MB | sites a second | times the floor |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for state in CHAIN:
+            cost = run["states"][state]
+            rate, floor = "", ""
+            if state in SITE_STATES:
+                rate = f"{run['sites'] / cost['main_s']:,.0f}"
+                floor = f"{cost['main_s'] / max(run['floors'][state].values()):.1f}"
+            lines.append(
+                f"| {state} | {cost['wall_s']:.2f} | {cost['main_s']:.2f} | {cost['cpu_s']:.2f}"
+                f" | {cost['peak_mb']:.0f} | {rate} | {floor} |"
+            )
+        lines += [
+            f"| chain | {run['chain_wall_s']:.1f} | | | {run['largest_job_mb']:.0f} | | |",
+            "",
+            f"S4 to S9 as processes {run['s4_to_s9_wall_s']:.1f} s; allocation pair by pair"
+            f" {needed:,.0f} s ({how}); memory copies at {run['copy_bandwidth_gb_s']:.1f} GB/s;"
+            f" S9 says {run['verdict_s9']} {' '.join(run['failed_checks'])}".rstrip(),
+            "",
+        ]
+    if result["slopes"]:
+        lines += ["| state | slope |", "|---|---|"]
+        lines += [f"| {state} | {value:.2f} |" for state, value in result["slopes"].items()]
+    return "\n".join(lines)

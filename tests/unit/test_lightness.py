@@ -1,0 +1,32 @@
+import subprocess
+import sys
+
+import pytest
+
+JOB = """
+snakemake = None
+import sys
+import {module}
+import pyarrow, numpy
+pyarrow.table({{"x": numpy.arange(3)}})
+heavy = [n for n in ("pandas", "matplotlib", "jsonschema", "scipy.stats") if n in sys.modules]
+assert not heavy, heavy
+import pandas
+"""
+
+
+@pytest.mark.parametrize("state", ["s4_alloc_plan", "s9_validation"])
+def test_a_job_starts_without_heavy_libraries(state):
+    code = JOB.format(module=f"scripts.states.{state}")
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_other_processes_keep_pandas():
+    code = "import scripts, pandas, pyarrow; print(pyarrow.array(pandas.Series(['a', None])))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
