@@ -1,0 +1,81 @@
+"""Conda environments, pip requirements and locks name the same libraries in the same ranges."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+ENVS = Path("envs")
+PYPI_NAME = {"exactextract-python": "exactextract", "matplotlib-base": "matplotlib"}
+# What runs the workflow, not the rules.
+ENGINE = {"snakemake", "snakemake-executor-plugin-slurm"}
+LOCK_OF = {
+    "runtime.yaml": "runtime.lock.txt",
+    "exports.yaml": "dev.lock.txt",
+    "own-inputs.yaml": "own-inputs.lock.txt",
+}
+
+
+def conda(name: str) -> dict[str, SpecifierSet]:
+    listed = yaml.safe_load((ENVS / name).read_text(encoding="utf-8"))["dependencies"]
+    found = {}
+    for line in listed:
+        library, _, spec = line.partition(" ")
+        found[PYPI_NAME.get(library, library)] = SpecifierSet(spec)
+    return found
+
+
+def requirements(name: str) -> dict[str, SpecifierSet]:
+    found = {}
+    for line in (ENVS / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("-r "):
+            found |= requirements(line[3:])
+        elif line and not line.startswith("#"):
+            requirement = Requirement(line)
+            found[requirement.name.lower()] = requirement.specifier
+    return found
+
+
+def locked(name: str) -> dict[str, set[str]]:
+    text = (ENVS / name).read_text(encoding="utf-8")
+    found: dict[str, set[str]] = {}
+    for library, version in re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+)", text, re.MULTILINE):
+        found.setdefault(library.lower(), set()).add(version)
+    return found
+
+
+@pytest.mark.parametrize("name", LOCK_OF)
+def test_conda_ranges_hold_the_locked_versions(name):
+    versions = locked(LOCK_OF[name])
+    for library, spec in conda(name).items():
+        if library != "python":
+            assert versions[library], library
+            assert all(version in spec for version in versions[library]), library
+
+
+def test_conda_and_pip_ask_for_the_same():
+    asked = {k: v for k, v in requirements("runtime.in").items() if k not in ENGINE}
+    found = conda("runtime.yaml")
+    assert found.pop("python") == SpecifierSet(">=3.11,<3.14")
+    assert found == asked
+    own = requirements("own-inputs.in")
+    for library, spec in conda("own-inputs.yaml").items():
+        if library != "python":
+            assert own[library] == spec, library
+
+
+@pytest.mark.parametrize("wider", ["own-inputs.lock.txt", "dev.lock.txt"])
+def test_wider_locks_hold_the_runtime_lock(wider):
+    versions = locked(wider)
+    for library, found in locked("runtime.lock.txt").items():
+        assert versions.get(library) == found, library
+
+
+def test_every_rule_environment_is_tested_here():
+    named = set()
+    for path in Path("rules").glob("*.smk"):
+        named |= set(re.findall(r'"\.\./envs/([\w-]+\.yaml)"', path.read_text(encoding="utf-8")))
+    assert named == {*LOCK_OF, "reference.yaml"}
