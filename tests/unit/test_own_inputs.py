@@ -10,14 +10,16 @@ import shapely
 from rasterio.transform import Affine, from_origin
 
 from scripts.countries import encode_one
-from scripts.errors import ReferenceSnapshotError, StateError
+from scripts.errors import ConfigError, ReferenceSnapshotError, StateError
 from scripts.geo.grid import Grid
 from scripts.geo.population import Surface, Tiles
 from scripts.own_inputs import libraries
 from scripts.own_inputs.polygons import read_polygons
 from scripts.own_inputs.raster import sum_to_cells
 from scripts.own_inputs.surface import surface_of_raster
+from scripts.policies import parse_yaml
 from scripts.scorers.certificate import release_faults
+from scripts.settings import CONFIG_FILE, load_settings
 
 GRID = Grid(5)
 NODATA = -99999.0
@@ -256,3 +258,11 @@ def test_the_gate_seals_own_inputs_by_name(tmp_path):
     paths["own_raster"].write_text("other people")
     after = {entry["asset_id"]: entry["sha256_hex"] for entry in seal(inputs)}
     assert [name for name in before if before[name] != after[name]] == ["own/raster"]
+
+
+@pytest.mark.parametrize(("block", "key"), [("polygons", "path"), ("population", "raster")])
+def test_a_missing_file_is_refused_before_anything_runs(block, key):
+    config = parse_yaml(CONFIG_FILE)
+    config[block][key] = "nowhere.tif"
+    with pytest.raises(ConfigError, match=rf"EC16 .*{block}\.{key}.*nowhere\.tif"):
+        load_settings(config)

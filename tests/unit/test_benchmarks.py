@@ -1,0 +1,95 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scripts.benchmarks.collect import collect
+from scripts.benchmarks.figure import draw
+from scripts.benchmarks.floors import pair_by_pair, table_bytes
+from scripts.benchmarks.scales import CHAIN, SITE_STATES, parse_sites, slopes, table
+from scripts.entry import run
+from scripts.tables import write_parquet
+
+
+def test_sizes_are_read():
+    assert [parse_sites(text) for text in ("35k", "3.5M", "10M", "102000")] == [
+        35_000,
+        3_500_000,
+        10_000_000,
+        102_000,
+    ]
+    with pytest.raises(ValueError, match="35 sites"):
+        parse_sites("35 sites")
+
+
+def test_costs_of_a_job_come_from_both_files(tmp_path):
+    class Job:
+        input, output, params, wildcards = (), (), (), ()
+        log = (tmp_path / "logs/1B/abc/42/s4.log",)
+
+    Job.log[0].parent.mkdir(parents=True)
+    run(lambda *_: None, Job)
+    for seed, seconds in (("42", "1.5"), ("7", "2.5")):
+        path = tmp_path / f"benchmarks/1B/abc/{seed}/s4.tsv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"s\tmax_rss\n{seconds}\t-\n", encoding="utf-8")
+    found = collect(tmp_path)["s4"]
+    assert (found["jobs"], found["wall_s"]) == (2, 2.0)
+    assert found["peak_mb"] > 10
+    assert 0 <= found["main_s"] < 1
+    assert collect(tmp_path, "other") == {}
+
+
+def test_pair_by_pair_gives_every_site_a_tile(tmp_path):
+    write_parquet(
+        tmp_path / "r.parquet", pa.table({"legal_country_iso": ["AA", "BB"], "n_sites": [7, 1]})
+    )
+    weights = pa.table({"country_iso": ["AA"] * 3 + ["BB"], "weight_fp": [5, 3, 2, 10]})
+    write_parquet(tmp_path / "w.parquet", weights)
+    done = pair_by_pair(tmp_path / "r.parquet", tmp_path / "w.parquet", 60.0)
+    assert (done["pairs"], done["pairs_done"], done["sites_done"]) == (2, 2, 8)
+    assert table_bytes(tmp_path / "w.parquet") == 4 * (6 + 8)
+
+
+def result():
+    def run_of(sites):
+        cost = {"wall_s": 1.0, "main_s": sites / 1e6, "cpu_s": 1.0, "peak_mb": 100.0, "jobs": 1}
+        return {
+            "sites": sites,
+            "pairs": sites // 2,
+            "chain_wall_s": 10.0,
+            "s4_to_s9_wall_s": 6.0,
+            "largest_job_mb": 100.0,
+            "verdict_s9": "PASS",
+            "failed_checks": [],
+            "copy_bandwidth_gb_s": 10.0,
+            "states": dict.fromkeys(CHAIN, cost),
+            "floors": {
+                state: {"copy_s": sites / 1e7, "sort_s": sites / 2e6} for state in SITE_STATES
+            },
+            "pair_by_pair": {
+                "pairs": sites // 2,
+                "pairs_done": sites // 4,
+                "sites_done": sites // 2,
+                "seconds": 3.0,
+            },
+        }
+
+    runs = [run_of(1_000_000), run_of(4_000_000)]
+    return {"seed": 42, "runs": runs, "slopes": slopes(runs)}
+
+
+def test_slopes_are_those_of_the_powers():
+    assert np.allclose(list(result()["slopes"].values()), 1.0)
+    assert slopes(result()["runs"][:1]) == {}
+
+
+def test_table_and_figure_show_every_state(tmp_path):
+    text = table(json.loads(json.dumps(result())))
+    for state in SITE_STATES:
+        assert text.count(f"| {state} |") == 3
+    assert "| 1,000,000 | 2.0 |" in text
+    assert "6 s (from 250,000 of them)" in text
+    draw(result(), tmp_path / "f.svg")
+    assert (tmp_path / "f.svg").read_text(encoding="utf-8").count("s9_validation") >= 1
