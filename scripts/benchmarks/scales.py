@@ -69,6 +69,11 @@ def run_scale(sites: int, root: Path) -> tuple[float, dict[str, str]]:
     return time.perf_counter() - start, files
 
 
+def bytes_below(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
 def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
     """Costs of a run of about so many sites, with the floors of its rows."""
     root = Path(tempfile.mkdtemp(prefix="bench-", dir="runs"))
@@ -88,6 +93,11 @@ def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
         }
         plain = pair_by_pair(files["s3_requirements"], files["tile_weights"], pair_seconds)
         summary = read_json(files["validation_summary_1B"])
+        disk = {
+            "seed": bytes_below(Path(files["run_receipt"]).parent),
+            "shared": bytes_below(Path(files["tile_index"]).parents[1]),
+            "upstream": bytes_below(Path(files["outlet_catalogue"]).parent),
+        }
     finally:
         shutil.rmtree(root)
     return {
@@ -102,6 +112,7 @@ def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
         "states": {state: release[state] for state in CHAIN},
         "upstream": upstream,
         "floors": floors,
+        "disk_bytes": disk,
         "copy_bandwidth_gb_s": bandwidth / 1e9,
         "pair_by_pair": plain,
     }
