@@ -46,6 +46,7 @@ rule certify:
         faults=CERTIFY_FAULTS,
         last_good=DATA["last_good_pointer"],
         runs_root=runs_root,
+        reference=SETTINGS.reference,
         demands=DEMANDS,
         lock_set=DATA["segment1b_p5_lock_set"],
         policies=PROMOTION.policies(SETTINGS.runs[RELEASE_RUN_ID]),
@@ -59,6 +60,7 @@ rule certify:
         "scripts/scorers/certify.py"
 
 
-# Superseded runs are looked at before a new candidate takes their room.
+# One workflow at a time on a runs root; then superseded runs are looked at, before a new candidate
+# takes their room.
 onstart:
-    PROMOTION.before_new_candidate()
+    PROMOTION.before_first_job(workflow.dag.jobs)

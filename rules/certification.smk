@@ -24,6 +24,7 @@ CERTIFIED = (
     if MISSING_SEEDS or CERTIFY_FAULTS
     else {
         "certificate": DATA["segment1b_p5_certification"],
+        "attestation": DATA["segment1b_p5_attestation"],
         "freeze_guard": DATA["segment1a_freeze_guard_accepted"].format(
             run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
         ),
@@ -74,3 +75,70 @@ rule certify_release:
         "P5: certificate over seeds {SEEDS}"
     script:
         "../scripts/scorers/certificate.py"
+
+
+rule attest_release:
+    input:
+        certificate=DATA["segment1b_p5_certification"],
+        receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        site_locations=expand(DATA["site_locations"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        byproducts=BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
+        lock_file="envs/runtime.lock.txt",
+    output:
+        attestation=DATA["segment1b_p5_attestation"],
+    log:
+        f"{LOGS}/1B/attest_release.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/attest_release.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=state_version("governance.attest_release"),
+        runs_root=runs_root,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "P5: attestation of the certificate"
+    script:
+        "../scripts/governance/attest_release.py"
+
+
+rule sign:
+    log:
+        f"{LOGS}/1B/sign.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        attestation=DATA["segment1b_p5_attestation"],
+        envelope=DATA["segment1b_p5_attestation_envelope"],
+        signing_key=SETTINGS.signing_key,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "Sign the attestation"
+    script:
+        "../scripts/governance/sign_attestation.py"
+
+
+rule verify:
+    log:
+        f"{LOGS}/1B/verify.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        run=SETTINGS.run or RELEASE_RUN_ID,
+        runs_root=runs_root,
+        reference=SETTINGS.reference,
+        public_key=SETTINGS.public_key,
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "Verify {params.run} from its records"
+    script:
+        "../scripts/verify.py"

@@ -7,6 +7,7 @@ sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
 from scripts.errors import SegmentError
+from scripts.governance import occupancy
 from scripts.governance.versions import state_version
 from scripts.report.console import is_quiet
 from scripts.settings import load_settings
@@ -22,6 +23,7 @@ from scripts.workflow import (
 export_package_path(workflow.basedir)
 try:
     SETTINGS = load_settings(config)
+    occupancy.attend(SETTINGS.runs_root, workflow.is_main_process)
     BOARD = Board(SETTINGS)
     PROMOTION = Promotion(BOARD)
 except SegmentError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import sys
@@ -10,29 +11,40 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import SegmentError
+from scripts.errors import ContractError, SegmentError
+from scripts.governance.occupancy import hold_shared
 
 
 def run(main: Callable[..., None], smk: Any) -> None:
     """Call ``main(input, output, params, wildcards)`` for a rule.
 
     A :class:`SegmentError` becomes one line on standard error and in the rule's log file, and exit
-    status 1; anything else is a defect and keeps its traceback. A job that succeeds leaves its cost
-    in the log file: seconds of ``main`` alone, and CPU seconds and peak memory of the process.
+    status 1; so does what the operating system refuses (``EX20``: disk full, read-only, gone).
+    Anything else is a defect and keeps its traceback. A job that succeeds leaves its cost in the
+    log file: seconds of ``main`` alone, and CPU seconds and peak memory of the process.
     """
+    hold_shared()
     start = time.perf_counter()
     try:
         main(smk.input, smk.output, smk.params, smk.wildcards)
     except SegmentError as error:
         line = f"{type(error).__name__}: {error}"
-        if smk.log:
-            Path(str(smk.log[0])).write_text(line + "\n", encoding="utf-8")
-        print(line, file=sys.stderr)
-        raise SystemExit(1) from None
+    except OSError as error:
+        line = f"ContractError: {os_error(error, smk.output)}"
     else:
-        if smk.log:
-            cost = cost_of_process() | {"main_s": round(time.perf_counter() - start, 3)}
-            Path(str(smk.log[0])).write_text(json.dumps(cost, sort_keys=True) + "\n")
+        cost = cost_of_process() | {"main_s": round(time.perf_counter() - start, 3)}
+        _log(smk, json.dumps(cost, sort_keys=True))
+        return
+    _log(smk, line)
+    print(line, file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _log(smk: Any, line: str) -> None:
+    """A line as the rule's log, where the disk still takes one."""
+    if smk.log:
+        with contextlib.suppress(OSError):
+            Path(str(smk.log[0])).write_text(line + "\n", encoding="utf-8")
 
 
 def cost_of_process() -> dict[str, float]:
@@ -44,3 +56,12 @@ def cost_of_process() -> dict[str, float]:
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
         "peak_mb": round(usage.ru_maxrss / unit, 1),
     }
+
+
+def os_error(error: OSError, outputs: Any) -> ContractError:
+    """What the operating system refused, in the words of a broken rule (``EX20``)."""
+    where = error.filename or next(iter(outputs), "output")
+    reason = error.strerror or str(error)
+    return ContractError(
+        "EX20", where, f"the operating system says: {reason}", "mend that and start again"
+    )

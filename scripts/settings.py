@@ -21,6 +21,7 @@ WITNESS = "witness"
 _TEXTS = (
     *("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"),
     *("phase", "parent", "approved_by", "evidence", "reason"),
+    *("run", "signing_key", "public_key"),
 )
 
 
@@ -83,6 +84,9 @@ class Settings:
     evidence: str
     reason: str
     prune_execute: bool
+    run: str
+    signing_key: str
+    public_key: str
     postures: Mapping[str, Posture]
     runs: Mapping[str, Run]
     upstreams: Mapping[str, Upstream]
@@ -260,6 +264,9 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         evidence=plain.get("evidence", ""),
         reason=plain.get("reason", ""),
         prune_execute=plain.get("prune_execute", False),
+        run=plain.get("run", ""),
+        signing_key=plain.get("signing_key", ""),
+        public_key=plain.get("public_key", ""),
         postures=postures,
         runs=runs,
         upstreams=upstreams,

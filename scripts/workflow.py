@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scripts.contracts import CONTRACTS_DIR, datasets
-from scripts.errors import ConfigError
-from scripts.governance import locks
+from scripts.errors import ConfigError, SegmentError
+from scripts.governance import locks, occupancy
+from scripts.governance.attestation import byproduct_paths
 from scripts.governance.identity import run_id
 from scripts.governance.phases import REFERENCE
 from scripts.governance.retention import prune
@@ -26,6 +27,7 @@ REFERENCE_FILES = {
     "land_cover": "land_cover.parquet",
     "manifest": "manifest.json",
 }
+READERS = frozenset({"status", "explain", "verify"})
 STATE_RULES = (
     "s0_gate",
     "s1_tile_index",
@@ -270,6 +272,16 @@ class Board:
 
         return of_run
 
+    def byproducts(self, identity: str, seeds: Iterable[int]) -> list[str]:
+        """Files that the attestation of a run names beside its subjects."""
+        run = self.settings.runs[identity]
+        parts = {
+            "run": {"run_id": identity, "upstream_run_id": run.upstream_id},
+            "baseline_run_id": self.named(self.settings.baseline_posture).run_id,
+            "seeds": list(seeds),
+        }
+        return [f"{self.settings.runs_root}/{path}" for path in byproduct_paths(parts)]
+
     def outputs_of(self, identity: str, seeds: list[Any]) -> list[str]:
         """Every declared output of S0 to S8 of a run."""
         from scripts.governance.versions import registry
@@ -331,6 +343,19 @@ class Promotion:
             identity: run.name if identity == run_id("1B", run.name) else f"{run.name} {WITNESS}"
             for identity, run in self.settings.runs.items()
         }
+
+    def before_first_job(self, jobs: Iterable[Any]) -> None:
+        """Take the runs root, then see to superseded runs; one line and status 1 on refusal.
+
+        Targets that only read are let in beside a workflow at work.
+        """
+        if {job.rule.name for job in jobs} <= READERS:
+            return
+        try:
+            occupancy.enter(self.settings.runs_root)
+            self.before_new_candidate()
+        except (SegmentError, OSError) as error:
+            raise SystemExit(f"{type(error).__name__}: {error}") from None
 
     def before_new_candidate(self) -> None:
         """List, or delete, superseded runs when the candidate's folder is about to be made."""

@@ -15,6 +15,7 @@ from scripts.errors import ConfigError, ScoreError
 from scripts.governance.lock_set import final_lock_set
 from scripts.governance.locks import refuse
 from scripts.governance.pointers import digests_below, last_good_pointer, verify_promotion
+from scripts.governance.verification import verify
 from scripts.report.console import say
 from scripts.scorers.gates import GATES, GRADES, reaches
 from scripts.tables import file_digest
@@ -122,6 +123,29 @@ def verify_files(document: Json, root: Path) -> int:
     return len(listed)
 
 
+def verify_records(document: Json, params: Any) -> None:
+    """Hold every record and file of the release against each other (``ES33``)."""
+    root = Path(params.runs_root)
+    found = verify(
+        root / "segment_1B" / document["run"]["run_id"],
+        root=root,
+        tree=Path(),
+        reference=Path(params.reference),
+        # It names the last release until this one stands.
+        pointers=("baseline", "current_candidate"),
+    )
+    if found.faults:
+        for line in found.faults:
+            print(f"FAULT {line}", file=sys.stderr)
+        raise ScoreError(
+            "ES33",
+            params.runs_root,
+            f"{len(found.faults)} records or files are not what they should be, first "
+            f"{found.faults[0]}",
+            "restore the file, or delete it and run certify again",
+        )
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``certify``; refused before anything runs when seeds are missing (``EC09``)."""
     if params.missing_seeds:
@@ -149,6 +173,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         for row in obstacles(document, params.demands["minimum_grade"]):
             print(failing_line(row), file=sys.stderr)
         raise
+    verify_records(document, params)
     good = last_good_pointer(
         document, digests_below(root, [inputs.certificate]), inputs.certificate
     )

@@ -28,7 +28,12 @@ POLICY_1A, POLICY = "config/layer1/1A/policy", "config/layer1/1B/policy"
 
 # The verdict is always enforced anew; it costs nothing.
 NOTHING = {"certify": 1}
-CERTIFY = {"point_current_candidate": 1, "certify_release": 1, **NOTHING}
+CERTIFY = {
+    "point_current_candidate": 1,
+    "certify_release": 1,
+    "attest_release": 1,
+    **NOTHING,
+}
 BASELINE = {"p0_baseline": 1, "pin_baseline": 1}
 SHARED = ("s1_tile_index", "s1_population_surface", "s2_tile_weights")
 SEEDED = (
@@ -119,6 +124,7 @@ POLICIES = {
         "scorecard": N,
         **BASELINE,
         "certify_release": 1,
+        "attest_release": 1,
         **NOTHING,
     },
     "config/gates.yaml": {"scorecard": 2 * N, **BASELINE, **CERTIFY},

@@ -1,0 +1,91 @@
+"""Verify a run from its own records, offline, wherever it was copied.
+
+    python -m scripts.verify RUN [--runs-root DIR] [--tree DIR] [--reference DIR] [--public-key PEM]
+
+RUN is a run's folder, or its name or id below the runs root. One line a fault, with the file and
+both digests, and exit status 1 when there is any. Needs this package, ``config/contracts`` and
+the libraries, and nothing else: no Snakemake, no reference snapshot, no network. The rule
+``verify`` is the same thing. See :mod:`scripts.governance.verification` for what is looked at.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from scripts.entry import run
+from scripts.errors import GovernanceError
+from scripts.governance.identity import run_id
+from scripts.governance.verification import lines, locate, verify
+
+
+def folder_of(name: str, runs_root: Path | None) -> Path:
+    """Folder of a run given by folder, id or name (``EG88`` when there is none)."""
+    identity = name if re.fullmatch("[0-9a-f]{32}", name) else run_id("1B", name)
+    for candidate in (locate(name, runs_root), locate(identity, runs_root)):
+        if candidate.is_dir():
+            return candidate
+    raise GovernanceError("EG88", name, "is no run folder, run id or name", "RUN")
+
+
+def report(
+    name: str,
+    runs_root: Path,
+    tree: Path | None,
+    reference: Path | None,
+    public_key: Path | None,
+) -> tuple[list[str], bool]:
+    """Lines of the report, and whether the run is free of faults."""
+    folder = folder_of(name, runs_root)
+    found = verify(folder, tree=tree, reference=reference, public_key=public_key)
+    return lines(found, folder), not found.faults
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``verify``."""
+    text, sound = report(
+        params.run,
+        runs_root=Path(params.runs_root),
+        tree=Path(),
+        reference=Path(params.reference),
+        public_key=Path(params.public_key) if params.public_key else None,
+    )
+    print("\n".join(text), file=sys.stdout if sound else sys.stderr)
+    if not sound:
+        raise GovernanceError("EG89", params.run, "does not hold what its records say", "see above")
+
+
+def command(arguments: list[str] | None = None) -> int:
+    """The command line; exit status 1 on any fault."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.verify", description="Verify a run from its own records, offline."
+    )
+    parser.add_argument("run", help="run folder, id or name")
+    for option, purpose in (
+        ("--runs-root", "where to look for a run id or name"),
+        ("--tree", "source tree to hold policies, contracts, gates and locked files against"),
+        ("--reference", "reference snapshot to hold against the sealed inputs"),
+        ("--public-key", "Ed25519 public key (PEM) that must have signed the attestation"),
+    ):
+        parser.add_argument(option, type=Path, help=purpose)
+    given = parser.parse_args(arguments)
+    try:
+        text, sound = report(
+            given.run,
+            runs_root=given.runs_root or Path("runs/fix-data-engine"),
+            tree=given.tree,
+            reference=given.reference,
+            public_key=given.public_key,
+        )
+    except GovernanceError as error:
+        print(f"GovernanceError: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(text))
+    return 0 if sound else 1
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])
+elif __name__ == "__main__":
+    raise SystemExit(command())

@@ -1,0 +1,123 @@
+"""Single random mutations of a certified world, and whether ``verify`` names each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.governance.identity import run_id
+from scripts.governance.verification import verify
+
+RUNS = Path("runs/fix-data-engine")
+SEGMENT = RUNS / "segment_1B"
+RELEASE, BASELINE = (SEGMENT / run_id("1B", name) for name in ("reopened", "baseline"))
+UPSTREAM, AUTHORITY = (
+    RUNS / "segment_1A" / run_id("1A", name) for name in ("reopened", "authority")
+)
+Mutation = Callable[[Path, np.random.Generator], None]
+
+
+def flip_byte(path: Path, rng: np.random.Generator) -> None:
+    """Change one byte."""
+    data = bytearray(path.read_bytes())
+    data[int(rng.integers(len(data)))] ^= int(rng.integers(1, 256))
+    path.write_bytes(bytes(data))
+
+
+def change_row(path: Path, rng: np.random.Generator) -> None:
+    """Change one number of one row, drop a row, repeat a row or swap two."""
+    table = pq.read_table(path)
+    kind, row = rng.integers(4), int(rng.integers(table.num_rows - 1))
+    rows = np.arange(table.num_rows)
+    if kind == 0:
+        names = [f.name for f in table.schema if pa.types.is_floating(f.type)]
+        at = table.schema.get_field_index(names[int(rng.integers(len(names)))])
+        values = table.column(at).to_numpy().copy()
+        values[row] = np.nextafter(values[row], values[row] / 2)
+        table = table.set_column(at, table.schema.field(at), pa.array(values))
+    elif kind == 1:
+        table = table.take(np.delete(rows, row))
+    elif kind == 2:
+        table = table.take(np.insert(rows, row, row))
+    else:
+        rows[[row, row + 1]] = rows[[row + 1, row]]
+        table = table.take(rows)
+    pq.write_table(table, path, compression="zstd")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of file that is mutated: its patterns below the world, and how."""
+
+    name: str
+    patterns: tuple[str, ...]
+    mutate: Mutation = flip_byte
+
+
+TARGETS = (
+    Target("reference snapshot", ("resources/reference/*",)),
+    Target("contract", ("config/contracts/*/*.yaml",)),
+    Target("sealed 1A table", (f"{UPSTREAM}/seed=*/outlet_catalogue.parquet",
+                               f"{UPSTREAM}/seed=*/s3_candidate_set.parquet")),
+    Target("other 1A table", (f"{UPSTREAM}/seed=*/*.parquet", f"{AUTHORITY}/seed=*/*.parquet")),
+    Target("1A bundle", (f"{UPSTREAM}/seed=*/validation/*.json",
+                         f"{AUTHORITY}/seed=*/validation/*.json")),
+    Target("1A flag", (f"{UPSTREAM}/seed=*/validation/_passed.flag",)),
+    Target("freeze guard", (f"{UPSTREAM}/seed=*/segment1a_*.json",
+                            f"{RUNS}/segment_1A/reports/*.json")),
+    Target("policy after lock", ("config/layer1/1B/policy/policy.s2.tile_weights.yaml",)),
+    Target("policy", ("config/layer1/1B/policy/policy.s?.*[a-z].yaml",
+                      "config/layer1/1A/policy/policy.1a.generator.*.yaml")),
+    Target("gate table", ("config/gates.yaml",)),
+    Target("lock file of libraries", ("envs/runtime.lock.txt",)),
+    Target("S9 bundle", (f"{RELEASE}/seed=*/s9_validation/*.json",)),
+    Target("S9 flag", (f"{RELEASE}/seed=*/s9_validation/_passed.flag",)),
+    Target("state output", (f"{RELEASE}/shared/s?_*/*", f"{RELEASE}/seed=*/s[3-8]_*/*")),
+    Target("S0 seal", (f"{RELEASE}/seed=*/s0_gate/*.json",)),
+    Target("run receipt", (f"{RELEASE}/seed=*/run_receipt.json",)),
+    Target("scorecard", (f"{RELEASE}/seed=*/scorecard/*",)),
+    Target("certificate", (f"{SEGMENT}/reports/segment1b_p5_certification.json",)),
+    Target("attestation", (f"{SEGMENT}/reports/segment1b_p5_attestation.json",)),
+    Target("lock record", (f"{SEGMENT}/reports/segment1b_p1_lock_record.json",)),
+    Target("pointer", (f"{SEGMENT}/*/*_pointer.json",)),
+    Target("baseline", (f"{SEGMENT}/reports/segment1b_p0_baseline_*", f"{BASELINE}/shared/*/*",
+                        f"{BASELINE}/seed=*/*/*", f"{BASELINE}/seed=*/run_receipt.json")),
+    Target("site_locations row", (f"{RELEASE}/seed=*/s8_site_locations/*.parquet",), change_row),
+    Target("RNG log row", (f"{RELEASE}/seed=*/s[56]_*/rng_event_*.parquet",), change_row),
+)  # fmt: skip
+
+
+def mutate_once(world: Path, target: Target, rng: np.random.Generator) -> tuple[Path, list[str]]:
+    """Mutate one file of a kind, verify, put it back with its times; the file and the faults."""
+    files = sorted({p for pattern in target.patterns for p in world.glob(pattern)})
+    files = [path for path in files if path.is_file()]
+    path = files[int(rng.integers(len(files)))]
+    data, times = path.read_bytes(), path.stat()
+    try:
+        target.mutate(path, rng)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert path.read_bytes() != data
+        faults = verify(world / RELEASE, tree=world, reference=world / "resources/reference").faults
+    finally:
+        path.write_bytes(data)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return path.relative_to(world), faults
+
+
+def missed(world: Path, count: int, seed: int, without: tuple[str, ...] = ()) -> list[str]:
+    """Mutations, one kind after another, that are not found, or not by the file's name."""
+    rng = np.random.default_rng(seed)
+    targets = [target for target in TARGETS if target.name not in without]
+    found = []
+    for number in range(count):
+        target = targets[number % len(targets)]
+        path, faults = mutate_once(world, target, rng)
+        if not any(path.name in line for line in faults):
+            found.append(f"{target.name}: {path}: {faults[:2]}")
+    return found

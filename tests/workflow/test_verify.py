@@ -1,0 +1,166 @@
+"""``verify`` on a certified world: sound as it is, wherever it lies, and not after any change."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from scripts import verify as command
+from scripts.governance import attestation
+from scripts.governance.verification import verify
+from scripts.tables import read_json, write_json
+from tests import small_world
+from tests.torture import tamper
+
+RELEASE, BASELINE = tamper.RELEASE, tamper.BASELINE
+STATEMENT = tamper.SEGMENT / "reports/segment1b_p5_attestation.json"
+ENVELOPE = tamper.SEGMENT / "reports/segment1b_p5_attestation.dsse.json"
+
+
+@pytest.fixture(scope="module")
+def world(certified_world, tmp_path_factory):
+    """One copy for this file; its tests put back what they change."""
+    folder = tmp_path_factory.mktemp("verified") / "world"
+    shutil.copytree(certified_world, folder, symlinks=True)
+    return folder
+
+
+def faults(world, folder=None, **at_hand):
+    return verify(folder or world / RELEASE, **at_hand).faults
+
+
+def whole(world):
+    return faults(world, tree=world, reference=world / "resources/reference")
+
+
+def test_a_certified_run_and_its_baseline_have_no_fault(world):
+    assert whole(world) == []
+    assert faults(world, world / BASELINE) == []
+
+
+def test_a_run_folder_is_verified_where_it_was_copied_alone(world, tmp_path):
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(world / RELEASE, folder)
+    found = verify(folder)
+    assert found.faults == []
+    assert any("only the run's folder" in text for text in found.skipped)
+    egress = folder / "seed=7/s8_site_locations/site_locations.parquet"
+    egress.write_bytes(egress.read_bytes() + b" ")
+    assert any("site_locations.parquet: has digest" in line for line in verify(folder).faults)
+
+
+def test_copied_runs_are_verified_without_snakemake_tree_or_network(world, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(world / tamper.RUNS, root)
+    program = "import sys; sys.modules['snakemake'] = None; import scripts.verify as v"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{program}; sys.exit(v.command())", "reopened",
+         "--runs-root", str(root)],
+        cwd=small_world.REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1].endswith("0 faults")
+
+
+def test_every_kind_of_file_is_missed_by_none(world):
+    without = ("lock record",)
+    assert tamper.missed(world, len(tamper.TARGETS) - len(without), 42, without) == []
+
+
+def test_a_fault_is_one_line_with_file_and_both_digests(world, capsys):
+    path = world / RELEASE / "seed=7/s4_alloc_plan/s4_alloc_plan.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1])
+    assert command.command([str(world / RELEASE)]) == 1
+    path.write_bytes(data)
+    lines = [x for x in capsys.readouterr().out.splitlines() if x.startswith(f"FAULT {path}: has")]
+    assert lines
+    assert lines[0].count("digest") == 1
+    assert len([word for word in lines[0].split() if len(word) == 64]) == 1 or " says " in lines[0]
+
+
+@pytest.mark.parametrize("place", ["run", "state"])
+def test_symbolic_links_and_strangers_in_a_run_are_faults(world, place):
+    folder = world / RELEASE / ("seed=7/s4_alloc_plan" if place == "state" else "")
+    link, stranger = folder / "link.json", folder / "stranger.parquet"
+    link.symlink_to(world / "config/config.yaml")
+    stranger.write_bytes(b"x")
+    found = whole(world)
+    link.unlink()
+    stranger.unlink()
+    assert any("link.json: is a symbolic link" in line for line in found)
+    assert any("stranger.parquet" in line and "declares" in line for line in found)
+
+
+def test_a_certificate_that_claims_more_than_its_scorecards_is_refused(world):
+    path = world / tamper.SEGMENT / "reports/segment1b_p5_certification.json"
+    data = path.read_bytes()
+    document = read_json(path)
+    document["rows"][0]["observed"] = document["rows"][0]["observed"] / 2
+    write_json(path, document)
+    found = whole(world)
+    path.write_bytes(data)
+    assert any("rows does not follow from the scorecards" in line for line in found)
+
+
+def test_the_statement_names_every_seed_and_no_machine(world):
+    statement = read_json(world / STATEMENT)
+    names = [subject["name"] for subject in statement["subject"]]
+    assert len(names) == 1 + len(small_world.SEEDS)
+    assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
+    uris = {d["uri"] for d in statement["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    assert "file:envs/runtime.lock.txt" in uris
+    assert {f"sealed:seed={s}/upstream/outlet_catalogue" for s in small_world.SEEDS} <= uris
+    assert str(world) not in (world / STATEMENT).read_text()
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """Two Ed25519 key pairs."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on this machine")
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("mine", "other"):
+        key, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
+        for arguments in (
+            ("genpkey", "-algorithm", "ed25519", "-out", str(key)),
+            ("pkey", "-in", str(key), "-pubout", "-out", str(public)),
+        ):
+            subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+    return folder
+
+
+def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
+    result = small_world.snakemake(
+        world, "sign", "--config", f"signing_key={keys / 'mine.pem'}", "--quiet", "rules"
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    envelope = read_json(world / ENVELOPE)
+    assert faults(world, public_key=keys / "mine.pub.pem") == []
+    assert any("EG86" in line for line in faults(world, public_key=keys / "other.pub.pem"))
+    forged = attestation.sign((world / STATEMENT).read_bytes(), keys / "other.pem")
+    stolen = {**envelope, "signatures": [{**forged["signatures"][0],
+                                          "keyid": envelope["signatures"][0]["keyid"]}]}  # fmt: skip
+    write_json(world / ENVELOPE, stolen)
+    assert any("EG84" in line for line in faults(world, public_key=keys / "mine.pub.pem"))
+    write_json(world / ENVELOPE, {**envelope, "payload": "e30="})
+    found = faults(world, public_key=keys / "mine.pub.pem")
+    assert any("payload digest" in line for line in found)
+    (world / ENVELOPE).unlink()
+    assert any("(no file)" in line for line in faults(world, public_key=keys / "mine.pub.pem"))
+
+
+def test_the_rule_verifies_and_refuses(world):
+    assert small_world.snakemake(world, "verify", "--quiet", "rules").returncode == 0
+    path = world / RELEASE / "seed=42/s9_validation/_passed.flag"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(data[20:21], b"0" if data[20:21] != b"0" else b"1", 1))
+    result = small_world.snakemake(
+        world, "verify", "--config", f"run={RELEASE.name}", "--quiet", "rules"
+    )
+    path.write_bytes(data)
+    assert result.returncode == 1
+    assert "EG89" in result.stderr
+    assert "_passed.flag" in result.stderr
+    assert "Traceback" not in result.stderr
