@@ -140,8 +140,8 @@ def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
     assert faults(world, public_key=keys / "mine.pub.pem") == []
     assert any("EG86" in line for line in faults(world, public_key=keys / "other.pub.pem"))
     forged = attestation.sign((world / STATEMENT).read_bytes(), keys / "other.pem")
-    stolen = {**envelope, "signatures": [{**forged["signatures"][0],
-                                          "keyid": envelope["signatures"][0]["keyid"]}]}  # fmt: skip
+    (mine,), (signature,) = envelope["signatures"], forged["signatures"]
+    stolen = {**envelope, "signatures": [{**signature, "keyid": mine["keyid"]}]}
     write_json(world / ENVELOPE, stolen)
     assert any("EG84" in line for line in faults(world, public_key=keys / "mine.pub.pem"))
     write_json(world / ENVELOPE, {**envelope, "payload": "e30="})

@@ -1,0 +1,160 @@
+"""Several workflows at once: one works, the others are refused cleanly, nothing is damaged."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from scripts.errors import GovernanceError
+from scripts.governance import occupancy
+from tests import small_world
+from tests.torture import worlds
+from tests.torture.record import record
+
+HOLD = """
+import sys, time
+from scripts.governance import occupancy
+getattr(occupancy, sys.argv[1])(sys.argv[2])
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def holder(function: str, root) -> subprocess.Popen[str]:
+    """A process that holds a lock on a runs root."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, function, str(root)],
+        cwd=small_world.REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A working folder with a runs root and Snakemake's lock of somebody on it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(occupancy, "_held", [])
+    (tmp_path / "runs/root").mkdir(parents=True)
+    occupancy.SNAKEMAKE_LOCKS.mkdir(parents=True)
+    (occupancy.SNAKEMAKE_LOCKS / "0.output.lock").write_text("runs/root/segment_1B/x\n")
+    (occupancy.SNAKEMAKE_LOCKS / "1.output.lock").write_text("runs/other/segment_1B/x\n")
+    yield tmp_path
+    for handle in occupancy._held:
+        os.close(handle)
+
+
+def test_a_living_owner_is_respected_and_a_dead_one_is_not(workplace):
+    process = holder("enter", workplace / "runs/root")
+    assert occupancy.clear_stale_locks("runs/root") == []
+    with pytest.raises(GovernanceError, match=f"EG90 runs/root: .*process {process.pid}"):
+        occupancy.enter("runs/root")
+    end(process)
+    removed = occupancy.clear_stale_locks("runs/root")
+    assert [path.name for path in removed] == ["0.output.lock"]
+    occupancy.enter("runs/root")
+
+
+def test_jobs_that_outlive_their_workflow_are_waited_for_and_swept_after(workplace):
+    left = workplace / "runs/root/.table.parquet.123.tmp"
+    left.write_text("half")
+    process = holder("join", workplace / "runs/root")
+    with pytest.raises(GovernanceError, match="EG91"):
+        occupancy.enter("runs/root", wait_s=0.3)
+    assert left.exists()
+    end(process)
+    for handle in occupancy._held:
+        os.close(handle)
+    occupancy._held.clear()
+    occupancy.enter("runs/root", wait_s=5)
+    assert not left.exists()
+
+
+def test_two_runs_roots_do_not_meet(workplace):
+    process = holder("enter", workplace / "runs/other")
+    occupancy.enter("runs/root")
+    end(process)
+
+
+@pytest.mark.torture
+def test_everybody_at_once(certified_world, tmp_path):
+    reference = worlds.published(certified_world)
+    rounds, held, faults = 5, 0, []
+    for number in range(rounds):
+        world = tmp_path / f"world{number}"
+        shutil.copytree(certified_world, world, symlinks=True)
+        worlds.undo_jitter(world)
+        targets = {
+            "first": ("certify",),
+            "second": ("certify",),
+            "fork": ("fork", "--config", "candidate=kid", "parent=baseline", "posture=baseline"),
+            "prune": ("prune", "--config", "prune_execute=true"),
+        }
+        started = {}
+        for name, arguments in targets.items():
+            started[name] = worlds.start(world, *arguments, log=f"{name}.log")
+            time.sleep(0.3 * number)
+        statuses = {name: process.wait(300) for name, process in started.items()}
+        said = {name: worlds.output(world, f"{name}.log") for name in targets}
+        clean = all(
+            status == 0 or "EG90" in said[name] or "LockException" in said[name]
+            for name, status in statuses.items()
+        )
+        result = worlds.finish(world)
+        found = worlds.published(world)
+        of_fork = {
+            key for key in found if key.startswith(f"segment_1B/{worlds.run_id('1B', 'kid')}/")
+        }
+        same = {k: v for k, v in found.items() if k not in of_fork} == reference
+        if clean and 0 in statuses.values() and result.returncode == 0 and same:
+            held += 1
+        else:
+            faults.append({"statuses": statuses, "same": same, "said": {
+                name: text[-600:] for name, text in said.items()}})  # fmt: skip
+        shutil.rmtree(world)
+    record(
+        "concurrency: one tree",
+        rounds,
+        held,
+        "two `certify`, a `fork` and a `prune` started in one tree, at once or 0.3 s to 1.2 s "
+        "apart: each ends well or is refused in one line, then `certify` ends with identical files",
+        faults=faults,
+    )
+    assert held == rounds, faults
+
+
+@pytest.mark.torture
+def test_two_runs_roots_at_once(certified_world, tmp_path):
+    reference = worlds.published(certified_world)
+    world = worlds.template(tmp_path / "world")
+    roots = ("runs/one", "runs/two")
+    started = [
+        worlds.start(world, "certify", "--config", f"runs_root={root}", log=f"{number}.log")
+        for number, root in enumerate(roots)
+    ]
+    statuses = [process.wait(300) for process in started]
+    same = [worlds.published(world, worlds.Path(root)) == reference for root in roots]
+    held = sum(status == 0 and alike for status, alike in zip(statuses, same, strict=True))
+    said = [worlds.output(world, f"{number}.log")[-1500:] for number in range(2)]
+    record(
+        "concurrency: two runs roots",
+        2,
+        held,
+        "two `certify` at once in one tree with a `runs_root` of their own: both end with "
+        "identical files",
+        faults=[] if held == 2 else said,
+    )
+    assert held == 2, said
