@@ -60,7 +60,11 @@ def parse_yaml(path: str | Path) -> Any:
         raise ConfigError("EC02", path, f"holds {len(data)} bytes", f"at most {_MAX_BYTES}")
     try:
         return yaml.load(data.decode("utf-8"), Loader=_StrictLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError, RecursionError) as error:
+    # The YAML library lets slip what its constructors stumble over: !!bool x, !!timestamp x.
+    except (
+        *(yaml.YAMLError, ValueError, TypeError, RecursionError),
+        *(LookupError, AttributeError, ArithmeticError),
+    ) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path} line {mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error)

@@ -55,11 +55,14 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
     Raises
     ------
     ContractError
-        ``EX01`` when the file is not readable Parquet or lacks a column.
+        ``EX01`` when the file is not readable Parquet, lacks a column or has one twice.
     """
     try:
         file = pq.ParquetFile(path)
         names = file.schema_arrow.names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ContractError("EX01", path, f"column {twice[0]!r} stands twice", "each once")
         missing = [name for name in columns or () if name not in names]
         if missing:
             raise ContractError("EX01", path, f"column {missing[0]!r} is missing", f"has {names}")

@@ -1,7 +1,9 @@
 """Two hundred single mutations of a certified and locked world."""
 
+import os
 import shutil
 
+import numpy as np
 import pytest
 
 from scripts.governance.verification import verify
@@ -43,26 +45,32 @@ def test_every_mutation_is_named(locked_world):
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("target", tamper.TARGETS, ids=lambda target: target.name)
-def test_certify_refuses_or_mends_what_was_changed(locked_world, target):
+def test_certify_refuses_or_mends_what_was_changed(locked_world):
     """Times kept, so that only the records can tell; none of these ends in a wrong promotion."""
-    import os
-
-    import numpy as np
-
     rng = np.random.default_rng(3)
-    files = sorted({p for x in target.patterns for p in locked_world.glob(x) if p.is_file()})
-    path = files[int(rng.integers(len(files)))]
-    data, times = path.read_bytes(), path.stat()
-    target.mutate(path, rng)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    changed = path.read_bytes()
-    result = small_world.snakemake(locked_world, "certify", "--quiet", "rules")
-    mended = path.read_bytes() == data
-    path.write_bytes(data)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    said = result.stdout + result.stderr
-    assert result.returncode == 1 or mended, f"{path} {changed == data}\n{said[-2000:]}"
-    assert "Traceback" not in said
+    wrong = []
+    for target in tamper.TARGETS:
+        files = sorted({p for x in target.patterns for p in locked_world.glob(x) if p.is_file()})
+        path = files[int(rng.integers(len(files)))]
+        data, times = path.read_bytes(), path.stat()
+        target.mutate(path, rng)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        result = small_world.snakemake(locked_world, "certify", "--quiet", "rules")
+        said = result.stdout + result.stderr
+        mended = path.read_bytes() == data
+        if not mended:
+            path.write_bytes(data)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if "Traceback" in said or not (mended or result.returncode == 1):
+            wrong.append(f"{target.name}: {path.name}: {said[-800:]}")
+    record(
+        "tamper: certify",
+        len(tamper.TARGETS),
+        len(tamper.TARGETS) - len(wrong),
+        "one mutation of each kind with the file's times kept: `certify` refuses, or makes the "
+        "file again",
+        wrong=wrong,
+    )
+    assert not wrong
     again = small_world.snakemake(locked_world, "certify", "--quiet", "rules")
     assert again.returncode == 0, (again.stdout + again.stderr)[-3000:]

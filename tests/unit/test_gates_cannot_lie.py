@@ -1,0 +1,361 @@
+"""Every check that can stop a promotion, against the one violation that it exists for.
+
+The lists of checks come from what the code itself judges, so that a new check without a violation
+here fails. S9's own list is walked in ``test_s9_validation``.
+"""
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+
+from scripts.errors import GovernanceError
+from scripts.governance import bundle, locks, phases
+from scripts.scorers import gates
+from scripts.scorers.certificate import release_faults
+from scripts.scorers.p0_baseline import readiness
+from scripts.states.validation_checks import CHECKS
+from scripts.tables import read_json, write_json
+from scripts.upstream.freeze_guard import GUARD_CHECKS
+from tests.torture.record import record
+from tests.unit import test_governance, test_s9_validation, test_upstream_guard
+from tests.unit.test_gates import SETTINGS, passing_card
+from tests.unit.test_governance import BETTER, S2, card, failing, locked, reopened, s4
+
+repository = test_governance.repository
+TALLY: set[str] = set()
+
+
+def beyond(row):
+    """A value just on the wrong side of a row's threshold."""
+    away = math.inf if row["direction"] == gates.AT_MOST else -math.inf
+    return math.nextafter(row["threshold"], away)
+
+
+def violated(row):
+    """The passing scorecard with the violation of one row."""
+    changed = copy.deepcopy(passing_card())
+    metric, value = row["metric"], beyond(row)
+    if row["gate"].endswith("_interval"):
+        low, high = changed["intervals"][metric]
+        at_most = row["direction"] == gates.AT_MOST
+        changed["intervals"][metric] = [low, value] if at_most else [value, high]
+    elif row["gate"] == "region_floor":
+        changed["region_shares"][metric.removeprefix("region_share.")] = value
+    elif row["gate"] == "no_collapse":
+        changed["collapse"]["flagged"] = ["DE"]
+    elif metric == "validation.verdict":
+        changed["validation"]["verdict"] = "FAIL"
+    elif metric.startswith("validation.failing_"):
+        changed["validation"][metric.removeprefix("validation.")] = ["x"]
+    elif metric == "counts.sites_outside_eligible":
+        changed["counts"]["sites_outside_eligible"] = 1
+    else:
+        changed["metrics"][metric] = value
+    return changed
+
+
+def name(row):
+    return f"{row['grade']} {row['gate']} {row['metric']}"
+
+
+ROWS = gates.seed_rows(passing_card(), SETTINGS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=name)
+def test_a_gate_fails_for_its_violation_alone(row):
+    found = gates.seed_rows(violated(row), SETTINGS)
+    failed = {name(r) for r in found if not r["passed"]}
+    same = {name(r) for r in ROWS if (r["gate"], r["metric"]) == (row["gate"], row["metric"])}
+    assert name(row) in failed
+    assert failed <= same
+    if row["grade"] == "BPLUS" and row["threshold"] != next(
+        r["threshold"] for r in ROWS if name(r) == name({**row, "grade": "B"})
+    ):
+        assert failed == {name(row)}
+    TALLY.add(f"gate {name(row)}")
+
+
+STABLE = [gate.stable_metric for gate in gates.GATES if gate.stable_metric]
+
+
+@pytest.mark.parametrize("grade", gates.GRADES)
+@pytest.mark.parametrize("metric", STABLE)
+def test_stability_fails_for_the_metric_that_varies(metric, grade):
+    cards = [passing_card(seed) for seed in (7, 42)]
+    limit = SETTINGS["stability_cv_max"][grade]
+    for entry, side in zip(cards, (1.0, -1.0), strict=True):
+        entry["metrics"][metric] *= 1 + side * limit * 1.2
+    rows = gates.stability_rows(cards, SETTINGS)
+    failed = {row["metric"] for row in rows if not row["passed"] and row["grade"] == grade}
+    assert failed == {f"cv.{metric}"}
+    TALLY.add(f"stability {grade} {metric}")
+
+
+def test_every_shipped_gate_has_rows_of_both_grades():
+    for grade in gates.GRADES:
+        assert {row["metric"] for row in ROWS if row["grade"] == grade} >= set(SETTINGS["gates"])
+
+
+GUARD = {
+    "grade_not_below_B": test_upstream_guard.test_grade_below_b_alone,
+    "hard_gates_not_regressed": test_upstream_guard.test_hard_gate_regression_alone,
+    "authority_B_pass_metrics_not_regressed": test_upstream_guard.test_metric_regression_alone,
+    "B_pass_count_not_below_authority": test_upstream_guard.test_pass_count_alone,
+    "concentration_not_materially_worse_than_authority": lambda: (
+        test_upstream_guard.test_concentration_alone("top10_outlet_share")
+    ),
+}
+
+
+@pytest.mark.parametrize("check", GUARD_CHECKS)
+def test_a_guard_check_fails_for_its_violation_alone(check):
+    GUARD[check]()
+    TALLY.add(f"guard {check}")
+
+
+def p0(seed=7):
+    found = passing_card(seed)
+    receipt = {"run_id": found["run_id"], "seed": seed, "parameter_hash": "d" * 64}
+    summary = {"counts": {"rows_s8": found["counts"]["sites"]}}
+    return found, receipt, summary, [{"site_count": found["counts"]["sites"]}]
+
+
+P0_VIOLATIONS = {
+    "lineage_pinned": lambda c, r, s, t: r.update(parameter_hash="e" * 64),
+    "metrics_defined": lambda c, r, s, t: c["metrics"].update(nn_p99_p50_ratio=None),
+    "companion_tables_add_up": lambda c, r, s, t: t[0].update(site_count=1),
+    "sites_agree_with_s8": lambda c, r, s, t: s["counts"].update(rows_s8=1),
+    "one_eligible_set": lambda c, r, s, t: c.update(eligible_countries=["ZZ"]),
+    "no_site_outside_eligible": lambda c, r, s, t: c["counts"].update(sites_outside_eligible=1),
+}
+
+
+def ready(violate=None):
+    parts = [p0(7), p0(42)]
+    if violate is not None:
+        violate(*parts[1])
+    cards, receipts, summaries, tables = zip(*parts, strict=True)
+    return readiness(cards, receipts, summaries, dict(zip((7, 42), tables, strict=True)))
+
+
+P0_CHECKS = [entry["check"] for entry in ready()["checks"]]
+
+
+@pytest.mark.parametrize("check", P0_CHECKS)
+def test_a_readiness_check_fails_for_its_violation_alone(check):
+    assert ready()["decision"] == "GO"
+    found = ready(P0_VIOLATIONS[check])
+    assert [entry["check"] for entry in found["checks"] if not entry["passed"]] == [check]
+    assert found["decision"] == "NO_GO"
+    TALLY.add(f"P0 {check}")
+
+
+S6 = {"mode": "mixture_v2"}
+
+
+def p1(changes=None, s2=None):
+    return phases.p1_rows([card(**{**BETTER, **(changes or {})})], [card()], s2 or S2)
+
+
+def p2(changes=None, after=(0.01, 0.01), mode="joint_v2"):
+    return phases.p2_rows([card(**(changes or {}))], [card()], [s4(*after, mode)], [s4(0.02, 0.02)])
+
+
+def p3(changes=None, s6=None, flagged=()):
+    entry = card(**(changes or {}))
+    entry["collapse"]["flagged"] = list(flagged)
+    return phases.p3_rows([entry], [card()], [s6 or S6], 0.2)
+
+
+PHASES = {"p1": p1, "p2": p2, "p3": p3}
+OWN = {
+    "s2_mode_blend_v2": lambda: p1(s2={**S2, "mode": "legacy_basis_only"}),
+    "s2_diagnostics_present": lambda: p1(
+        s2={k: v for k, v in S2.items() if k != "country_gini_proxy"}
+    ),
+    "s2_gini_rebalanced": lambda: p1(s2={**S2, "country_gini_proxy": 0.7}),
+    "s2_top1_rebalanced": lambda: p1(s2={**S2, "country_share_topk": {"top1": 0.2}}),
+    "s2_region_floor.Africa": lambda: p1(s2={**S2, "region_share_vector": {"Africa": 0.01}}),
+    "s4_mode_joint_v2": lambda: p2(mode="largest_remainder_v1"),
+    "s4_pair_top1_headroom": lambda: p2(after=(0.02, 0.01)),
+    "s4_pair_hhi_headroom": lambda: p2(after=(0.01, 0.02)),
+    "s6_mode_mixture_v2": lambda: p3(s6={"mode": "uniform_v1"}),
+    "nn_tail_contraction": lambda: p3({"nn_contraction": 0.19}),
+    "no_collapse": lambda: p3(flagged=["MC"]),
+}
+
+
+def worse(metric):
+    """A value of a metric that no reference run of these tests beats less."""
+    lower_is_better = metric in (*phases.CONCENTRATION, "nn_p99_p50_ratio")
+    before = card()["metrics"][metric]
+    return before + 1e-6 if lower_is_better else before - 1e-6
+
+
+def phase_violation(phase, check):
+    if check == "s9_structural":
+        made = PHASES[phase]
+        metrics = BETTER if phase == "p1" else {}
+        entry = card(**metrics)
+        entry["validation"]["failing_structural"] = ["x"]
+        extra = {
+            "p1": lambda: phases.p1_rows([entry], [card()], S2),
+            "p2": lambda: phases.p2_rows([entry], [card()], [s4(0, 0)], [s4(0.02, 0.02)]),
+            "p3": lambda: phases.p3_rows([entry], [card()], [S6], 0.2),
+        }
+        assert made
+        return extra[phase]()
+    if check in OWN:
+        return OWN[check]()
+    metric = check.split("_not_worse_than_")[0].removesuffix("_improved")
+    return PHASES[phase]({metric: worse(metric)})
+
+
+PHASE_ROWS = sorted({(phase, row["check"]) for phase, make in PHASES.items() for row in make()})
+
+
+@pytest.mark.parametrize(("phase", "check"), PHASE_ROWS)
+def test_a_phase_row_fails_for_its_violation_alone(phase, check):
+    assert failing(PHASES[phase]()) == []
+    assert failing(phase_violation(phase, check)) == [check]
+    TALLY.add(f"{phase} {check}")
+
+
+GROUPS = ("policies", "schemas", "code", "other")
+
+
+@pytest.mark.parametrize("phase", ["P1", "P2"])
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_locked_file_of_every_group_is_a_fault_when_it_changes(
+    repository, monkeypatch, phase, group
+):
+    folder, policies = repository
+    gates_file = Path(locks.GATES)
+    gates_file.write_text("gates: 1\n")
+    surface = locks.SURFACES[phase]
+    monkeypatch.setitem(
+        locks.SURFACES, phase, locks.Surface(surface.policies, surface.modules, (locks.GATES,))
+    )
+    reports = folder / "reports"
+    for earlier in locks.PHASES[: locks.PHASES.index(phase) + 1]:
+        lock = locked(reports, earlier, policies)
+    assert set(lock["files"]) == set(GROUPS)
+    for path in sorted(lock["files"][group]):
+        # Laid over the repository's own file: the working folder is looked at first.
+        target = Path(path)
+        before = target.read_text() if target.is_file() else None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text((before or "") + "\n# changed\n")
+        lines = locks.faults(locks.read_locks(reports), policies)
+        if before is None:
+            target.unlink()
+        else:
+            target.write_text(before)
+        assert len([line for line in lines if line.startswith(f"lock {phase}: {path} ")]) == 1
+        TALLY.add(f"lock {phase} {path}")
+
+
+def test_every_other_lock_fault_is_told_for_its_violation_alone(repository):
+    folder, policies = repository
+    reports = folder / "reports"
+    locked(reports, "P1", policies)
+    locked(reports, "P2", policies)
+    assert locks.faults(locks.read_locks(reports), policies) == []
+    path = locks.lock_path(reports, "P1")
+    record_before = path.read_bytes()
+
+    other = Path("config/policy.s2.tile_weights.other.yaml")
+    other.write_text("s2: 2\n")
+    (line,) = locks.faults(locks.read_locks(reports), {**policies, "s2": str(other)})
+    assert "the run obeys" in line
+
+    write_json(path, {**read_json(path), "seeds": [9]})
+    lines = locks.faults(locks.read_locks(reports), policies)
+    assert any("EG40" in line for line in lines)
+    path.write_bytes(record_before)
+
+    path.unlink()
+    (line,) = locks.faults(locks.read_locks(reports), policies)
+    assert line == "lock P2 stands on lock P1, which is gone"
+    path.write_bytes(record_before)
+
+    reopened(reports, "P1")
+    lines = locks.faults(locks.read_locks(reports), policies)
+    assert [line.split(":")[0] for line in lines] == [
+        "lock P1 is reopened",
+        "lock P2 is undermined",
+    ]
+    for kind in ("other policy", "edited", "gone", "reopened", "undermined"):
+        TALLY.add(f"lock {kind}")
+
+
+RELEASE_VIOLATIONS = {
+    "certification.release is false": lambda d, c: (d.update(release=False), "GO"),
+    "P0 says NO_GO to the baseline": lambda d, c: (None, "NO_GO"),
+    "eligible countries, fewer than": lambda d, c: (
+        c["counts"].update(eligible_countries=1),
+        "GO",
+    ),
+    "are missing": lambda d, c: (d.update(required_seeds=[7, 42]), "GO"),
+}
+
+
+@pytest.mark.parametrize("words", RELEASE_VIOLATIONS)
+def test_what_makes_no_release(words):
+    demands = {"release": True, "required_seeds": [42], "minimum_grade": "B"}
+    entry = passing_card()
+    assert release_faults([entry], SETTINGS, demands, "GO") == []
+    _, decision = RELEASE_VIOLATIONS[words](demands, entry)
+    (fault,) = release_faults([entry], SETTINGS, demands, decision)
+    assert words in fault
+    TALLY.add(f"release {words}")
+
+
+@pytest.fixture
+def passed_bundle(tmp_path):
+    (tmp_path / "a.json").write_text("{}\n")
+    bundle.write_index(tmp_path, ["a.json"])
+    bundle.write_flag(tmp_path)
+    return tmp_path
+
+
+BUNDLE_VIOLATIONS = {
+    "EG20": lambda f: (f / "index.json").unlink(),
+    "EG21": lambda f: write_json(f / "index.json", [{"path": "../x", "artifact_id": "x"}]),
+    "EG22": lambda f: (f / "a.json").write_text("{ }\n"),
+    "EG23": lambda f: (f / "_passed.flag").unlink(),
+    "EG24": lambda f: (f / "_passed.flag").write_text("PASS\n"),
+    "EG25": lambda f: (f / "_passed.flag").write_text(f"sha256_hex = {'0' * 64}\n"),
+}
+
+
+@pytest.mark.parametrize("code", BUNDLE_VIOLATIONS)
+def test_a_bundle_is_refused_for_its_fault(passed_bundle, code):
+    bundle.verify_bundle(passed_bundle)
+    BUNDLE_VIOLATIONS[code](passed_bundle)
+    with pytest.raises(GovernanceError, match=f"^{code} "):
+        bundle.verify_bundle(passed_bundle)
+    TALLY.add(f"bundle {code}")
+
+
+def test_every_check_of_s9_has_a_violation():
+    assert set(test_s9_validation.VIOLATIONS) == {check.id for check in CHECKS}
+
+
+@pytest.mark.torture
+def test_count(request):
+    """After the others of this file and of S9: how many checks were seen to fail alone."""
+    if not TALLY:
+        pytest.skip("the tests of this file did not run before")
+    s9 = len(CHECKS)
+    record(
+        "gates cannot lie",
+        len(TALLY) + s9,
+        len(TALLY) + s9,
+        "gates, stability, S9 checks, freeze guard, P0 readiness, phase rows, locks, release and "
+        "bundle rules, each seen to fail for its one violation alone",
+        s9=s9,
+        others=sorted(TALLY),
+    )
