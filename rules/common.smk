@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from scripts.errors import SegmentError
 from scripts.governance import occupancy
 from scripts.governance.versions import state_version
+from scripts.progress import export_quiet
 from scripts.report.console import is_quiet
 from scripts.settings import load_settings
 from scripts.workflow import (
@@ -36,6 +37,7 @@ SEEDS = list(SETTINGS.seeds)
 LOGS = f"{SETTINGS.runs_root}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
 QUIET = is_quiet(workflow)
+export_quiet(QUIET)
 RELEASE_RUN_ID = BOARD.named(SETTINGS.candidate).run_id
 BASELINE_RUN_ID = BOARD.named(SETTINGS.baseline_posture).run_id
 

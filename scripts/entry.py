@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from scripts import progress
 from scripts.errors import ContractError, SegmentError
 from scripts.governance.occupancy import hold_shared
 
@@ -24,6 +25,8 @@ def run(main: Callable[..., None], smk: Any) -> None:
     log file: seconds of ``main`` alone, and CPU seconds and peak memory of the process.
     """
     hold_shared()
+    if smk.log:
+        progress.begin(smk.log[0])
     start = time.perf_counter()
     try:
         main(smk.input, smk.output, smk.params, smk.wildcards)
@@ -41,10 +44,13 @@ def run(main: Callable[..., None], smk: Any) -> None:
 
 
 def _log(smk: Any, line: str) -> None:
-    """A line as the rule's log, where the disk still takes one."""
+    """A last line of the rule's log, where the disk still takes one."""
     if smk.log:
-        with contextlib.suppress(OSError):
-            Path(str(smk.log[0])).write_text(line + "\n", encoding="utf-8")
+        with (
+            contextlib.suppress(OSError),
+            Path(str(smk.log[0])).open("a", encoding="utf-8") as file,
+        ):
+            file.write(line + "\n")
 
 
 def cost_of_process() -> dict[str, float]:

@@ -23,9 +23,9 @@ def cost_of_job(benchmark: Path, log: Path) -> dict[str, float]:
         rows = list(csv.DictReader(handle, delimiter="\t"))
     found = {"wall_s": float(rows[-1]["s"])}
     try:
-        own = json.loads(log.read_text(encoding="utf-8"))
+        own = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
         found |= {name: float(own[name]) for name in ("main_s", "cpu_s", "peak_mb")}
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, LookupError):
         pass
     return found
 

@@ -47,6 +47,21 @@ def enforce_candidate(record: dict[str, Any], where: object) -> list[str]:
     ]
 
 
+PHASE_OF_LANE = {"S2": "P1", "S2, S4": "P1", "S4": "P2", "S6": "P3"}
+
+
+def remedy_of(lane: str | None, evidence: object) -> str:
+    """What opens a lane: the lock of its phase, or 1A's posture, which no lock holds."""
+    if lane == "1A":
+        return (
+            "a posture with another upstream_policy, which the freeze guard judges; then integrated"
+        )
+    phase = PHASE_OF_LANE.get(lane or "")
+    if phase is None:
+        return "mend the code before any tuning"
+    return f"snakemake reopen --config phase={phase} approved_by=... reason=... evidence={evidence}"
+
+
 def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:
     """Lines of a P4 that is not RED (``EG45`` when it is)."""
     if record["classification"] == RED:
@@ -59,7 +74,7 @@ def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:
             "EG45",
             where,
             f"P4 is {RED}, recommended lane {record['recommended_lane']}",
-            "reopen that lane: snakemake reopen --config phase=... evidence=...",
+            remedy_of(record["recommended_lane"], where),
         )
     return [f"P4 is {record['classification']}, grade {record['grade']}; nothing is certified"]
 

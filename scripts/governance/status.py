@@ -54,7 +54,9 @@ def phase_lines(segment: Path, phase_runs: Mapping[str, str]) -> list[str]:
         if record is None:
             verdict = "not run"
         elif phase == "P4":
+            recovery = _read(reports / f"segment1b_p4_recovery_{run_id}.json")
             verdict = record["classification"]
+            verdict += f", recovery {recovery['outcome']}" if recovery else ""
         else:
             failing = sum(not row["passed"] and row["kind"] != REPORT for row in record["rows"])
             verdict = "accepted" if record["checks_all_pass"] else f"{failing} checks fail"

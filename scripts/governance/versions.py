@@ -24,6 +24,7 @@ _NEUTRAL = {
     "scripts.errors",
     "scripts.governance.occupancy",
     "scripts.lightness",
+    "scripts.progress",
 }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
+from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 from scripts.scorers.inequality import top_count
 from scripts.scorers.metrics import CONCENTRATION, TOP_FRACTIONS, FloatArray, Sites
@@ -144,7 +145,8 @@ def intervals(
         return dict.fromkeys(METRICS, (float("nan"), float("nan")))
     chunk = max(_DRAWS_A_BLOCK, _CHUNK_CELLS // m // _DRAWS_A_BLOCK * _DRAWS_A_BLOCK)
     pieces: dict[str, list[FloatArray]] = {name: [] for name in METRICS}
-    for first in range(0, draws, chunk):
+    blocks = range(0, draws, chunk)
+    for first in track(blocks, "bootstrap: blocks of resamples", len(blocks)):
         weights = _resample_weights(population, seed, first, min(chunk, draws - first))
         counts = np.ascontiguousarray((population.pairs @ weights).T)
         over_eligible = concentration_rows(counts[:, eligible], active_only=False)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import IGBP_URBAN
+from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 from scripts.scorers.metrics import Codes, FloatArray, IntArray, Sites, thin, unit_vectors
 
@@ -233,7 +234,8 @@ def population_agreement(sites: Sites, cells: Cells, seed: int, min_sites: int) 
 
     counts = np.bincount(sites.country, minlength=countries.CODES)
     table: list[dict[str, Any]] = []
-    for code in np.flatnonzero((counts >= min_sites) & (total > 0.0)):
+    judged = np.flatnonzero((counts >= min_sites) & (total > 0.0))
+    for code in track(judged, "fidelity: countries", len(judged)):
         rows = slice(start[code], stop[code])
         people = population[rows]
         table.append(

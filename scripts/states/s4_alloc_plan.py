@@ -40,6 +40,7 @@ from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.ordering import distinct
 from scripts.policies import load_policy
+from scripts.progress import track
 from scripts.states.s3_requirements import (
     distance_to_mass,
     mass_targets,
@@ -144,7 +145,8 @@ def joint_allocation(
     order = np.argsort(pairs.country, kind="stable")
     pair_rows, tiles = [], []
     starts = np.flatnonzero(np.diff(pairs.country[order], prepend=-1))
-    for a, b in zip(starts, np.append(starts[1:], len(order)), strict=True):
+    spans = zip(starts, np.append(starts[1:], len(order)), strict=True)
+    for a, b in track(spans, "countries", len(starts)):
         rows = order[a:b]
         country = int(pairs.country[rows[0]])
         where = curve.rows[country]
@@ -194,7 +196,8 @@ def largest_remainder_allocation(
     )
     starts = np.flatnonzero(change)
     country, where, heaviest = -1, slice(0), np.empty(0, dtype=np.int64)
-    for a, b in zip(starts, np.append(starts[1:], len(order)), strict=True):
+    spans = zip(starts, np.append(starts[1:], len(order)), strict=True)
+    for a, b in track(spans, "counts of a country", len(starts)):
         rows = order[a:b]
         if int(pairs.country[rows[0]]) != country:
             country = int(pairs.country[rows[0]])

@@ -25,6 +25,7 @@ from scripts.geo.grid import Grid
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries, load_countries, load_places
 from scripts.policies import load_policy
+from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import COMPONENTS, Cells, JitterLaw, Places, make_cells
 from scripts.states.sites import (
@@ -109,7 +110,7 @@ def jitter_chunk(
     attempts = np.zeros(n, dtype=np.int64)
     rounds: list[tuple[I64, F64]] = []
     open_sites = np.arange(n)
-    for attempt in range(max_attempts):
+    for attempt in track(range(max_attempts), "rounds of attempts", max_attempts):
         u = keyed_uniforms(
             seed,
             namespace,

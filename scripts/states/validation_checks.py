@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.governance.identity import manifest_fingerprint, parameter_hash
+from scripts.progress import track
 from scripts.scorers import metrics
 from scripts.states import s5_site_tile_assignment, s6_site_jitter
 from scripts.states.sites import (
@@ -505,7 +506,8 @@ def _outcomes(e: Evidence) -> dict[str, Outcome]:
     """Outcome of every check; the two kinds share next to no evidence and go side by side."""
 
     def of_kind(kind: str) -> dict[str, Outcome]:
-        return {check.id: check.run(e) for check in CHECKS if check.kind == kind}
+        mine = [check for check in CHECKS if check.kind == kind]
+        return {check.id: check.run(e) for check in track(mine, f"{kind} checks", len(mine))}
 
     if workers_for(len(e.sites)) == 1:
         return of_kind(STRUCTURAL) | of_kind(REALISM)

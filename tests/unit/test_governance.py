@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from scripts.errors import GovernanceError
-from scripts.governance import explain, fork, locks, phases, pointers, reopen, retention, status
+from scripts.governance import (
+    enforce_phase,
+    explain,
+    fork,
+    locks,
+    phases,
+    pointers,
+    reopen,
+    retention,
+    status,
+)
 from scripts.governance.check_reproduction import compare, contents
 from scripts.governance.lock import lock_record
 from scripts.tables import file_digest, write_json
@@ -444,3 +454,18 @@ def test_status_of_an_empty_tree(tmp_path):
     assert "P0  not run" in lines
     assert "P1  not run; not locked" in lines
     assert lines[-1] == "none"
+
+
+@pytest.mark.parametrize(
+    ("lane", "word"),
+    [("1A", "freeze guard"), ("S2, S4", "phase=P1"), ("S6", "phase=P3"), ("code", "mend the code")],
+)
+def test_a_red_p4_says_how_its_lane_is_opened(lane, word):
+    record = {
+        "classification": "RED_REOPEN_REQUIRED",
+        "rows": [],
+        "no_regression": [],
+        "recommended_lane": lane,
+    }
+    with pytest.raises(GovernanceError, match=f"EG45 w: .*{word}"):
+        enforce_phase.enforce_integrated(record, "w")

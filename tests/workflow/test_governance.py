@@ -239,6 +239,24 @@ def test_a_fork_shares_what_is_unchanged_and_never_writes_to_its_parent(world):
     assert pointer["name"] == "kid"
 
 
+def test_a_name_without_a_fork_starts_from_nothing(world):
+    plan = call(world, "candidate", "-n", "--config", "candidate=alone")
+    planned = dict(re.findall(r"^(\w+)\s+(\d+)$", plan, flags=re.MULTILINE))
+    assert planned["s1_tile_index"] == planned["s2_tile_weights"] == "1"
+    assert planned["s0_gate"] == planned["s8_site_locations"] == str(len(small_world.SEEDS))
+    assert not {"generate_1a", "p0_baseline"} & set(planned)
+
+
+def test_quiet_commands_say_nothing_and_refusals_still_do(locked):
+    for arguments in (("p1",), ("certify",)):
+        result = small_world.snakemake(locked, *arguments, "--quiet", "all")
+        assert (result.returncode, result.stdout) == (0, ""), result.stderr[-2000:]
+        assert not re.search(r"(?i)accepted|grade|metric|witness", result.stderr)
+    result = small_world.snakemake(locked, "lock", "--config", "phase=P1", "--quiet", "all")
+    assert result.returncode == 1
+    assert "EG41" in result.stderr
+
+
 def test_status_prints_the_board(world):
     output = call(world, "status")
     assert re.search(r"^P0  GO$", output, re.M)
