@@ -122,6 +122,9 @@ rule record_recovery:
         start=DATA["recovery_start"],
         attempts=RECOVERIES.of_all("recovery_attempt"),
         best=expand(DATA["recovery_best"], cycle=len(RECOVERY_ATTEMPTS) - 1, allow_missing=True),
+        s2=policy_of("s2"),
+        s4=policy_of("s4"),
+        s6=policy_of("s6"),
     output:
         record=DATA["segment1b_p4_recovery"],
         s2=DATA["recovery_best_policy_s2"],

@@ -9,9 +9,10 @@ from scripts.entry import run
 from scripts.ladder.calibration import STATES
 from scripts.ladder.evaluate_attempt import write_policy
 from scripts.ladder.recovery import STILL, outcome
+from scripts.policies import load_policy
 from scripts.scorers.classification import classify
 from scripts.scorers.metrics import published
-from scripts.tables import file_digest
+from scripts.tables import file_digest, write_text
 
 Json = Mapping[str, Any]
 
@@ -55,11 +56,19 @@ def recovery_record(
     }
 
 
+def publish_policy(path: str, policy: Json, in_force: str) -> None:
+    """Publish a policy that won; one that the winner did not turn keeps its bytes."""
+    if policy == load_policy(in_force):
+        write_text(path, Path(in_force).read_text(encoding="utf-8"))
+    else:
+        write_policy(path, policy)
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``record_recovery``."""
     best = read_object("recovery_best", str(inputs.best))
     for state in STATES:
-        write_policy(getattr(outputs, state), best["policies"][state])
+        publish_policy(getattr(outputs, state), best["policies"][state], getattr(inputs, state))
     files = {state: getattr(outputs, state) for state in STATES}
     won = {
         state: {
