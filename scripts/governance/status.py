@@ -100,7 +100,9 @@ def candidate_lines(segment: Path, names: Mapping[str, str], now: float) -> list
         receipts = sorted(folder.glob("seed=*/run_receipt.json"))
         first = _read(receipts[0]) if receipts else None
         forked = _read(folder / "candidate.json")
-        named = first or forked or {"name": names.get(run_id, "unknown"), "posture": "unknown"}
+        named = first or forked
+        posture = f"posture {named['posture']}" if named else "no receipt"
+        name = names.get(run_id) or (named["name"] if named else "unknown")
         summaries = [_read(p) for p in folder.glob("seed=*/s9_validation/s9_summary.json")]
         passed = sum(bool(s) and s["verdict"] == "PASS" for s in summaries)
         integrated = _read(segment / f"reports/segment1b_p4_integrated_{run_id}.json")
@@ -108,7 +110,7 @@ def candidate_lines(segment: Path, names: Mapping[str, str], now: float) -> list
         newest = receipts[-1] if receipts else folder
         parent = f", forked from {forked['parent']['name']}" if forked else ""
         lines.append(
-            f"{run_id}  {names.get(run_id, named['name'])} (posture {named['posture']}{parent}), "
+            f"{run_id}  {name} ({posture}{parent}), "
             f"{len(receipts)} seeds, S9 {passed} of {len(summaries)}, grade {grade}, "
             f"{age(newest, now)} old, {size(retention.size_of(folder, seen))}"
         )
