@@ -4,7 +4,7 @@ from scripts.ladder.recovery import load_recovery
 
 RECOVERY = "config/recovery.yaml"
 try:
-    RECOVERY_SEARCH = load_recovery(RECOVERY, SEARCH)
+    RECOVERY_SEARCH = load_recovery(RECOVERY)
 except SegmentError as error:
     raise WorkflowError(str(error)) from None
 RECOVERY_ATTEMPTS = attempts_of(RECOVERY_SEARCH)
@@ -20,6 +20,8 @@ rule start_recovery:
         s4=policy_of("s4"),
         s6=policy_of("s6"),
         gates="config/gates.yaml",
+        calibration=CALIBRATION,
+        recovery=RECOVERY,
     output:
         start=DATA["recovery_start"],
     log:

@@ -4,8 +4,8 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.ladder.calibration import STATES, load_calibration
-from scripts.ladder.recovery import load_recovery, moves, order_key
+from scripts.ladder.calibration import STATES
+from scripts.ladder.recovery import load_search, moves, order_key
 from scripts.policies import parse_yaml
 
 KEYS = ("cycle", "attempt", "attempt_id", "knobs", "grade", "missed", "shortfall", "policies")
@@ -13,7 +13,7 @@ KEYS = ("cycle", "attempt", "attempt_id", "knobs", "grade", "missed", "shortfall
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``rank_recovery``; the policies of an attempt stand at its place in each list."""
-    search = load_recovery(inputs.recovery, load_calibration(inputs.calibration))
+    search = load_search(inputs.recovery, inputs.calibration)
     first = int(wildcards.cycle) == 1
     before = read_object("recovery_start" if first else "recovery_best", inputs.best)
     attempts = [read_object("recovery_attempt", path) for path in inputs.attempts]

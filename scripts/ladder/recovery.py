@@ -22,6 +22,7 @@ from typing import Any
 
 from scripts.errors import ConfigError
 from scripts.governance.score_integrated import held_against
+from scripts.ladder.calibration import load_calibration
 from scripts.policies import load_schema, parse_yaml, validate
 from scripts.scorers.gates import evaluate, grade_of
 
@@ -31,17 +32,10 @@ SAFE, VETOED, REFUSED, NOT_RUN = "safe", "vetoed", "refused", "not_run"
 WORST = 1e6
 
 
-def load_recovery(path: str | Path, calibration: Json) -> dict[str, Any]:
-    """``config/recovery.yaml`` with the knob groups of the calibration (``EC10``, ``EC11``)."""
+def load_recovery(path: str | Path) -> Json:
+    """Read and validate ``config/recovery.yaml`` (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
     settings = parse_yaml(path)
     validate(settings, load_schema("recovery"), path)
-    groups = calibration["groups"]
-    for number, cycle in enumerate(settings["cycles"]):
-        if cycle["group"] not in groups:
-            known = ", ".join(sorted(groups))
-            raise ConfigError(
-                "EC11", path, f"key 'cycles.{number}': no group {cycle['group']!r}", known
-            )
     spent = sum(cycle["attempts"] for cycle in settings["cycles"])
     if spent > settings["attempt_budget"]:
         raise ConfigError(
@@ -50,6 +44,19 @@ def load_recovery(path: str | Path, calibration: Json) -> dict[str, Any]:
             f"key 'cycles': {spent} attempts, the budget is {settings['attempt_budget']}",
             "fewer attempts",
         )
+    return settings
+
+
+def load_search(path: str | Path, calibration: str | Path) -> dict[str, Any]:
+    """The recovery with the knob groups of the calibration (``EC11``: one that is not there)."""
+    settings = load_recovery(path)
+    groups = load_calibration(calibration)["groups"]
+    for number, cycle in enumerate(settings["cycles"]):
+        if cycle["group"] not in groups:
+            known = ", ".join(sorted(groups))
+            raise ConfigError(
+                "EC11", path, f"key 'cycles.{number}': no group {cycle['group']!r}", known
+            )
     return {**settings, "groups": groups}
 
 

@@ -13,9 +13,9 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, StateError
 from scripts.governance.identity import run_id
-from scripts.ladder.calibration import STATES, load_calibration, propose
+from scripts.ladder.calibration import STATES, propose
 from scripts.ladder.evaluate_attempt import scorecard_of, write_policy
-from scripts.ladder.recovery import NOT_RUN, REFUSED, judge, load_recovery, standing, unjudged
+from scripts.ladder.recovery import NOT_RUN, REFUSED, judge, load_search, standing, unjudged
 from scripts.scorers.gates import load_gates
 from scripts.scorers.metrics import published
 from scripts.tables import file_digest
@@ -49,7 +49,7 @@ def scorecards(
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``recovery_attempt``; every list by seed is in the order of ``params.seeds``."""
     settings = load_gates(inputs.gates)
-    search = load_recovery(inputs.recovery, load_calibration(inputs.calibration))
+    search = load_search(inputs.recovery, inputs.calibration)
     start = read_object("recovery_start", inputs.start)
     cycle, attempt = int(wildcards.cycle), int(wildcards.attempt)
     best = start if cycle == 1 else read_object("recovery_best", inputs.best)

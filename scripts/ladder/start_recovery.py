@@ -10,7 +10,7 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.ladder.calibration import STATES
-from scripts.ladder.recovery import standing
+from scripts.ladder.recovery import load_search, standing
 from scripts.policies import load_policy
 from scripts.scorers.classification import RED
 from scripts.scorers.gates import load_gates
@@ -37,6 +37,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``start_recovery``; every list by seed is in ascending order of seed."""
     record = read_object("segment1b_p4_integrated", inputs.integrated)
     require_allowed(record, inputs.integrated)
+    load_search(inputs.recovery, inputs.calibration)
     found = standing(
         [read_object("segment1b_scorecard", path) for path in inputs.scorecards],
         [read_object("segment1b_scorecard", path) for path in inputs.reference_scorecards],

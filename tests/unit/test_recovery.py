@@ -8,10 +8,10 @@ import yaml
 from scripts.errors import ConfigError, GovernanceError
 from scripts.governance import reopen
 from scripts.ladder import recovery
-from scripts.ladder.calibration import attempts_of, load_calibration, propose
+from scripts.ladder.calibration import attempts_of, propose
 from scripts.ladder.record_recovery import recovery_record
 from scripts.ladder.recover import summary
-from scripts.ladder.recovery import judge, load_recovery, moves, order_key, outcome, standing
+from scripts.ladder.recovery import judge, load_search, moves, order_key, outcome, standing
 from scripts.ladder.recovery_attempt import attempt_id
 from scripts.ladder.start_recovery import require_allowed
 from scripts.policies import load_policy
@@ -21,8 +21,8 @@ from tests.unit.test_gates import passing_card
 from tests.unit.test_ladder_calibration import FILES, START
 
 GATES = load_gates("config/gates.yaml")
-SEARCH = load_calibration("config/calibration.yaml")
-SHIPPED = load_recovery("config/recovery.yaml", SEARCH)
+CALIBRATION = "config/calibration.yaml"
+SHIPPED = load_search("config/recovery.yaml", CALIBRATION)
 A = "a" * 32
 
 
@@ -173,7 +173,7 @@ def test_bad_recovery_settings(tmp_path, edit, words):
     path = tmp_path / "recovery.yaml"
     path.write_text(yaml.safe_dump({**document, **edit}), encoding="utf-8")
     with pytest.raises(ConfigError, match=words):
-        load_recovery(path, SEARCH)
+        load_search(path, CALIBRATION)
 
 
 def record(best):

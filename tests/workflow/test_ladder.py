@@ -28,7 +28,10 @@ RANGES = {
 def write_search(folder: Path, attempts: int) -> None:
     path = folder / "config/calibration.yaml"
     search = yaml.safe_load(path.read_text(encoding="utf-8"))
-    search["groups"] = {"agglomeration": {"state": "s4", "knobs": RANGES}}
+    search["groups"] = {
+        "agglomeration": {"state": "s4", "knobs": RANGES},
+        "spread": search["groups"]["spread"],
+    }
     search["cycles"] = [
         {"group": "agglomeration", "attempts": 2, "zoom": 1.0},
         {"group": "agglomeration", "attempts": attempts, "zoom": 0.5},
