@@ -49,6 +49,17 @@ def write_parquet(path: str | Path, table: pa.Table) -> None:
         file.write_table(table, ROW_GROUP)
 
 
+@contextlib.contextmanager
+def readable(path: str | Path) -> Iterator[None]:
+    """Turn what the Parquet reader raises into ``EX01``."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ContractError(
+            "EX01", path, f"not a readable Parquet file ({error})", "a file written by this chain"
+        ) from None
+
+
 def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read the named columns, in that order; strings that name countries come as dictionaries.
 
@@ -57,7 +68,7 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
     ContractError
         ``EX01`` when the file is not readable Parquet, lacks a column or has one twice.
     """
-    try:
+    with readable(path):
         file = pq.ParquetFile(path)
         names = file.schema_arrow.names
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -67,10 +78,6 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
         if missing:
             raise ContractError("EX01", path, f"column {missing[0]!r} is missing", f"has {names}")
         return file.read(columns=list(columns) if columns is not None else None)
-    except (pa.ArrowException, OSError) as error:
-        raise ContractError(
-            "EX01", path, f"not a readable Parquet file ({error})", "a file written by this chain"
-        ) from None
 
 
 def to_json_bytes(value: Any) -> bytes:

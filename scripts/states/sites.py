@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from scripts import countries
 from scripts.contracts import arrow_schema
 from scripts.errors import ContractError, StateError
-from scripts.tables import ROW_GROUP
+from scripts.tables import ROW_GROUP, readable
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -98,7 +98,7 @@ def read_columns(
         ``EX01`` not readable Parquet, ``EX10`` a column is missing or of another type, ``EX11`` a
         null.
     """
-    with _readable(path):
+    with readable(path):
         table = _open_columns(path, names).read(columns=list(names))
     return _declared(dataset_id, table, names, path, lenient)
 
@@ -107,22 +107,11 @@ def read_blocks(
     dataset_id: str, path: str | Path, names: Sequence[str], rows: int = ROW_GROUP
 ) -> Iterator[pa.Table]:
     """The same in blocks of at most ``rows`` rows, so that a file of any size fits the memory."""
-    with _readable(path):
+    with readable(path):
         file = _open_columns(path, names)
         for batch in file.iter_batches(batch_size=rows, columns=list(names)):
             table = pa.Table.from_batches([batch])
             yield _declared(dataset_id, table, names, path, False)
-
-
-@contextlib.contextmanager
-def _readable(path: str | Path) -> Iterator[None]:
-    """Errors of the Parquet reader as ``EX01``."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise ContractError(
-            "EX01", path, f"not a readable Parquet file ({error})", "a file written by this chain"
-        ) from None
 
 
 def _open_columns(path: str | Path, names: Sequence[str]) -> pq.ParquetFile:

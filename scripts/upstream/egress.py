@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from scripts.upstream.generator import (
     ORDINALS,
     Merchants,
     Outcome,
+    Policy,
     World,
     activities,
     home_codes,
@@ -48,20 +50,64 @@ def _array(values: Any, kind: pa.DataType) -> Any:
 
 def tables(world: World) -> dict[str, pa.Table]:
     """Every table of the seed by dataset id."""
-    catalogue, evidence = outlet_catalogue(world), world.policy["evidence"]
+    rows = merchant_rows(world)
+    summary = Summary(world.facts)
+    summary.add(world, rows["outlet_catalogue"])
+    return {**rows, **summary.tables(world.merchants, world.policy)}
+
+
+def merchant_rows(world: World) -> dict[str, pa.Table]:
+    """The tables whose rows belong to one merchant each; those of slices follow one another."""
+    catalogue = outlet_catalogue(world)
     return {
         "merchants": merchant_table(world),
         "outlet_catalogue": catalogue,
         "s3_candidate_set": candidate_table(world),
         "s3_integerised_counts": integerised_counts(world),
         "s3_site_sequence": site_sequence(catalogue),
-        "sparse_flag": sparse_flags(catalogue, world.facts, evidence["sparse_effective_merchants"]),
         "merchant_abort_log": abort_log(world.merchants, world.outcome),
-        "hurdle_stationarity_tests": stationarity_tests(
-            strata(world), world.merchants.pi, world.outcome.multi, evidence["test_alpha"]
-        ),
         "rng_draw_log_1A": draw_log(world.merchants, world.outcome),
     }
+
+
+class Summary:
+    """What the tables over all merchants and the accounting are made of, slice by slice."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._sites = SiteSums()
+        self._multi: list[npt.NDArray[np.bool_]] = []
+        self._used: Counter[str] = Counter()
+
+    def add(self, world: World, catalogue: pa.Table) -> None:
+        """Take the next slice of merchants in, with its catalogue."""
+        self._sites.add(catalogue)
+        self._multi.append(world.outcome.multi)
+        self._used.update(uniforms_used(world.outcome))
+
+    def tables(self, merchants: Merchants, policy: Policy) -> dict[str, pa.Table]:
+        """``sparse_flag`` and ``hurdle_stationarity_tests`` of all merchants."""
+        evidence = policy["evidence"]
+        groups = strata(merchants, self._facts, policy)
+        return {
+            "sparse_flag": self._sites.flags(self._facts, evidence["sparse_effective_merchants"]),
+            "hurdle_stationarity_tests": stationarity_tests(
+                groups, merchants.pi, np.concatenate(self._multi), evidence["test_alpha"]
+            ),
+        }
+
+    def accounting(self, policy: Policy, seed: int) -> dict[str, Any]:
+        """Uniforms used per family; each draw's key is its merchant, with the country if any."""
+        used = {"merchant_phase": len(laws.LATTICE), **self._used}
+        return {
+            "algorithm": "philox4x64-10",
+            "seed": seed,
+            "families": {
+                family: {"namespace": policy["namespaces"][family], "uniforms": used[family]}
+                for family in sorted(used)
+            },
+            "uniforms_total": sum(used.values()),
+        }
 
 
 def merchant_table(world: World) -> pa.Table:
@@ -174,28 +220,50 @@ def pairs(catalogue: pa.Table) -> tuple[npt.NDArray[np.uint64], I64, I64]:
     return merchant[first], country[first], np.diff(np.r_[first, len(merchant)])
 
 
+class SiteSums:
+    """Merchants, sites and squared sites of each country, gathered over pieces of a catalogue.
+
+    No merchant may be in two pieces.
+    """
+
+    def __init__(self) -> None:
+        self._sums = np.zeros((3, countries.CODES), dtype=np.int64)
+
+    def add(self, catalogue: pa.Table) -> None:
+        """Count a piece."""
+        _, country, count = pairs(catalogue)
+        for row, weight in enumerate((None, count, count.astype(float) ** 2)):
+            total = np.bincount(country, weights=weight, minlength=countries.CODES)
+            self._sums[row] += total.astype(np.int64)
+
+    def flags(self, facts: Facts, threshold: float) -> pa.Table:
+        """The table ``sparse_flag``; see :func:`sparse_flags`."""
+        merchants, sites, squares = self._sums[:, facts.code]
+        effective = np.divide(
+            sites.astype(float) ** 2, squares, out=np.zeros(len(sites)), where=squares > 0
+        )
+        return _table(
+            "sparse_flag",
+            {
+                "country_iso": pa.array(facts.iso),
+                "obs_count": merchants,
+                "site_count": sites,
+                "effective_merchants": effective,
+                "threshold": np.full(len(facts), float(threshold)),
+                "is_sparse": effective < threshold,
+            },
+        )
+
+
 def sparse_flags(catalogue: pa.Table, facts: Facts, threshold: float) -> pa.Table:
     """How many merchants the sites of each eligible country rest on.
 
     The effective number is Kish's ``(sum n)**2 / sum n**2`` over the merchants' sites n in the
     country: 40 sites of one chain are the evidence of one merchant.
     """
-    _, country, count = pairs(catalogue)
-    size = countries.CODES
-    sites = np.bincount(country, weights=count, minlength=size)[facts.code]
-    squares = np.bincount(country, weights=count.astype(float) ** 2, minlength=size)[facts.code]
-    effective = np.divide(sites**2, squares, out=np.zeros_like(sites), where=squares > 0)
-    return _table(
-        "sparse_flag",
-        {
-            "country_iso": pa.array(facts.iso),
-            "obs_count": np.bincount(country, minlength=size)[facts.code],
-            "site_count": sites.astype(np.int64),
-            "effective_merchants": effective,
-            "threshold": np.full(len(facts), float(threshold)),
-            "is_sparse": effective < threshold,
-        },
-    )
+    sums = SiteSums()
+    sums.add(catalogue)
+    return sums.flags(facts, threshold)
 
 
 def abort_log(merchants: Merchants, outcome: Outcome) -> pa.Table:
@@ -219,17 +287,19 @@ def abort_log(merchants: Merchants, outcome: Outcome) -> pa.Table:
     )
 
 
-def strata(world: World) -> dict[str, list[str] | npt.NDArray[Any]]:
+def strata(
+    merchants: Merchants, facts: Facts, policy: Policy
+) -> dict[str, list[str] | npt.NDArray[Any]]:
     """Stratum of each merchant, by subject of a stationarity test."""
-    m = world.merchants
+    m = merchants
     ordinal = m.merchant_id.astype(np.int64) % ORDINALS
     rank = np.argsort(np.argsort(m.pi, kind="stable"), kind="stable")
     return {
         "channel": np.array(CHANNELS)[m.channel],
         "first_and_second_half": np.where(np.arange(len(m)) < len(m) // 2, "first", "second"),
         "gdp_bucket": m.gdp_bucket + 1,
-        "macro_region": np.array(world.facts.region)[m.home],
-        "mcc_thousand": activities(world.policy)["mcc"][m.activity] // 1000,
+        "macro_region": np.array(facts.region)[m.home],
+        "mcc_thousand": activities(policy)["mcc"][m.activity] // 1000,
         "odd_and_even": np.where(ordinal % 2 == 0, "even", "odd"),
         "probability_tenth": rank * _PI_GROUPS // max(len(m), 1) + 1,
     }
@@ -300,11 +370,10 @@ def draw_log(merchants: Merchants, outcome: Outcome) -> pa.Table:
     )
 
 
-def accounting(world: World) -> dict[str, Any]:
-    """Uniforms used per family; every draw is keyed by merchant (and country where it says so)."""
-    o = world.outcome
-    used = {
-        "merchant_phase": len(laws.LATTICE),
+def uniforms_used(outcome: Outcome) -> dict[str, int]:
+    """Uniforms that the merchants of an outcome used, by family."""
+    o = outcome
+    return {
         "hurdle": len(o.u_hurdle),
         "outlets": int(np.isfinite(o.u_outlets).sum()),
         "eligibility": int(np.isfinite(o.u_eligible).sum()),
@@ -312,12 +381,10 @@ def accounting(world: World) -> dict[str, Any]:
         "foreign_countries": int(np.isfinite(o.u_foreign).sum()),
         "selection": o.choice_draws,
     }
-    return {
-        "algorithm": "philox4x64-10",
-        "seed": world.seed,
-        "families": {
-            family: {"namespace": world.policy["namespaces"][family], "uniforms": used[family]}
-            for family in sorted(used)
-        },
-        "uniforms_total": sum(used.values()),
-    }
+
+
+def accounting(world: World) -> dict[str, Any]:
+    """Uniforms used per family by a whole world."""
+    summary = Summary(world.facts)
+    summary.add(world, outlet_catalogue(world))
+    return summary.accounting(world.policy, world.seed)

@@ -1,26 +1,46 @@
-"""Rule ``generate_1a``: every table of one seed of the builtin world in one job."""
+"""Rule ``generate_1a``: every table of one seed of the builtin world, by slices of merchants."""
 
+import contextlib
 from typing import Any
 
-from scripts.contracts import write_dataset
+from scripts.contracts import dataset_stream, write_dataset
 from scripts.entry import run
 from scripts.geo.snapshot import load_facts
 from scripts.policies import load_policy
-from scripts.upstream.egress import tables
-from scripts.upstream.generator import generate
+from scripts.upstream.egress import Summary, merchant_rows
+from scripts.upstream.generator import draw_up
+
+MERCHANTS_EACH = 1 << 14
+_BY_MERCHANT = (
+    *("merchants", "outlet_catalogue", "s3_candidate_set", "s3_integerised_counts"),
+    *("s3_site_sequence", "merchant_abort_log", "rng_draw_log_1A"),
+)
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Generate, hold against the contracts, publish."""
-    world = generate(
+def main(
+    inputs: Any, outputs: Any, params: Any, wildcards: Any, merchants_each: int = MERCHANTS_EACH
+) -> None:
+    """Generate, hold against the contracts, publish; no byte depends on the size of the slices."""
+    blueprint = draw_up(
         load_policy(inputs.policy),
         load_facts(inputs.facts),
         int(wildcards.seed),
         params.merchants_total,
         inputs.policy,
     )
-    for dataset_id, table in tables(world).items():
-        write_dataset(dataset_id, getattr(outputs, dataset_id), table)
+    summary = Summary(blueprint.facts)
+    with contextlib.ExitStack() as stack:
+        streams = {
+            name: stack.enter_context(dataset_stream(name, getattr(outputs, name)))
+            for name in _BY_MERCHANT
+        }
+        for world in blueprint.worlds(merchants_each):
+            rows = merchant_rows(world)
+            for name, table in rows.items():
+                streams[name].write(table)
+            summary.add(world, rows["outlet_catalogue"])
+    for name, table in summary.tables(blueprint.merchants, blueprint.policy).items():
+        write_dataset(name, getattr(outputs, name), table)
 
 
 if "snakemake" in globals():

@@ -21,7 +21,7 @@ merchant's outcome depends on nothing else, so the chain can run over slices of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ class Merchants:
     def __len__(self) -> int:
         return len(self.merchant_id)
 
-    def take(self, rows: npt.NDArray[Any]) -> Merchants:
+    def take(self, rows: npt.NDArray[Any] | slice) -> Merchants:
         """The rows given, in that order."""
         return Merchants(**{name: getattr(self, name)[rows] for name in self.__dict__})
 
@@ -462,14 +462,42 @@ class World:
     seed: int
 
 
+@dataclass(frozen=True)
+class Blueprint:
+    """What a world is drawn from: all merchants with their laws, and the frame of markets."""
+
+    facts: Facts
+    merchants: Merchants
+    candidacy: Candidacy
+    policy: Policy
+    seed: int
+
+    def worlds(self, merchants_each: int) -> Iterator[World]:
+        """The world in slices of so many merchants, in order; joined they are the whole."""
+        for start in range(0, len(self.merchants), merchants_each):
+            some = self.merchants.take(slice(start, start + merchants_each))
+            outcome = simulate(self.policy, self.facts, self.candidacy, some, self.seed)
+            yield World(self.facts, some, outcome, self.policy, self.seed)
+
+
+def draw_up(
+    policy: Policy, facts_table: pa.Table, seed: int, total: int | None, where: str
+) -> Blueprint:
+    """Blueprint of one seed; ``total`` overrides the policy's number of merchants.
+
+    This is the part that sees all merchants at once: quotas and stratification.
+    """
+    facts = eligible_facts(facts_table)
+    merchants = build_merchants(policy, facts, seed, total or policy["merchants"]["total"], where)
+    return Blueprint(facts, merchants, build_candidacy(policy, facts, where), policy, seed)
+
+
 def generate(
     policy: Policy, facts_table: pa.Table, seed: int, total: int | None, where: str
 ) -> World:
-    """Whole chain of one seed; ``total`` overrides the policy's number of merchants."""
-    facts = eligible_facts(facts_table)
-    merchants = build_merchants(policy, facts, seed, total or policy["merchants"]["total"], where)
-    outcome = simulate(policy, facts, build_candidacy(policy, facts, where), merchants, seed)
-    return World(facts, merchants, outcome, policy, seed)
+    """Whole chain of one seed in one piece."""
+    blueprint = draw_up(policy, facts_table, seed, total, where)
+    return next(blueprint.worlds(max(len(blueprint.merchants), 1)))
 
 
 def home_codes(world: World) -> I64:

@@ -8,8 +8,9 @@ from scripts.entry import run
 from scripts.geo.snapshot import load_facts
 from scripts.governance.bundle import verify_bundle, verify_checksums
 from scripts.policies import load_policy
-from scripts.tables import file_digest, read_json, read_parquet
+from scripts.tables import file_digest, read_json
 from scripts.upstream.prior import eligible_facts
+from scripts.upstream.replay import StoredTables
 from scripts.upstream.scorer import scorecard
 
 
@@ -24,7 +25,6 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         for name, path in inputs.items()
         if name in datasets() and datasets()[name].format == "parquet"
     }
-    tables = {name: read_parquet(path) for name, path in files.items()}
     write_object(
         "segment1a_scorecard",
         outputs.scorecard,
@@ -40,7 +40,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 **{name: sealed[Path(path).name] for name, path in files.items()},
             },
             **scorecard(
-                tables, eligible_facts(load_facts(inputs.facts)), load_policy(inputs.bands)
+                StoredTables(files),
+                eligible_facts(load_facts(inputs.facts)),
+                load_policy(inputs.bands),
             ),
         },
     )

@@ -10,10 +10,10 @@ from scripts.geo.snapshot import load_facts
 from scripts.governance.bundle import write_index
 from scripts.governance.identity import manifest_fingerprint, parameter_hash
 from scripts.policies import load_policy
-from scripts.tables import file_digest, read_parquet
-from scripts.upstream.egress import accounting, tables
-from scripts.upstream.generator import generate
+from scripts.tables import file_digest
+from scripts.upstream.generator import draw_up
 from scripts.upstream.prior import eligible_facts
+from scripts.upstream.replay import StoredTables, replay
 from scripts.upstream.validation import EXTERNAL_ALPHA, validate
 
 
@@ -21,14 +21,14 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Validate a builtin world with a replay, or an external one by its tables alone."""
     seed = int(wildcards.seed)
     files = {name: path for name, path in inputs.items() if _is_table(name)}
-    found = {name: read_parquet(path) for name, path in files.items()}
     facts = load_facts(inputs.facts)
     policy_file = getattr(inputs, "policy", None)
     if policy_file:
         policy = load_policy(policy_file)
-        world = generate(policy, facts, seed, params.merchants_total, policy_file)
-        replayed, alpha = tables(world), policy["evidence"]["test_alpha"]
-        draws = accounting(world)
+        blueprint = draw_up(policy, facts, seed, params.merchants_total, policy_file)
+        replayed: dict[str, Any] | None
+        replayed, draws = replay(files, blueprint)
+        alpha = policy["evidence"]["test_alpha"]
         policies = {Path(policy_file).name: file_digest(policy_file)}
         if params.merchants_total:
             override = str(params.merchants_total).encode("ascii")
@@ -38,7 +38,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         replayed, alpha = None, EXTERNAL_ALPHA
         draws = {"algorithm": "external", "seed": seed, "families": {}, "uniforms_total": 0}
         policies = {"external_bundle": source["bundle_sha256"]}
-    report = validate(found, eligible_facts(facts), seed, alpha, replayed)
+    report = validate(StoredTables(files), eligible_facts(facts), seed, alpha, replayed)
 
     identity = {"run_id": wildcards.run_id, "seed": seed}
     sealed = {"country_facts.csv": file_digest(inputs.facts)}
