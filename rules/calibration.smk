@@ -50,8 +50,8 @@ rule evaluate_attempt:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/evaluate_attempt.{{cycle}}.{{attempt}}.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("evaluate_attempt"),
+        runtime=BOARD.runtime("evaluate_attempt"),
     params:
         version=state_version("ladder.evaluate_attempt"),
     conda:

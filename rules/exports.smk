@@ -12,8 +12,8 @@ rule export_sites_csv:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/export_sites_csv.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=BOARD.mem_mb("export"),
+        runtime=BOARD.runtime("export"),
     params:
         version=state_version("exports.export_sites_csv"),
     conda:
@@ -35,8 +35,8 @@ rule export_sites_geojson:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/export_sites_geojson.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=BOARD.mem_mb("export"),
+        runtime=BOARD.runtime("export"),
     params:
         version=state_version("exports.export_sites_geojson"),
     conda:
@@ -58,8 +58,8 @@ rule export_sites_gpkg:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/export_sites_gpkg.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=BOARD.mem_mb("export"),
+        runtime=BOARD.runtime("export"),
     params:
         version=state_version("exports.export_sites_gpkg"),
     conda:

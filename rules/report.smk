@@ -22,8 +22,8 @@ rule site_map:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/site_map.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("site_map"),
+        runtime=BOARD.runtime("site_map"),
     params:
         version=state_version("report.site_map"),
         name=run_name,
@@ -103,8 +103,8 @@ rule figure_distributions:
         f"{BENCHMARKS}/1B/{{run_id}}/figure_distributions.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=BOARD.mem_mb("figure"),
+        runtime=BOARD.runtime("figure"),
     params:
         version=state_version("report.distribution_figures", "figure_distributions"),
     conda:
@@ -133,8 +133,8 @@ rule figure_close_ups:
         f"{BENCHMARKS}/1B/{{run_id}}/figure_close_ups.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=15,
+        mem_mb=BOARD.mem_mb("figure"),
+        runtime=BOARD.runtime("figure"),
     params:
         version=state_version("report.close_up_figures", "figure_close_ups"),
     conda:
@@ -171,8 +171,8 @@ rule figure_fidelity:
         f"{BENCHMARKS}/1B/{{run_id}}/figure_fidelity.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=BOARD.mem_mb("figure"),
+        runtime=BOARD.runtime("figure"),
     params:
         version=state_version("report.fidelity_figures", "figure_fidelity"),
     conda:
@@ -221,8 +221,8 @@ rule release_dossier:
         f"{BENCHMARKS}/1B/release_dossier.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=BOARD.mem_mb("release_dossier"),
+        runtime=BOARD.runtime("release_dossier"),
     params:
         version=state_version("report.dossier", "release_dossier"),
     conda:

@@ -75,8 +75,8 @@ rule scorecard:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/scorecard.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=BOARD.mem_mb("scorecard"),
+        runtime=BOARD.runtime("scorecard"),
     params:
         version=state_version("scorers.scorecard"),
     conda:

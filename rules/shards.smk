@@ -31,8 +31,8 @@ rule s4_guard:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s4_guard.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s4_guard"),
+        runtime=BOARD.runtime("s4_guard"),
     params:
         version=state_version("shards.s4_guard"),
         shards=SETTINGS.shards,
@@ -62,8 +62,8 @@ rule s4_part:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s4_part.{{shard}}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s4_part"),
+        runtime=BOARD.runtime("s4_part"),
     params:
         version=state_version("shards.s4_part"),
     conda:
@@ -91,8 +91,8 @@ rule s4_alloc_plan:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s4_alloc_plan.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("gather"),
+        runtime=BOARD.runtime("gather"),
     params:
         version=state_version("shards.gather_s4_alloc_plan", "s4_alloc_plan"),
     conda:
@@ -116,8 +116,8 @@ rule s5_part:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s5_part.{{shard}}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s5_part"),
+        runtime=BOARD.runtime("s5_part"),
     params:
         version=state_version("shards.s5_part"),
     conda:
@@ -142,8 +142,8 @@ rule s5_site_tile_assignment:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s5_site_tile_assignment.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("gather"),
+        runtime=BOARD.runtime("gather"),
     params:
         version=state_version("shards.gather_s5_site_tile_assignment", "s5_site_tile_assignment"),
     conda:
@@ -173,8 +173,8 @@ rule s6_part:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s6_part.{{shard}}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s6_part"),
+        runtime=BOARD.runtime("s6_part"),
     params:
         version=state_version("shards.s6_part"),
     conda:
@@ -201,8 +201,8 @@ rule s6_site_jitter:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s6_site_jitter.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("gather"),
+        runtime=BOARD.runtime("gather"),
     params:
         version=state_version("shards.gather_s6_site_jitter", "s6_site_jitter"),
     conda:

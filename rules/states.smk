@@ -24,8 +24,8 @@ rule s0_gate:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s0_gate.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s0_gate"),
+        runtime=BOARD.runtime("s0_gate"),
     params:
         version=state_version("states.s0_gate"),
         upstream_id=upstream_id,
@@ -142,8 +142,8 @@ rule s3_requirements:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s3_requirements.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s3_requirements"),
+        runtime=BOARD.runtime("s3_requirements"),
     params:
         version=state_version("states.s3_requirements"),
     conda:
@@ -171,8 +171,8 @@ rule s7_site_synthesis:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s7_site_synthesis.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s7_site_synthesis"),
+        runtime=BOARD.runtime("s7_site_synthesis"),
     params:
         version=state_version("states.s7_site_synthesis"),
     conda:
@@ -195,8 +195,8 @@ rule s8_site_locations:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s8_site_locations.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s8_site_locations"),
+        runtime=BOARD.runtime("s8_site_locations"),
     params:
         version=state_version("states.s8_site_locations"),
     conda:
@@ -273,8 +273,8 @@ rule s9_validation:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s9_validation.tsv"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=BOARD.mem_mb("s9_validation"),
+        runtime=BOARD.runtime("s9_validation"),
     params:
         version=state_version("states.s9_validation"),
     conda:

@@ -22,8 +22,8 @@ rule s4_alloc_plan:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s4_alloc_plan.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s4_alloc_plan"),
+        runtime=BOARD.runtime("s4_alloc_plan"),
     params:
         version=state_version("states.s4_alloc_plan"),
     conda:
@@ -48,8 +48,8 @@ rule s5_site_tile_assignment:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s5_site_tile_assignment.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s5_site_tile_assignment"),
+        runtime=BOARD.runtime("s5_site_tile_assignment"),
     params:
         version=state_version("states.s5_site_tile_assignment"),
     conda:
@@ -78,8 +78,8 @@ rule s6_site_jitter:
         f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s6_site_jitter.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("s6_site_jitter"),
+        runtime=BOARD.runtime("s6_site_jitter"),
     params:
         version=state_version("states.s6_site_jitter"),
     conda:

@@ -23,8 +23,8 @@ rule generate_1a:
         f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/generate_1a.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("generate_1a"),
+        runtime=BOARD.runtime("generate_1a"),
     params:
         version=state_version("upstream.generate_1a"),
         merchants_total=SETTINGS.merchants_total,
@@ -58,8 +58,8 @@ if EXTERNAL_1A:
             f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/ingest_1a.tsv"
         threads: 1
         resources:
-            mem_mb=1000,
-            runtime=30,
+            mem_mb=BOARD.mem_mb("ingest_1a"),
+            runtime=BOARD.runtime("ingest_1a"),
         params:
             version=state_version("upstream.ingest_1a"),
         conda:
@@ -88,8 +88,8 @@ rule validate_1a:
         f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/validate_1a.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("validate_1a"),
+        runtime=BOARD.runtime("validate_1a"),
     params:
         version=state_version("upstream.validate_1a"),
         merchants_total=SETTINGS.merchants_total,
@@ -144,8 +144,8 @@ rule score_1a:
         f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/score_1a.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=BOARD.mem_mb("score_1a"),
+        runtime=BOARD.runtime("score_1a"),
     params:
         version=state_version("upstream.score_1a"),
     conda:

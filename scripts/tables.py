@@ -80,6 +80,12 @@ def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.T
         return file.read(columns=list(columns) if columns is not None else None)
 
 
+def row_count(path: str | Path) -> int:
+    """Rows of a Parquet file, from its footer."""
+    with readable(path):
+        return int(pq.read_metadata(path).num_rows)
+
+
 def to_json_bytes(value: Any) -> bytes:
     """Canonical JSON: sorted keys, two-space indent, ASCII, one newline at the end, no NaN."""
     text = json.dumps(value, sort_keys=True, indent=2, allow_nan=False, default=_plain)

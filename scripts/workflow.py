@@ -14,8 +14,10 @@ from scripts.governance.attestation import byproduct_paths
 from scripts.governance.identity import run_id
 from scripts.governance.phases import REFERENCE
 from scripts.governance.retention import prune
+from scripts.policies import load_policy
+from scripts.resources import DEMANDS
 from scripts.settings import WITNESS, Run, Settings, upstream_name
-from scripts.tables import read_json
+from scripts.tables import read_json, row_count
 from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
 
 InputFunction = Callable[[Any], str]
@@ -71,6 +73,7 @@ class Board:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.data = path_templates(settings.runs_root)
+        self._sites: dict[tuple[str, str], float] = {}
 
     def run(self, wildcards: Any) -> Run:
         """The run of a job's ``run_id``."""
@@ -141,6 +144,41 @@ class Board:
         """All policy files of the run, upstream first."""
         posture = self.run(wildcards).posture
         return [posture.upstream_policy, *(posture.policies[k] for k in sorted(posture.policies))]
+
+    def sites(self, wildcards: Any) -> float:
+        """Sites to expect of a seed: the builtin policy's, or the external catalogue's rows."""
+        identity = wildcards.run_id
+        runs = self.settings.runs
+        upstream_id = runs[identity].upstream_id if identity in runs else identity
+        seed = wildcards.get("seed", str(self.settings.seeds[0]))
+        key = (upstream_id, seed)
+        if key not in self._sites:
+            self._sites[key] = self._count_sites(upstream_id, seed)
+        return self._sites[key]
+
+    def _count_sites(self, upstream_id: str, seed: str) -> float:
+        upstream = self.settings.upstreams[upstream_id]
+        if upstream.kind == "external":
+            path = Path(self.settings.external_root) / f"seed={seed}" / "outlet_catalogue.parquet"
+            return float(row_count(path)) if path.is_file() else 0.0
+        merchants = load_policy(upstream.policy)["merchants"]
+        return (self.settings.merchants_total or merchants["total"]) * merchants["mean_outlets"]
+
+    def mem_mb(self, demand: str) -> Callable[[Any, int], int]:
+        """Resource function: megabytes of a kind of job, by the sites of its world."""
+
+        def of_job(wildcards: Any, attempt: int) -> int:
+            return DEMANDS[demand].mem_mb(self.sites(wildcards), self.settings.shards, attempt)
+
+        return of_job
+
+    def runtime(self, demand: str) -> Callable[[Any, int], int]:
+        """Resource function: minutes of a kind of job, by the sites of its world."""
+
+        def of_job(wildcards: Any, attempt: int) -> int:
+            return DEMANDS[demand].runtime(self.sites(wildcards), self.settings.shards, attempt)
+
+        return of_job
 
     def upstream_file(self, dataset_id: str) -> InputFunction:
         """Input function: a 1A dataset of the upstream run that this run stands on."""

@@ -1,0 +1,70 @@
+"""Memory and time that the rules ask for, by the number of sites of a world.
+
+A demand is a straight line, fitted from above to the peaks of docs/scale.md. A job that a cluster
+killed asks for twice as much when it is tried again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Megabytes and minutes of a job: a base, and what each million sites adds.
+
+    ``scattered`` demands add the share of one shard, which holds up to twice the mean, and nothing
+    less than ``least_share`` of the sites: a country is never divided.
+    """
+
+    mb: float = 500.0
+    mb_per_million: float = 0.0
+    minutes: float = 15.0
+    minutes_per_million: float = 5.0
+    scattered: bool = False
+
+    def share(self, shards: int) -> float:
+        """Share of the sites that a job holds."""
+        if not self.scattered:
+            return 1.0
+        return min(1.0, max(1.25 / shards, LARGEST_COUNTRY))
+
+    def mem_mb(self, sites: float, shards: int, attempt: int) -> int:
+        """Megabytes, in steps of 100."""
+        wanted = self.mb + self.mb_per_million * sites / 1e6 * self.share(shards)
+        return math.ceil(wanted * 2 ** (attempt - 1) / 100.0) * 100
+
+    def runtime(self, sites: float, shards: int, attempt: int) -> int:
+        """Minutes."""
+        wanted = self.minutes + self.minutes_per_million * sites / 1e6 * self.share(shards)
+        return math.ceil(wanted) * 2 ** (attempt - 1)
+
+
+# No shipped policy lets a country hold more of the sites.
+LARGEST_COUNTRY = 0.1
+DEMANDS = {
+    "generate_1a": Demand(500, 150),
+    "ingest_1a": Demand(500, 500),
+    "validate_1a": Demand(500, 500),
+    "score_1a": Demand(500, 400),
+    "s0_gate": Demand(500, 100),
+    "s3_requirements": Demand(500, 300),
+    "s4_alloc_plan": Demand(500, 300),
+    "s4_guard": Demand(500, 200),
+    "s4_part": Demand(500, 300, scattered=True),
+    "s5_site_tile_assignment": Demand(500, 300),
+    "s5_part": Demand(500, 300, scattered=True),
+    "s6_site_jitter": Demand(500, 500),
+    "s6_part": Demand(500, 500, scattered=True),
+    "gather": Demand(1000, 20),
+    "s7_site_synthesis": Demand(1000, 50),
+    "s8_site_locations": Demand(1000, 0),
+    "s9_validation": Demand(1000, 1000, 30, 10),
+    "scorecard": Demand(1000, 500, 30, 10),
+    "site_map": Demand(2000, 300),
+    "figure": Demand(2000, 500),
+    "release_dossier": Demand(2000, 300),
+    "export": Demand(1000, 1000),
+    "evaluate_attempt": Demand(2000, 1500, 30, 20),
+}

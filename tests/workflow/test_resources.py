@@ -1,0 +1,72 @@
+"""What jobs ask a cluster for, read from the planned graph at two scales."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scripts.resources import DEMANDS
+from tests.small_world import REPOSITORY
+
+PLAN = """
+import json, sys
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import (
+    ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+)
+config = json.loads(sys.argv[1])
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    workflow = api.workflow(
+        resource_settings=ResourceSettings(cores=1),
+        config_settings=ConfigSettings(config=config),
+        snakefile=Path("Snakefile"),
+    )
+    dag = workflow.dag(dag_settings=DAGSettings(targets={"certify"}))
+    dag.execute_workflow(executor="dryrun")
+    found = {}
+    for job in workflow._workflow.dag.jobs:
+        for attempt in (1, 2):
+            job.attempt = attempt
+            asked = {k: job.resources.get(k) for k in ("mem_mb", "runtime")}
+            found.setdefault(job.rule.name, {})[attempt] = asked
+print("PLAN" + json.dumps(found))
+"""
+
+
+def plan(tmp_path, merchants: int, shards: int) -> dict[str, dict[str, dict[str, int]]]:
+    """Memory and time by rule and attempt, for a fresh tree."""
+    config = {
+        "runs_root": str(tmp_path / "runs"),
+        "shards": shards,
+        "upstream": {"kind": "builtin", "external_root": "", "merchants_total": merchants},
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", PLAN, json.dumps(config)],
+        cwd=REPOSITORY,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    lines = [line for line in result.stdout.splitlines() if line.startswith("PLAN")]
+    assert lines, result.stderr[-3000:]
+    return json.loads(lines[0].removeprefix("PLAN"))
+
+
+@pytest.mark.parametrize("shards", [1, 7])
+def test_jobs_ask_for_what_their_world_needs(tmp_path, shards):
+    small, large = (plan(tmp_path, merchants, shards) for merchants in (0, 700_000))
+    for rule, asked in small.items():
+        for name, value in asked["1"].items():
+            assert isinstance(value, int), (rule, name)
+            assert large[rule]["1"][name] >= value
+        if rule in DEMANDS:
+            assert asked["1"]["mem_mb"] <= 2100
+            assert asked["2"]["mem_mb"] >= 2 * asked["1"]["mem_mb"] - 100
+    assert large["s9_validation"]["1"]["mem_mb"] > 2 * small["s9_validation"]["1"]["mem_mb"]
+    if shards > 1:
+        assert (
+            large["s6_part"]["1"]["mem_mb"]
+            < plan(tmp_path, 700_000, 1)["s6_site_jitter"]["1"]["mem_mb"]
+        )
