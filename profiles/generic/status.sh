@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # status.sh ID: success, failed or running.
 spool=.snakemake/generic
-alive=0
-kill -0 "$1" 2>/dev/null && alive=1
+# Asked before the file, which a job that ends in between has written.
+state=$(ps -o stat= -p "$1")
 if [[ -f $spool/$1.status ]]; then
     [[ $(<"$spool/$1.status") == 0 ]] && echo success || echo failed
-elif ((alive)); then
+elif [[ -n $state && $state != Z* ]]; then
     echo running
 else
     echo failed
