@@ -6,7 +6,7 @@ FORMAT ?= csv
 SCALES ?=
 BIN := .venv/bin
 
-.PHONY: certify test test-slurm check bench export docs lock clean install own-inputs
+.PHONY: certify test test-slurm check bench scale export docs lock clean install own-inputs
 
 certify: .venv/runtime.stamp
 	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
@@ -27,6 +27,9 @@ check: .venv/dev.stamp
 
 bench: .venv/runtime.stamp
 	$(BIN)/python -m scripts.bench $(if $(SCALES),--scales $(SCALES),--seeds $(SEEDS))
+
+scale: .venv/runtime.stamp
+	$(BIN)/python -m scripts.scale_bench
 
 export: .venv/dev.stamp
 	$(BIN)/snakemake export --config format=$(FORMAT) seeds=[$(SEEDS)]

@@ -24,7 +24,6 @@ rule s4_guard:
         pairs=temp(DATA["s4_guarded_pairs"]),
         ledger=temp(DATA["s4_guard_ledger"]),
         summary=temp(DATA["s4_guard_summary"]),
-        shards=DATA["s4_shard_plan"],
     log:
         f"{LOGS}/1B/{{run_id}}/{{seed}}/s4_guard.log",
     benchmark:
@@ -35,11 +34,10 @@ rule s4_guard:
         runtime=BOARD.runtime("s4_guard"),
     params:
         version=state_version("shards.s4_guard"),
-        shards=SETTINGS.shards,
     conda:
         "../envs/runtime.yaml"
     message:
-        "S4 {wildcards.run_id} seed {wildcards.seed}: guard, and {params.shards} shards"
+        "S4 {wildcards.run_id} seed {wildcards.seed}: guard over all countries"
     script:
         "../scripts/shards/s4_guard.py"
 
@@ -47,7 +45,6 @@ rule s4_guard:
 rule s4_part:
     input:
         pairs=DATA["s4_guarded_pairs"],
-        shards=DATA["s4_shard_plan"],
         tile_curve=DATA["tile_curve"],
         tile_weights=DATA["tile_weights"],
         places=REFERENCE["places"],
@@ -106,7 +103,6 @@ rule s4_alloc_plan:
 rule s5_part:
     input:
         plan=DATA["s4_alloc_plan"],
-        shards=DATA["s4_shard_plan"],
         policy=policy_of("s5"),
     output:
         sites=temp(DATA["s5_site_part"]),
@@ -157,7 +153,6 @@ rule s5_site_tile_assignment:
 rule s6_part:
     input:
         assignment=DATA["s5_site_tile_assignment"],
-        shards=DATA["s4_shard_plan"],
         tile_index=DATA["tile_index"],
         countries=REFERENCE["countries"],
         places=REFERENCE["places"],

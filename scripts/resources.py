@@ -14,8 +14,8 @@ from dataclasses import dataclass
 class Demand:
     """Megabytes and minutes of a job: a base, and what each million sites adds.
 
-    ``scattered`` demands add the share of one shard, which holds up to twice the mean, and nothing
-    less than ``least_share`` of the sites: a country is never divided.
+    ``scattered`` demands add the share of one shard, at least the largest country's: a country is
+    never divided.
     """
 
     mb: float = 500.0

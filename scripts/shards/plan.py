@@ -1,18 +1,14 @@
 """Which shard each country belongs to.
 
 Pairs, tiles, draws and polygons are the country's own, so a whole country is the unit of work: no
-result depends on which countries share a shard.
+result depends on which countries share a shard. Every part works the division out from the sites by
+country of the table that it reads, so no file says it.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-
-from scripts import countries
-from scripts.contracts import read_object
 
 I64 = npt.NDArray[np.int64]
 
@@ -55,22 +51,7 @@ def balance(sites: I64, shards: int) -> I64:
     return shard
 
 
-def plan_document(sites: I64, shards: int) -> dict[str, Any]:
-    """The plan as it is published: sites and countries of every shard."""
-    shard = balance(sites, shards)
-    entries = {}
-    for index, name in enumerate(shard_names(shards)):
-        codes = np.flatnonzero((shard == index) & (sites > 0))
-        entries[name] = {
-            "countries": [countries.decode_one(int(code)) for code in codes],
-            "sites": int(sites[codes].sum()),
-        }
-    return {"shards": shards, "sites_total": int(sites.sum()), "plan": entries}
-
-
-def members(path: str, name: str) -> npt.NDArray[np.bool_]:
-    """Which country codes belong to a shard of a published plan; shape (676,)."""
-    mine = np.zeros(countries.CODES, dtype=bool)
-    for iso in read_object("s4_shard_plan", path)["plan"][name]["countries"]:
-        mine[countries.encode_one(iso)] = True
-    return mine
+def members(sites: I64, name: str) -> npt.NDArray[np.bool_]:
+    """Which country codes belong to the shard of a name, given sites by code; shape (676,)."""
+    shard, shards = (int(part) for part in name.split("-of-"))
+    return balance(sites, shards) == shard - 1

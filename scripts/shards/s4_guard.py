@@ -1,4 +1,4 @@
-"""Rule ``s4_guard``: what S4 decides over all countries at once, and the division into shards.
+"""Rule ``s4_guard``: what S4 decides over all countries at once.
 
 The anti-reconcentration guard looks at country counts of the whole world, so it runs once; behind
 it every country stands alone.
@@ -6,29 +6,20 @@ it every country stands alone.
 
 from typing import Any
 
-import numpy as np
-
-from scripts import countries
 from scripts.contracts import write_dataset, write_object
 from scripts.entry import run
 from scripts.policies import load_policy
-from scripts.shards.plan import plan_document
 from scripts.states.s3_requirements import moves_table, pairs_table
 from scripts.states.s4_alloc_plan import guard_summary, guarded_pairs
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Publish the guarded pairs, the ledger and the plan of the shards."""
+    """Publish the guarded pairs and the ledger."""
     policy, s2_policy = load_policy(inputs.policy), load_policy(inputs.s2_policy)
     guarded = guarded_pairs(inputs, policy, s2_policy)
-    pairs = guarded.pairs
-    sites = np.bincount(pairs.country, weights=pairs.n_sites, minlength=countries.CODES)
-    write_dataset("s4_guarded_pairs", outputs.pairs, pairs_table(guarded.ids, pairs))
+    write_dataset("s4_guarded_pairs", outputs.pairs, pairs_table(guarded.ids, guarded.pairs))
     write_dataset("s4_guard_ledger", outputs.ledger, moves_table(guarded.ids, guarded.moves))
     write_object("s4_guard_summary", outputs.summary, guard_summary(guarded))
-    write_object(
-        "s4_shard_plan", outputs.shards, plan_document(sites.astype(np.int64), params.shards)
-    )
 
 
 if "snakemake" in globals():

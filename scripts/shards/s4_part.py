@@ -8,14 +8,15 @@ from scripts.contracts import arrow_schema
 from scripts.entry import run
 from scripts.policies import load_policy
 from scripts.shards.plan import members
-from scripts.shards.streams import read_members, write_part
+from scripts.shards.streams import read_members, sites_by_country, write_part
 from scripts.states.s4_alloc_plan import plan_of, read_pairs, tile_table, zone_floor_of
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Allocate the shard's pairs by the law of S4."""
     policy = load_policy(inputs.policy)
-    mine = members(inputs.shards, wildcards.shard)
+    held = sites_by_country("s4_guarded_pairs", inputs.pairs, "n_sites")
+    mine = members(held, wildcards.shard)
     columns = arrow_schema("s4_guarded_pairs").names
     pairs = read_members("s4_guarded_pairs", inputs.pairs, mine, columns)
     if not pairs.num_rows:

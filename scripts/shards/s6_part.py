@@ -8,7 +8,7 @@ from scripts.contracts import arrow_schema, write_object
 from scripts.entry import run
 from scripts.policies import load_policy
 from scripts.shards.plan import members
-from scripts.shards.streams import read_members, write_part
+from scripts.shards.streams import read_members, sites_by_country, write_part
 from scripts.states.s6_site_jitter import check_weights, place_sites
 from scripts.states.sites import site_keys
 
@@ -17,7 +17,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Place the shard's sites by the law of S6."""
     policy = load_policy(inputs.policy)
     check_weights(policy, inputs.policy)
-    mine = members(inputs.shards, wildcards.shard)
+    held = sites_by_country("s5_site_tile_assignment", inputs.assignment)
+    mine = members(held, wildcards.shard)
     names = arrow_schema("s5_site_tile_assignment").names
     assigned = read_members("s5_site_tile_assignment", inputs.assignment, mine, names)
     cells = {"tiles_in_use": 0, "border_tiles_in_use": 0}

@@ -20,10 +20,22 @@ from scripts.contracts import arrow_schema, dataset_stream
 from scripts.states.sites import country_codes, read_blocks
 from scripts.tables import ROW_GROUP
 
+I64 = npt.NDArray[np.int64]
 Block = dict[str, npt.NDArray[Any]]
 # Row groups of parts: small, so that all parts can be open at once.
 PART_ROWS = 1 << 16
 MERCHANT, LEGAL = "merchant_id", "legal_country_iso"
+
+
+def sites_by_country(dataset_id: str, path: str, weight: str | None = None) -> I64:
+    """Rows, or the sum of a column, by code of the legal country; shape (676,)."""
+    names = [LEGAL] if weight is None else [LEGAL, weight]
+    total = np.zeros(countries.CODES, dtype=np.int64)
+    for table in read_blocks(dataset_id, path, names):
+        weights = None if weight is None else table.column(weight).to_numpy()
+        code = country_codes(table.column(LEGAL), path)
+        total += np.bincount(code, weights=weights, minlength=countries.CODES).astype(np.int64)
+    return total
 
 
 def read_members(

@@ -23,7 +23,7 @@ from scripts.shards import (
     s5_part,
     s6_part,
 )
-from scripts.shards.plan import balance, members, plan_document, shard_names
+from scripts.shards.plan import balance, members, shard_names
 from scripts.shards.streams import as_table, merged_blocks, read_members, write_part
 from scripts.states import s4_alloc_plan
 from scripts.tables import read_json, to_json_bytes, write_json
@@ -45,18 +45,17 @@ def counts_of(*sites: int) -> np.ndarray:
 )
 def test_shards_partition_the_countries_and_are_balanced(sites, shards):
     counts = counts_of(*sites)
-    document = plan_document(counts, shards)
-    listed = [iso for entry in document["plan"].values() for iso in entry["countries"]]
-    held = np.flatnonzero(counts)
-    assert sorted(listed) == [countries.decode_one(int(code)) for code in held]
-    loads = [entry["sites"] for entry in document["plan"].values()]
-    assert sum(loads) == counts.sum()
+    mine = np.array([members(counts, name) for name in shard_names(shards)])
+    assert (mine.sum(axis=0) == 1).all()
+    loads = mine @ counts
     # Greedy division: what is above the mean came from one country.
     assert max(loads) <= counts.sum() / shards + counts.max()
 
 
 def test_the_plan_is_the_greedy_one():
-    assert balance(counts_of(5, 9, 5, 1), 2)[3:7].tolist() == [1, 0, 1, 0]
+    counts = counts_of(5, 9, 5, 1)
+    assert balance(counts, 2)[3:7].tolist() == [1, 0, 1, 0]
+    assert np.flatnonzero(members(counts, "2-of-2")).tolist() == [3, 5]
 
 
 def sites_table(pairs: list[tuple[int, int, int]]) -> pa.Table:
@@ -148,23 +147,18 @@ def world(tmp_path_factory):
 
 def shard_files(folder: Path, world: dict[str, str], shards: int) -> SimpleNamespace:
     """S5 and S6 of the world in shards, gathered; files by role."""
-    plan = pq.read_table(world["plan"])
-    codes = countries.encode(plan["legal_country_iso"])
-    sites = np.bincount(codes, weights=plan["n_sites_tile"], minlength=countries.CODES)
-    write_json(folder / "plan.json", plan_document(sites.astype(np.int64), shards))
-    inputs = {**world, "shards": str(folder / "plan.json")}
     found = {name: [] for name in ("sites", "placed", "events", "cells")}
     for name in shard_names(shards):
         wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED), shard=name)
         path = {role: str(folder / name / role) for role in found}
         s5_part.main(
-            SimpleNamespace(**{**inputs, "policy": world["assignment_policy"]}),
+            SimpleNamespace(**{**world, "policy": world["assignment_policy"]}),
             SimpleNamespace(sites=path["sites"]),
             None,
             wildcards,
         )
         s6_part.main(
-            SimpleNamespace(**{**inputs, "policy": world["jitter_policy"]}),
+            SimpleNamespace(**{**world, "policy": world["jitter_policy"]}),
             SimpleNamespace(sites=path["placed"], events=path["events"], cells=path["cells"]),
             None,
             wildcards,
@@ -287,9 +281,7 @@ def test_s4_in_shards_has_the_bytes_of_one_job(tiles, tmp_path, policy, shards):
     )
     write_dataset("s4_alloc_plan", tmp_path / "whole", plan)
 
-    sites = np.bincount(pairs.country, weights=pairs.n_sites, minlength=countries.CODES)
-    write_json(tmp_path / "plan.json", plan_document(sites.astype(np.int64), shards))
-    inputs = {**tiles, "shards": str(tmp_path / "plan.json"), "policy": policy_file}
+    inputs = {**tiles, "policy": policy_file}
     parts = {"plans": [], "spreads": []}
     for shard in shard_names(shards):
         made = SimpleNamespace(
@@ -306,9 +298,3 @@ def test_s4_in_shards_has_the_bytes_of_one_job(tiles, tmp_path, policy, shards):
     assert (tmp_path / "plan").read_bytes() == (tmp_path / "whole").read_bytes()
     assert (tmp_path / "report").read_bytes() == to_json_bytes(whole)
     assert (tmp_path / "ledger").read_bytes() == Path(tiles["ledger"]).read_bytes()
-
-
-def test_a_shard_of_the_plan_knows_its_countries(tmp_path):
-    write_json(tmp_path / "plan.json", plan_document(counts_of(5, 9, 5, 1), 2))
-    mine = members(str(tmp_path / "plan.json"), "1-of-2")
-    assert np.flatnonzero(mine).tolist() == [4, 6]
