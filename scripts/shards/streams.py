@@ -23,7 +23,7 @@ from scripts.tables import ROW_GROUP
 I64 = npt.NDArray[np.int64]
 Block = dict[str, npt.NDArray[Any]]
 # Row groups of parts: small, so that all parts can be open at once.
-PART_ROWS = 1 << 16
+PART_ROWS = 1 << 14
 MERCHANT, LEGAL = "merchant_id", "legal_country_iso"
 
 
