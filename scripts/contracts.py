@@ -327,8 +327,11 @@ def dataset_stream(
 def read_dataset(
     dataset_id: str, path: str | Path, columns: Sequence[str] | None = None, check: bool = False
 ) -> pa.Table:
-    """Read (columns of) a table; ``check`` holds the whole of it against its contract."""
-    table = read_parquet(path, None if check else columns)
+    """Read (columns of) a table; ``check`` holds the whole of it against its contract.
+
+    Without ``check``, named columns of countries come as dictionaries.
+    """
+    table = read_parquet(path, None if check else columns, dictionaries=True)
     if check:
         check_table(dataset_id, table, path)
         table = table.select(list(columns)) if columns is not None else table

@@ -56,12 +56,19 @@ def _log(smk: Any, line: str) -> None:
 def cost_of_process() -> dict[str, float]:
     """CPU seconds of this process and its peak resident memory in MiB."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    # Linux counts in KiB, macOS in bytes.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
     return {
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
-        "peak_mb": round(usage.ru_maxrss / unit, 1),
+        "peak_mb": round(_peak_kib(usage.ru_maxrss) / 2**10, 1),
     }
+
+
+def _peak_kib(largest_rss: int) -> float:
+    """Peak of this program; ``ru_maxrss`` of Linux may be that of the process it came from."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return largest_rss / 2**10 if sys.platform == "darwin" else largest_rss
+    return float(status.split("VmHWM:")[1].split()[0])
 
 
 def os_error(error: OSError, outputs: Any) -> ContractError:

@@ -60,16 +60,21 @@ def readable(path: str | Path) -> Iterator[None]:
         ) from None
 
 
-def read_parquet(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read the named columns, in that order; strings that name countries come as dictionaries.
+def read_parquet(
+    path: str | Path, columns: Sequence[str] | None = None, dictionaries: bool = False
+) -> pa.Table:
+    """Read the named columns, in that order, or all.
+
+    With ``dictionaries``, named columns of countries come as such: read and encoded twice as fast.
 
     Raises
     ------
     ContractError
         ``EX01`` when the file is not readable Parquet, lacks a column or has one twice.
     """
+    named = [name for name in columns or () if name.endswith("country_iso")]
     with readable(path):
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, read_dictionary=named if dictionaries else None)
         names = file.schema_arrow.names
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
