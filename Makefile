@@ -6,7 +6,7 @@ FORMAT ?= csv
 SCALES ?=
 BIN := .venv/bin
 
-.PHONY: certify test test-slurm check bench scale export docs lock clean install own-inputs
+.PHONY: certify test test-slurm torture check bench scale export docs lock sbom clean install own-inputs
 
 certify: .venv/runtime.stamp
 	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
@@ -17,6 +17,17 @@ test: .venv/dev.stamp
 # Starts munge, slurmctld and slurmd on this machine; needs root and Debian's slurm-wlm.
 test-slurm: .venv/dev.stamp
 	$(BIN)/pytest -m cluster
+
+# Kills, tampering, full disks, races, fuzzing: about half an hour on two cores; the disk tests need
+# root for a tmpfs. Other interpreters: python -m tests.torture.environments FOLDER NAME=PYTHON ...
+torture: .venv/dev.stamp
+	$(BIN)/pytest -m torture tests/torture
+	$(BIN)/pytest -m "torture or not torture" -o addopts=-q tests/unit/test_gates_cannot_lie.py
+	$(BIN)/python -m tests.torture.record
+
+# Bill of materials (CycloneDX) and licences of libraries and data, in build/supply-chain.
+sbom: .venv/runtime.stamp
+	$(BIN)/python -m scripts.docs.supply_chain build/supply-chain
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check scripts tests

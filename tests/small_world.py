@@ -120,12 +120,16 @@ def build(folder: Path) -> Path:
 
 
 def snakemake(
-    folder: Path, *arguments: str, cores: int = 2, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    cores: int = 2,
+    environment: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in the small world."""
+    """Run Snakemake in the small world, behind a command prefix if given."""
     inherited = environment if environment is not None else os.environ
     return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
+        [*prefix, sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
         cwd=folder,
         env={k: v for k, v in inherited.items() if k != "PYTHONPATH"},
         text=True,

@@ -1,6 +1,8 @@
 """The real Snakefile on a small real world: verdict, contracts, determinism."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import geopandas
@@ -14,6 +16,7 @@ from scripts.geo.snapshot import load_countries
 from scripts.governance.identity import run_id
 from scripts.tables import file_digest, read_json
 from tests import small_world
+from tests.torture.environments import PINNED, egress_digests
 
 RUNS = Path("runs/fix-data-engine")
 RELEASE = run_id("1B", "reopened")
@@ -25,6 +28,28 @@ def egress(folder: Path, seed: int, identity: str = RELEASE) -> Path:
         / RUNS
         / f"segment_1B/{identity}/seed={seed}/s8_site_locations/site_locations.parquet"
     )
+
+
+def without_network() -> list[str]:
+    """Command prefix that takes the network away, where this machine lets us; else nothing."""
+    prefix = ["unshare", "--net"]
+    try:
+        allowed = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    except OSError:
+        return []
+    return prefix if allowed.returncode == 0 else []
+
+
+def test_no_network_is_needed_at_run_time():
+    """The test of bytes below runs a whole certify in a network namespace without interfaces."""
+    prefix = without_network()
+    if not prefix:
+        pytest.skip("unshare --net is not allowed here: a run without network was not tried")
+    probe = "import socket; socket.create_connection(('127.0.0.1', 9), timeout=1)"
+    result = subprocess.run(
+        [*prefix, sys.executable, "-c", probe], capture_output=True, text=True, check=False
+    )
+    assert "Network is unreachable" in result.stderr
 
 
 def published(folder: Path) -> list[Path]:
@@ -102,9 +127,16 @@ def test_receipt_ledger_matches_the_disk(certified_world):
         assert file_digest(root / relative) == digest, relative
 
 
-def test_bytes_do_not_depend_on_cores_folder_or_time(certified_world, tmp_path):
+def test_the_egress_is_the_pinned_one(certified_world):
+    """Equal in every supported environment; `python -m tests.torture.pin` after a change of law."""
+    assert egress_digests(certified_world) == read_json(PINNED)
+
+
+def test_bytes_do_not_depend_on_cores_folder_time_or_network(certified_world, tmp_path):
     other = small_world.build(tmp_path / "elsewhere")
-    result = small_world.snakemake(other, "certify", "--quiet", "rules", cores=1)
+    result = small_world.snakemake(
+        other, "certify", "--quiet", "rules", cores=1, prefix=without_network()
+    )
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     first = {p.relative_to(certified_world): file_digest(p) for p in published(certified_world)}
     second = {p.relative_to(other): file_digest(p) for p in published(other)}
