@@ -173,6 +173,18 @@ class Grid:
         row, col = self.row_col(tile_id)
         return self.lon_edge_deg(col + 0.5), self.lat_edge_deg(row + 0.5)
 
+    def centre_vectors(self, tile_id: npt.ArrayLike) -> F64:
+        """Unit vectors of cell centres on the sphere, shape (n, 3)."""
+        row, col = self.row_col(tile_id)
+        lat = np.radians(self.lat_edge_deg(np.arange(self.nrows) + 0.5))
+        lon = np.radians(self.lon_edge_deg(np.arange(self.ncols) + 0.5))
+        cos_lat = np.cos(lat)[row]
+        vectors = np.empty((len(row), 3))
+        vectors[:, 0] = cos_lat * np.cos(lon)[col]
+        vectors[:, 1] = cos_lat * np.sin(lon)[col]
+        vectors[:, 2] = np.sin(lat)[row]
+        return vectors
+
     def cell_area_m2(self, tile_id: npt.ArrayLike) -> F64:
         """Ellipsoidal area of cells, square metres."""
         return self.row_area_m2[self.row_col(tile_id)[0]]

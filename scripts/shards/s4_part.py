@@ -9,7 +9,7 @@ from scripts.entry import run
 from scripts.policies import load_policy
 from scripts.shards.plan import members
 from scripts.shards.streams import read_members, sites_by_country, write_part
-from scripts.states.s4_alloc_plan import plan_of, read_pairs, tile_table, zone_floor_of
+from scripts.states.s4_alloc_plan import ground_of, plan_of, read_pairs, tile_table
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -30,7 +30,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     where = getattr(inputs, name)
     ids, found = read_pairs(pairs)
     tiles = read_members(name, where, mine, columns)
-    plan, spread = plan_of(ids, found, tiles, policy, zone_floor_of(inputs, policy), where)
+    plan, spread = plan_of(ids, found, tiles, policy, ground_of(inputs, policy), where)
     write_part("s4_plan_part", outputs.plan, plan)
     write_part(
         "s4_spread_part",

@@ -1,28 +1,10 @@
 """S4: sites of every (merchant, country) on tiles.
 
-``joint_v2`` allocates a country at once. Its N sites become *units*, tiles in the order of the
-Hilbert curve, drawn by systematic sampling with probability proportional to size (Madow 1949):
+The laws stand in :mod:`scripts.states.allocation_law`.
 
-* a share ``lone_share`` of the units are lone sites, one for each step of the cumulative weight p;
-* the others come in clusters of at least two. A cluster on tile i has real size
-  ``s_i = clip(mean_sites_per_tile * (p_i / p_ref) ** place_growth, 2, max_sites_per_tile)`` with
-  ``p_ref = exp(sum p log p)``, the weight of the tile where the typical person lives. Cluster tiles
-  are drawn with probability proportional to ``p_i / s_i``, so the expected number of sites stays
-  proportional to p, and cumulative rounding makes the sizes integers with an exact sum.
-
-In countries of several time zones one unit may then move (:mod:`scripts.states.time_zone_floor`).
-
-Site k of merchant m asks for position ``(k + phase_m) / n_m``; requests sorted by position are
-matched to the units in curve order. Row and column sums are exact and each merchant's sites are
-spread over the whole country by weight. Phases are multiples of the golden ratio, a low-discrepancy
-sequence over the merchants of the country: the state draws nothing at random.
-
-Before that, on the country counts, the anti-reconcentration guard: a country above
+Before them, on the country counts, stands the anti-reconcentration guard: a country above
 ``country_share_soft_guard`` times its target gives up marginal sites, and regions below their floor
 are refilled (:func:`guard`).
-
-``largest_remainder_v1`` splits every pair by Hamilton apportionment of the country's weights; pairs
-of equal size in a country share one result.
 """
 
 from collections.abc import Mapping
@@ -40,7 +22,12 @@ from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.ordering import distinct
 from scripts.policies import load_policy
-from scripts.progress import track
+from scripts.states.allocation_law import (
+    Ground,
+    group_by_country,
+    joint_allocation,
+    largest_remainder_allocation,
+)
 from scripts.states.s3_requirements import (
     distance_to_mass,
     mass_targets,
@@ -48,166 +35,10 @@ from scripts.states.s3_requirements import (
     read_candidates,
 )
 from scripts.states.steering import Candidates, Moves, Pairs, steer
-from scripts.states.time_zone_floor import ZoneFloor, read_zone_floor
+from scripts.states.time_zone_floor import read_zone_floor
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
-LEAST_CLUSTER = 2
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Tiles grouped by country: ``rows[code]`` is the slice of a country in the arrays."""
-
-    rows: Mapping[int, slice]
-    tile_id: npt.NDArray[np.uint64]
-    value: I64
-
-
-def group_by_country(code: npt.NDArray[np.integer], tile_id: Any, value: I64) -> Tiles:
-    """Slices of equal codes of arrays sorted by country."""
-    starts = np.flatnonzero(np.diff(code, prepend=-1))
-    ends = np.append(starts[1:], len(code))
-    rows = {int(code[a]): slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)}
-    return Tiles(rows, tile_id, value)
-
-
-def systematic(cumulative: F64, draws: int) -> I64:
-    """Systematic PPS sample: index of the cell that holds each of ``draws`` even steps."""
-    steps = (np.arange(draws) + 0.5) * (cumulative[-1] / max(draws, 1))
-    return np.minimum(np.searchsorted(cumulative, steps, side="right"), len(cumulative) - 1)
-
-
-def quota_units(cumulative_fp: I64, n_sites: int, agglomeration: Mapping[str, Any]) -> I64:
-    """Curve positions of a country's ``n_sites`` units, ascending.
-
-    Parameters
-    ----------
-    cumulative_fp
-        Cumulative weights along the curve, shape (tiles,), the last one positive.
-    agglomeration
-        Block of the S4 policy.
-    """
-    cumulative = cumulative_fp / cumulative_fp[-1]
-    lone = round(agglomeration["lone_share"] * n_sites)
-    clustered = n_sites - lone
-    units = [systematic(cumulative, lone)]
-    if clustered:
-        p = np.diff(cumulative, prepend=0.0)
-        used = p > 0
-        p_ref = np.exp(np.sum(p[used] * np.log(p[used])))
-        size = np.full_like(p, LEAST_CLUSTER)
-        size[used] = np.clip(
-            agglomeration["mean_sites_per_tile"]
-            * (p[used] / p_ref) ** agglomeration["place_growth"],
-            LEAST_CLUSTER,
-            agglomeration["max_sites_per_tile"],
-        )
-        parents_mass = np.cumsum(p / size)
-        clusters = min(round(clustered * parents_mass[-1]), clustered // LEAST_CLUSTER)
-        parents = systematic(parents_mass, max(1, clusters))
-        units.append(np.repeat(parents, cluster_sizes(size[parents], clustered)))
-    return np.sort(np.concatenate(units))
-
-
-def cluster_sizes(size: F64, n_sites: int) -> I64:
-    """Integers near ``size`` with sum ``n_sites``, none below two unless one site is all there is.
-
-    Every cluster has two; cumulative rounding deals out the rest in proportion to what ``size``
-    exceeds two by, or evenly where nothing does.
-    """
-    if n_sites < LEAST_CLUSTER:
-        return np.array([n_sites])
-    extra = size - LEAST_CLUSTER
-    share = np.cumsum(extra if extra.sum() > 0 else np.ones_like(size))
-    rest = n_sites - LEAST_CLUSTER * len(size)
-    edges = np.round(share / share[-1] * rest).astype(np.int64)
-    return LEAST_CLUSTER + np.diff(edges, prepend=0)
-
-
-def match_sites(n_sites: I64) -> I64:
-    """Pair index of every unit in curve order; pair i appears ``n_sites[i]`` times."""
-    pair = np.repeat(np.arange(len(n_sites)), n_sites)
-    first = np.repeat(np.cumsum(n_sites) - n_sites, n_sites)
-    phase = np.modf((np.arange(len(n_sites)) + 1) * GOLDEN)[0]
-    position = (np.arange(len(pair)) - first + phase[pair]) / n_sites[pair]
-    return pair[np.argsort(position, kind="stable")]
-
-
-def joint_allocation(
-    pairs: Pairs,
-    curve: Tiles,
-    agglomeration: Mapping[str, Any],
-    zone_floor: ZoneFloor | None = None,
-) -> tuple[I64, npt.NDArray[np.uint64]]:
-    """Pair row and tile of every site, under the joint law, grouped by country."""
-    order = np.argsort(pairs.country, kind="stable")
-    pair_rows, tiles = [], []
-    starts = np.flatnonzero(np.diff(pairs.country[order], prepend=-1))
-    spans = zip(starts, np.append(starts[1:], len(order)), strict=True)
-    for a, b in track(spans, "countries", len(starts)):
-        rows = order[a:b]
-        country = int(pairs.country[rows[0]])
-        where = curve.rows[country]
-        n_sites = pairs.n_sites[rows]
-        units = quota_units(curve.value[where], int(n_sites.sum()), agglomeration)
-        if zone_floor is not None:
-            units = zone_floor.serve(country, units, curve.tile_id[where])
-        pair_rows.append(rows[match_sites(n_sites)])
-        tiles.append(curve.tile_id[where][units])
-    return np.concatenate(pair_rows), np.concatenate(tiles)
-
-
-def hamilton(weight: I64, heaviest: I64, unit: int, n_sites: int) -> tuple[I64, I64]:
-    """Largest-remainder split of ``n_sites`` over tiles; tile rows and counts above zero.
-
-    Parameters
-    ----------
-    weight
-        Fixed-point weights with sum ``unit``, in tile order.
-    heaviest
-        Rows by weight descending, ties by tile.
-
-    Raises
-    ------
-    StateError
-        ``E416`` when ``weight * n_sites`` does not fit 64 bits.
-    """
-    if int(weight[heaviest[0]]) * n_sites >= 1 << 63:
-        raise StateError("E416", f"{n_sites} sites", "weights overflow 64 bits", "lower dp")
-    if int(weight[heaviest[0]]) * n_sites < unit:
-        return heaviest[:n_sites], np.ones(min(n_sites, len(weight)), dtype=np.int64)
-    base, remainder = np.divmod(weight * n_sites, unit)
-    short = n_sites - int(base.sum())
-    base[np.argsort(-remainder, kind="stable")[:short]] += 1
-    rows = np.flatnonzero(base)
-    return rows, base[rows]
-
-
-def largest_remainder_allocation(
-    pairs: Pairs, weights: Tiles, unit: int
-) -> tuple[I64, npt.NDArray[np.uint64]]:
-    """Pair row and tile of every site, pair by pair under the Hamilton rule."""
-    order = np.lexsort((pairs.n_sites, pairs.country))
-    pair_rows, tiles = [], []
-    change = (np.diff(pairs.country[order], prepend=-1) != 0) | (
-        np.diff(pairs.n_sites[order], prepend=-1) != 0
-    )
-    starts = np.flatnonzero(change)
-    country, where, heaviest = -1, slice(0), np.empty(0, dtype=np.int64)
-    spans = zip(starts, np.append(starts[1:], len(order)), strict=True)
-    for a, b in track(spans, "counts of a country", len(starts)):
-        rows = order[a:b]
-        if int(pairs.country[rows[0]]) != country:
-            country = int(pairs.country[rows[0]])
-            where = weights.rows[country]
-            heaviest = np.argsort(-weights.value[where], kind="stable")
-        picked, count = hamilton(weights.value[where], heaviest, unit, int(pairs.n_sites[rows[0]]))
-        chosen = np.repeat(weights.tile_id[where][picked], count)
-        pair_rows.append(np.repeat(rows, len(chosen)))
-        tiles.append(np.tile(chosen, len(rows)))
-    return np.concatenate(pair_rows), np.concatenate(tiles)
 
 
 def guard(
@@ -376,19 +207,19 @@ def tile_table(policy: Mapping[str, Any]) -> tuple[str, list[str]]:
     return "tile_weights", ["country_iso", "tile_id", "weight_fp", "dp"]
 
 
-def zone_floor_of(inputs: Any, policy: Mapping[str, Any]) -> ZoneFloor | None:
-    """Floor for time zones of a job's ``places``; None under the legacy law."""
+def ground_of(inputs: Any, policy: Mapping[str, Any]) -> Ground | None:
+    """Ground of a job's ``tile_policy`` and ``places``; None under the legacy law."""
     if policy["mode"] != "joint_v2":
         return None
     grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
-    return read_zone_floor(inputs.places, grid, policy["time_zone_floor"])
+    return Ground(grid, read_zone_floor(inputs.places, grid, policy["time_zone_floor"]))
 
 
 def allocate(
     pairs: Pairs,
     table: pa.Table,
     policy: Mapping[str, Any],
-    zone_floor: ZoneFloor | None,
+    ground: Ground | None,
     where: str,
 ) -> tuple[I64, npt.NDArray[np.uint64], I64]:
     """Pair row and tile of every site, and the number of tiles of each pair's country.
@@ -401,8 +232,8 @@ def allocate(
         Columns of :func:`tile_table` of all countries of ``pairs``, sorted by country.
     policy
         The S4 policy.
-    zone_floor
-        Its floor for time zones, from :func:`zone_floor_of`.
+    ground
+        From :func:`ground_of`.
     where
         File of the table, for messages.
     """
@@ -415,7 +246,7 @@ def allocate(
             iso = countries.decode_one(int(code))
             raise StateError("E403", where, f"country {iso} has no tiles", "S1")
     if policy["mode"] == "joint_v2":
-        pair, tile_id = joint_allocation(pairs, tiles, policy["agglomeration"], zone_floor)
+        pair, tile_id = joint_allocation(pairs, tiles, policy["agglomeration"], ground)
     else:
         unit = 10 ** int(table["dp"][0].as_py())
         pair, tile_id = largest_remainder_allocation(pairs, tiles, unit)
@@ -483,7 +314,7 @@ def plan_of(
     pairs: Pairs,
     table: pa.Table,
     policy: Mapping[str, Any],
-    zone_floor: ZoneFloor | None,
+    ground: Ground | None,
     where: str,
 ) -> tuple[pa.Table, PairSpread]:
     """The plan of some whole countries, and how their pairs are spread.
@@ -493,7 +324,7 @@ def plan_of(
     StateError
         ``E403`` a country has no tiles, ``E404`` a pair's sites are not all placed.
     """
-    site_pair, site_tile, capacity = allocate(pairs, table, policy, zone_floor, where)
+    site_pair, site_tile, capacity = allocate(pairs, table, policy, ground, where)
     pair, tile_id, count = plan_rows(site_pair, site_tile)
     placed = np.bincount(pair, weights=count, minlength=len(pairs.n_sites)).astype(np.int64)
     if (placed != pairs.n_sites).any():
@@ -567,8 +398,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     name, columns = tile_table(policy)
     where = getattr(inputs, name)
     table = read_dataset(name, where, columns)
-    zone_floor = zone_floor_of(inputs, policy)
-    plan, spread = plan_of(guarded.ids, guarded.pairs, table, policy, zone_floor, where)
+    ground = ground_of(inputs, policy)
+    plan, spread = plan_of(guarded.ids, guarded.pairs, table, policy, ground, where)
     write_dataset("s4_alloc_plan", outputs.plan, plan)
     write_dataset("s4_reroute_ledger", outputs.ledger, moves_table(guarded.ids, guarded.moves))
     active_tiles = len(distinct(plan["tile_id"].to_numpy()))

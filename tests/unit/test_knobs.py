@@ -21,6 +21,7 @@ from scipy.spatial import cKDTree
 from scripts import countries
 from scripts.contracts import read_dataset, write_dataset
 from scripts.errors import ConfigError, StateError
+from scripts.geo.grid import Grid
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
 from scripts.ladder.chain import Sources, run_chain
 from scripts.policies import load_policy, load_schema
@@ -28,6 +29,7 @@ from scripts.scorers import metrics
 from scripts.scorers.fidelity import look_up, near_urban_mask
 from scripts.scorers.inequality import gini, top_share
 from scripts.states import s1_population_surface, s1_tile_index
+from scripts.states.allocation_law import main_axes
 from scripts.upstream.egress import tables
 from scripts.upstream.generator import generate
 from tests.small_world import MERCHANTS, cut_reference
@@ -312,6 +314,23 @@ def full_tile(e):
     return int(np.unique(cell, return_counts=True)[1].max())
 
 
+def shape_error(e):
+    """How far a country's sites are from the centre and the spread of its people: squared
+    distances of mean and covariance after whitening by the people, median of countries."""
+    people = read_dataset("tile_population", e.world.sources.tile_population)
+    code = countries.encode(people["country_iso"])
+    where = Grid(5.0).centre_vectors(people["tile_id"].to_numpy())
+    everyone, sites = people["population"].to_numpy(), metrics.unit_vectors(e.lon, e.lat)
+    errors = []
+    for country in np.unique(e.country):
+        mine = code == country
+        centre, whitening = main_axes(where[mine], everyone[mine] / everyone[mine].sum())
+        z = (sites[e.country == country] - centre) @ whitening
+        covariance = np.cov(z, rowvar=False, bias=True)
+        errors.append((z.mean(axis=0) ** 2).sum() + ((covariance - np.eye(2)) ** 2).sum())
+    return float(np.median(errors))
+
+
 def on_easter_island(e):
     return int(((e.country == countries.encode_one("CL")) & (e.lon < -100.0)).sum())
 
@@ -392,6 +411,15 @@ SECONDARY = {"s6": weights(0.0, 1.0, 0.0)}
 # A component without a place of its own class takes one of the other; here there is none near.
 CORE_ALONE = {"s6": {**weights(1.0, 0.0, 0.0), "mixture.secondary_cluster.radius_km": 0.5}}
 HALF_TAIL = {"s6": weights(0.5, 0.0, 0.5)}
+# Few clusters, where chance decides the shape of a country, drawn in proportion to people.
+FEW_CLUSTERS = {
+    "s2": {
+        "tile_density.basis_mix.uniform": 0.0,
+        "tile_density.basis_mix.area_m2": 0.0,
+        "tile_density.basis_mix.population": 1.0,
+    },
+    "s4": {"agglomeration.mean_sites_per_tile": 12.0},
+}
 OCEANIA_SHORT = {
     "s2": {
         "steering.enabled": False,
@@ -494,6 +522,7 @@ CASES = {
             3, 40, tiles_used, -1, 0.01, {"s4": {"agglomeration.mean_sites_per_tile": 8.0}}
         ),
         "agglomeration.lone_share": Case(0.0, 0.3, nn_p99, 1, 0.1),
+        "agglomeration.starts": Case(1, 32, shape_error, -1, 0.3, FEW_CLUSTERS),
         "time_zone_floor.offsets": Case(1, 2, on_easter_island, 1),
         "time_zone_floor.min_sites": Case(40, 100_000, on_easter_island, -1),
     },

@@ -4,21 +4,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.errors import StateError
-from scripts.states.s4_alloc_plan import (
-    Pairs,
+from scripts.geo.grid import Grid
+from scripts.states.allocation_law import (
     Tiles,
     group_by_country,
-    guard,
     hamilton,
+    imbalance,
     joint_allocation,
     largest_remainder_allocation,
+    main_axes,
     match_sites,
-    pair_diagnostics,
-    pair_spread,
-    plan_rows,
     quota_units,
 )
-from scripts.states.steering import Candidates
+from scripts.states.s4_alloc_plan import guard, pair_diagnostics, pair_spread, plan_rows
+from scripts.states.steering import Candidates, Pairs
 
 LONE = {
     "mean_sites_per_tile": 2.0,
@@ -85,6 +84,53 @@ def test_without_lone_sites_nobody_stands_alone(weight, n, mean, growth):
     }
     quota = np.bincount(quota_units(np.cumsum(np.array(weight)), n, law))
     assert quota[quota > 0].min() >= 2
+
+
+def spread_country(seed, tiles=300):
+    """Weights, unit vectors and planar coordinates of a country about as long as it is wide."""
+    grid = Grid(60.0)
+    rng = np.random.default_rng(seed)
+    lon, lat = rng.integers(0, 20, tiles) + 0.5, rng.integers(0, 12, tiles) + 0.5
+    return rng.pareto(1.2, tiles) + 0.01, grid.centre_vectors(grid.tile_at(lon, lat))
+
+
+def off_balance(units, weight, position):
+    centre, whitening = main_axes(position, weight / weight.sum())
+    tile, sites = np.unique(units, return_counts=True)
+    return float(imbalance((position[tile] - centre) @ whitening[None], sites[None])[0])
+
+
+def test_more_starts_bring_the_shape_of_a_country_nearer():
+    found = {}
+    for starts in (1, 4, 16):
+        law = {**CLUSTERED, "starts": starts}
+        found[starts] = []
+        for seed in range(12):
+            weight, position = spread_country(seed)
+            cumulative = np.cumsum((weight * 1e6).astype(np.int64))
+            units = quota_units(cumulative, 60, law, position)
+            assert len(units) == 60
+            found[starts].append(off_balance(units, weight, position))
+    middle = np.array(found[1])
+    assert np.median(found[16]) < np.median(found[4]) < np.median(middle)
+    assert np.median(found[16]) < 0.3 * np.median(middle)
+
+
+def test_whitened_weights_have_no_mean_and_unit_covariance():
+    weight, position = spread_country(0)
+    p = weight / weight.sum()
+    centre, whitening = main_axes(position, p)
+    z = (position - centre) @ whitening
+    assert p @ z == pytest.approx([0.0, 0.0], abs=1e-9)
+    assert (z * p[:, None]).T @ z == pytest.approx(np.eye(2), abs=1e-9)
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 3])
+def test_a_country_of_few_tiles_is_balanced_on_the_axes_it_has(tiles):
+    position = Grid(60.0).centre_vectors(np.arange(tiles) + 360 * 90)
+    units = quota_units(np.cumsum(np.ones(tiles, int)), 7, {**CLUSTERED, "starts": 16}, position)
+    assert len(units) == 7
+    assert np.isfinite(off_balance(units, np.ones(tiles), position))
 
 
 def test_matching_gives_every_merchant_its_sites_spread_over_the_curve():

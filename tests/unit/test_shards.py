@@ -268,8 +268,8 @@ def test_s4_in_shards_has_the_bytes_of_one_job(tiles, tmp_path, policy, shards):
     ids, pairs = s4_alloc_plan.read_pairs(table)
     name, columns = s4_alloc_plan.tile_table(law)
     weights = pq.read_table(tiles[name], columns=columns)
-    zone_floor = s4_alloc_plan.zone_floor_of(SimpleNamespace(**tiles), law)
-    plan, spread = s4_alloc_plan.plan_of(ids, pairs, weights, law, zone_floor, name)
+    ground = s4_alloc_plan.ground_of(SimpleNamespace(**tiles), law)
+    plan, spread = s4_alloc_plan.plan_of(ids, pairs, weights, law, ground, name)
     wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED))
     whole = s4_alloc_plan.run_report(
         wildcards,
