@@ -56,13 +56,13 @@ def main() -> int:
     parser.add_argument("--target", default="certify")
     parser.add_argument("--scales", default="", help="sizes in sites, for example 35k,350k,3.5M")
     parser.add_argument("--pair-seconds", type=float, default=60.0, help="for the pair-by-pair law")
-    parser.add_argument("--out", default="runs/bench.json")
+    parser.add_argument("--out", default="", help="runs/bench.json, runs/bench-scales.json")
     arguments = parser.parse_args()
     Path("runs").mkdir(exist_ok=True)
+    arguments.out = arguments.out or f"runs/bench{'-scales' if arguments.scales else ''}.json"
     if arguments.scales:
-        result = run_scales(arguments.scales.split(","), arguments.pair_seconds)
-        print(table(result))
-        write_json(arguments.out, result)
+        sizes = arguments.scales.split(",")
+        print(table(run_scales(sizes, arguments.pair_seconds, arguments.out)))
     else:
         bench_target(arguments.target, arguments.seeds, arguments.out)
     return 0

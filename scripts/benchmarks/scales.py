@@ -24,7 +24,7 @@ from scripts.benchmarks.floors import (
     table_bytes,
 )
 from scripts.governance.identity import run_id
-from scripts.tables import read_json
+from scripts.tables import read_json, write_json
 from scripts.workflow import path_templates
 
 SEED = 42
@@ -129,10 +129,20 @@ def slopes(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def run_scales(sizes: Sequence[str], pair_seconds: float) -> dict[str, Any]:
-    """Runs in order of size, and the slopes over the last of them, which start-up does not bend."""
-    runs = [measure(parse_sites(size), pair_seconds) for size in sorted(sizes, key=parse_sites)]
-    return {"seed": SEED, "runs": runs, "slopes": slopes(runs[-3:])}
+def combine(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Runs in order of size, and the slopes over the three largest, which start-up bends least."""
+    ranked = sorted(runs, key=lambda run: run["sites"])
+    return {"seed": SEED, "runs": ranked, "slopes": slopes(ranked[-3:])}
+
+
+def run_scales(sizes: Sequence[str], pair_seconds: float, out: str | Path) -> dict[str, Any]:
+    """Measure every size and publish after each; runs of other sizes in the file are kept."""
+    kept = read_json(out)["runs"] if Path(out).is_file() else []
+    for size in sorted(sizes, key=parse_sites):
+        made = {"size": size, **measure(parse_sites(size), pair_seconds)}
+        kept = [run for run in kept if run["size"] != size] + [made]
+        write_json(out, combine(kept))
+    return combine(kept)
 
 
 def table(result: Mapping[str, Any]) -> str:

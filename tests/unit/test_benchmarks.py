@@ -7,7 +7,7 @@ import pytest
 from scripts.benchmarks.collect import collect
 from scripts.benchmarks.figure import draw
 from scripts.benchmarks.floors import pair_by_pair, table_bytes
-from scripts.benchmarks.scales import CHAIN, SITE_STATES, parse_sites, slopes, table
+from scripts.benchmarks.scales import CHAIN, SITE_STATES, combine, parse_sites, slopes, table
 from scripts.entry import run
 from scripts.tables import write_parquet
 
@@ -76,8 +76,7 @@ def result():
             },
         }
 
-    runs = [run_of(1_000_000), run_of(4_000_000)]
-    return {"seed": 42, "runs": runs, "slopes": slopes(runs)}
+    return combine([run_of(4_000_000), run_of(1_000_000)])
 
 
 def test_slopes_are_those_of_the_powers():
