@@ -17,6 +17,7 @@ import shapely
 from scripts.countries import CODES
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import Countries
+from scripts.ordering import rank_right
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -161,7 +162,7 @@ class Triangles:
         before = self.cumulative[first]
         total = self.cumulative[last] - before
         target = before + np.minimum((u_triangle[full] * total).astype(np.int64), total - 1)
-        chosen = np.searchsorted(self.cumulative, target, side="right") - 1
+        chosen = rank_right(self.cumulative, target) - 1
         a, b, c = np.moveaxis(self.corner[chosen], 1, 0)
         s, t = u_1[full], u_2[full]
         fold = s + t > 1.0

@@ -49,6 +49,7 @@ from scripts.geo.polygons import (
     triangulate,
 )
 from scripts.geo.snapshot import Countries
+from scripts.ordering import rank_right
 from scripts.states.sites import Codes, split_cell_keys
 
 F64 = npt.NDArray[np.float64]
@@ -163,7 +164,7 @@ class Anchors:
         before = self.cumulative[first[some]]
         total = self.cumulative[last[some]] - before
         target = before + np.minimum((u[some] * total).astype(np.int64), total - 1)
-        chosen[some] = np.searchsorted(self.cumulative, target, side="right") - 1
+        chosen[some] = rank_right(self.cumulative, target) - 1
         return chosen
 
 
