@@ -119,12 +119,12 @@ def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
 
 
 def slopes(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Slope of log seconds over log sites of every state's own function; empty for one run."""
+    """Slope of log CPU seconds over log sites of every state; empty for one run."""
     if len(runs) < 2:
         return {}
     sites = np.log([run["sites"] for run in runs])
     return {
-        state: float(np.polyfit(sites, np.log([r["states"][state]["main_s"] for r in runs]), 1)[0])
+        state: float(np.polyfit(sites, np.log([r["states"][state]["cpu_s"] for r in runs]), 1)[0])
         for state in SITE_STATES
     }
 

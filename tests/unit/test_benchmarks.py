@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from scripts.benchmarks.collect import collect
-from scripts.benchmarks.figure import draw
 from scripts.benchmarks.floors import pair_by_pair, table_bytes
+from scripts.benchmarks.page import draw, renew
 from scripts.benchmarks.scales import CHAIN, SITE_STATES, combine, parse_sites, slopes, table
 from scripts.entry import run
 from scripts.tables import write_parquet
@@ -54,7 +54,13 @@ def test_pair_by_pair_gives_every_site_a_tile(tmp_path):
 
 def result():
     def run_of(sites):
-        cost = {"wall_s": 1.0, "main_s": sites / 1e6, "cpu_s": 1.0, "peak_mb": 100.0, "jobs": 1}
+        cost = {
+            "wall_s": 1.0,
+            "main_s": sites / 1e6,
+            "cpu_s": sites / 1e6,
+            "peak_mb": 100.0,
+            "jobs": 1,
+        }
         return {
             "sites": sites,
             "pairs": sites // 2,
@@ -92,3 +98,10 @@ def test_table_and_figure_show_every_state(tmp_path):
     assert "6 s (from 250,000 of them)" in text
     draw(result(), tmp_path / "f.svg")
     assert (tmp_path / "f.svg").read_text(encoding="utf-8").count("s9_validation") >= 1
+
+
+def test_a_page_is_renewed_between_its_markers():
+    page = "a\n<!-- measured -->\nold\n<!-- end -->\nb\n"
+    assert renew(renew(page, "new"), "newer") == (
+        "a\n<!-- measured -->\n\nnewer\n\n<!-- end -->\nb\n"
+    )

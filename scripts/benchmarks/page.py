@@ -5,15 +5,17 @@ python -m scripts.benchmarks.figure docs/benchmarks.json docs/images/benchmarks.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.benchmarks.scales import SITE_STATES
-from scripts.tables import read_json
+from scripts.benchmarks.scales import SITE_STATES, table
+from scripts.tables import read_json, write_text
+
+DOCS = Path("docs")
+_START, _END = "<!-- measured -->", "<!-- end -->"
 
 
 def draw(result: Mapping[str, Any], path: str | Path) -> None:
@@ -28,7 +30,7 @@ def draw(result: Mapping[str, Any], path: str | Path) -> None:
     sites = np.array([run["sites"] for run in runs])
     figure, axes = pyplot.subplots(figsize=(7.5, 5.0), layout="constrained")
     for state in SITE_STATES:
-        seconds = [run["states"][state]["main_s"] for run in runs]
+        seconds = [run["states"][state]["cpu_s"] for run in runs]
         axes.loglog(sites, seconds, marker="o", markersize=3, label=state)
     plain = [r["pair_by_pair"] for r in runs]
     needed = [p["seconds"] * p["pairs"] / p["pairs_done"] for p in plain]
@@ -37,11 +39,21 @@ def draw(result: Mapping[str, Any], path: str | Path) -> None:
         floor = [run["floors"]["s9_validation"][name] for run in runs]
         axes.loglog(sites, floor, style, linewidth=1, label=label)
     axes.set_xlabel("sites")
-    axes.set_ylabel("seconds")
+    axes.set_ylabel("CPU seconds")
     axes.grid(True, which="major", alpha=0.3)
     axes.legend(fontsize=7, ncols=2)
     figure.savefig(path, format="svg", metadata={"Date": None})
 
 
+def renew(text: str, tables: str) -> str:
+    """The page with other tables between its markers."""
+    before, _, rest = text.partition(_START)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_START}\n\n{tables}\n\n{_END}{after}"
+
+
 if __name__ == "__main__":
-    draw(read_json(sys.argv[1]), sys.argv[2])
+    measured = read_json(DOCS / "benchmarks.json")
+    page = DOCS / "benchmarks.md"
+    write_text(page, renew(page.read_text(encoding="utf-8"), table(measured)))
+    draw(measured, DOCS / "images/benchmarks.svg")
