@@ -34,8 +34,8 @@ _held: list[int] = []
 
 def lock_files(runs_root: str) -> tuple[Path, Path]:
     """Lock files of the workflow and of its jobs, beside the runs root."""
-    root = Path(runs_root)
-    return root.with_name(f".{root.name}.lock"), root.with_name(f".{root.name}.jobs.lock")
+    root = Path(os.path.abspath(runs_root))
+    return root.parent / f".{root.name}.lock", root.parent / f".{root.name}.jobs.lock"
 
 
 def _open(path: Path) -> int:
@@ -132,7 +132,7 @@ def sweep(runs_root: Path) -> list[Path]:
 def join(runs_root: str) -> None:
     """Note a job's presence for the life of its process, and name the lock to its children."""
     _, jobs = lock_files(runs_root)
-    os.environ[JOBS_LOCK] = str(jobs.absolute())
+    os.environ[JOBS_LOCK] = str(jobs)
     hold_shared()
 
 

@@ -83,6 +83,16 @@ def test_jobs_that_outlive_their_workflow_are_waited_for_and_swept_after(workpla
     assert not left.exists()
 
 
+@pytest.mark.parametrize("root", [".", "runs/root/", "./runs/root", "/"])
+def test_lock_files_lie_beside_any_runs_root(workplace, root):
+    workflow, jobs = occupancy.lock_files(root)
+    assert workflow.is_absolute()
+    assert workflow != jobs
+    assert workflow.parent.is_dir()
+    if "root" in root:
+        assert occupancy.lock_files("runs/root") == (workflow, jobs)
+
+
 def test_two_runs_roots_do_not_meet(workplace):
     process = holder("enter", workplace / "runs/other")
     occupancy.enter("runs/root")
