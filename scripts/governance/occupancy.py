@@ -69,10 +69,11 @@ def clear_stale_locks(runs_root: str) -> list[Path]:
     try:
         if _flock(handle, fcntl.LOCK_EX) is not True:
             return []
-        prefix, removed = f"{runs_root}/", []
+        prefix, removed = f"{os.path.normpath(runs_root)}/", []
         for path in locks:
-            text = path.read_text(encoding="utf-8")
-            if not text.strip() or any(line.startswith(prefix) for line in text.splitlines()):
+            named = path.read_text(encoding="utf-8").splitlines()
+            # A lock that was being written when its owner was killed may be empty.
+            if not named or any(os.path.normpath(p).startswith(prefix) for p in named):
                 path.unlink()
                 removed.append(path)
         return removed
