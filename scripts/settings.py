@@ -23,6 +23,8 @@ _TEXTS = (
     *("phase", "parent", "approved_by", "evidence", "reason"),
     *("run", "signing_key", "public_key"),
 )
+_PATHS = ("runs_root", "reference", "postures", "run", "signing_key", "public_key", "evidence")
+_NAME_MAX = 255
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,19 @@ def _seeds(value: Any, key: str) -> Any:
     return sorted(seeds)
 
 
+def _check_paths(plain: Mapping[str, Any]) -> None:
+    """Refuse what can be the name of no file (``EC16``): a NUL, or a part of over 255 bytes."""
+    named = {key: plain.get(key, "") for key in _PATHS}
+    named["upstream.external_root"] = plain["upstream"]["external_root"]
+    named["reference_build.admin1"] = plain["reference_build"]["admin1"]
+    for key, value in named.items():
+        parts = value.encode("utf-8", "surrogatepass").split(b"/")
+        if "\0" in value or max(map(len, parts)) > _NAME_MAX:
+            raise ConfigError(
+                "EC16", CONFIG_FILE, f"key {key!r} can be no path", f"parts of {_NAME_MAX} bytes"
+            )
+
+
 def _posture_names(folder: Path) -> list[str]:
     """Names of the postures of a folder and of the shipped ones."""
     return sorted({path.stem for f in (folder, SHIPPED_POSTURES) for path in f.glob("*.yaml")})
@@ -193,6 +208,7 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
     """
     plain = normalise(config)
     validate(plain, load_schema("config"), CONFIG_FILE)
+    _check_paths(plain)
     upstream, certification = plain["upstream"], plain["certification"]
     if upstream["kind"] == "external" and not upstream["external_root"]:
         raise ConfigError(
