@@ -15,13 +15,17 @@ EARLIEST_S, LATEST_S = 0.3, 9.0
 
 
 def resume_until_done(world, rng, blow, limit):
-    """Strike, start again, strike again, ... until a start ends by itself; blows and statuses."""
-    blows = 0
-    while blows < limit:
+    """Strike, start again, strike again, ... until a start ends by itself.
+
+    Returns the published files that were there after each blow, the status and the words of the
+    last start.
+    """
+    blows = []
+    while len(blows) < limit:
         status = worlds.struck(world, rng.uniform(EARLIEST_S, LATEST_S), blow)
         if status is not None:
             return blows, status, worlds.output(world)
-        blows += 1
+        blows.append(len(worlds.published(world)))
     result = worlds.finish(world)
     return blows, result.returncode, result.stdout + result.stderr
 
@@ -31,10 +35,12 @@ def strike_often(folder, reference, blow, total, seed):
     rng = np.random.default_rng(seed)
     made = worlds.template(folder / "template")
     blows = survived = trees = 0
-    faults = []
+    faults, files = [], []
     while blows < total:
         world = worlds.fresh(made, folder / "world")
-        count, status, said = resume_until_done(world, rng, blow, total - blows)
+        after, status, said = resume_until_done(world, rng, blow, total - blows)
+        count = len(after)
+        files.append(after)
         found = worlds.published(world)
         differing = sorted(k for k in {*found, *reference} if found.get(k) != reference.get(k))
         if status == 0 and not differing:
@@ -42,7 +48,7 @@ def strike_often(folder, reference, blow, total, seed):
         else:
             faults.append({"status": status, "differing": differing[:5], "said": said[-1500:]})
         blows, trees = blows + count, trees + 1
-    return blows, survived, {"trees": trees, "faults": faults}
+    return blows, survived, {"trees": trees, "files_after_blows": files, "faults": faults}
 
 
 @pytest.mark.torture
