@@ -64,3 +64,12 @@ rule certify:
 # takes their room.
 onstart:
     PROMOTION.before_first_job(workflow.dag.jobs)
+
+
+# Snakemake takes its locks away after this.
+onsuccess:
+    occupancy.leave(SETTINGS.runs_root)
+
+
+onerror:
+    occupancy.leave(SETTINGS.runs_root)

@@ -387,13 +387,13 @@ class Promotion:
 
         Targets that only read are let in beside a workflow at work.
         """
-        if {job.rule.name for job in jobs} <= READERS:
-            return
         try:
-            occupancy.enter(self.settings.runs_root)
-            self.before_new_candidate()
+            if not {job.rule.name for job in jobs} <= READERS:
+                occupancy.enter(self.settings.runs_root)
+                self.before_new_candidate()
         except (SegmentError, OSError) as error:
             raise SystemExit(f"{type(error).__name__}: {error}") from None
+        occupancy.end_turn()
 
     def before_new_candidate(self) -> None:
         """List, or delete, superseded runs when the candidate's folder is about to be made."""

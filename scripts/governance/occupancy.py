@@ -7,7 +7,9 @@ root, which the kernel drops with its process, however that ends:
 
 * a start that gets the lock knows that Snakemake's locks on this runs root have no living owner,
   and removes them; one that does not is refused and changes nothing;
-* every job holds a second lock, shared. A start waits for jobs that outlived a killed workflow, so
+* starting and ending take turns: Snakemake removes the folder of everybody's locks when it ends,
+  and falls over when that folder vanishes while it starts;
+* every job holds another lock, shared. A start waits for jobs that outlived a killed workflow, so
   that they cannot write over what it makes, then sweeps the temporary files of dead writers.
 
 Where the file system has no ``flock``, Snakemake's own locks are all there is.
@@ -15,6 +17,7 @@ Where the file system has no ``flock``, Snakemake's own locks are all there is.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -27,9 +30,11 @@ from scripts.errors import GovernanceError
 JOBS_LOCK = "SEGMENT1B_JOBS_LOCK"
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 WAIT_S = 600.0
+TURN_S = 120.0
 _NO_FLOCK = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 # Held until the process ends; a closed descriptor would drop its lock.
 _held: list[int] = []
+_turns: list[int] = []
 
 
 def lock_files(runs_root: str) -> tuple[Path, Path]:
@@ -54,6 +59,44 @@ def _flock(handle: int, operation: int) -> bool | None:
             return None
         raise
     return True
+
+
+def take_turn(runs_root: str, wait_s: float = TURN_S) -> None:
+    """Wait until nobody else starts or ends on a runs root, and hold that for this process.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG93`` somebody still starts or ends after ``wait_s`` seconds.
+    """
+    workflow, _ = lock_files(runs_root)
+    path = workflow.with_name(f"{workflow.name.removesuffix('.lock')}.turn.lock")
+    try:
+        handle = _open(path)
+    except OSError:
+        # Nothing can be written here: `enter` says so, and readers need no turn.
+        return
+    deadline = time.monotonic() + wait_s
+    while _flock(handle, fcntl.LOCK_EX) is False:
+        if time.monotonic() > deadline:
+            os.close(handle)
+            raise GovernanceError(
+                "EG93", path, f"other workflows start or end for {wait_s:g} s", "end them"
+            )
+        time.sleep(0.05)
+    _turns.append(handle)
+
+
+def end_turn() -> None:
+    """Let the next one start."""
+    while _turns:
+        os.close(_turns.pop())
+
+
+def leave(runs_root: str) -> None:
+    """Take the turn in which Snakemake removes its locks; it ends with this process."""
+    with contextlib.suppress(GovernanceError):
+        take_turn(runs_root)
 
 
 def clear_stale_locks(runs_root: str) -> list[Path]:
@@ -155,6 +198,8 @@ def hold_shared() -> None:
 def attend(runs_root: str, is_main_process: bool) -> None:
     """What a process does when it reads the workflow: clear the dead's locks, or join as a job."""
     if is_main_process:
+        end_turn()
+        take_turn(runs_root)
         clear_stale_locks(runs_root)
     else:
         join(runs_root)
