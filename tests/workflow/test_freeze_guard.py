@@ -32,11 +32,17 @@ def guard_path(world: Path, identity: str = REOPENED) -> Path:
 
 
 def release_files(world: Path) -> dict[Path, str]:
-    """Digests of every state output of the release and of the pointer to the last good run."""
+    """Digests of S1 to S8 of the release and of the pointer to the last good run."""
     segment = world / RUNS / "segment_1B"
-    paths = [p for p in (segment / RELEASE).rglob("s[0-8]_*/*") if p.is_file()]
+    paths = [p for p in (segment / RELEASE).rglob("s[1-8]_*/*") if p.is_file()]
     paths.append(segment / "last_good/last_good_pointer.json")
     return {path: file_digest(path) for path in paths}
+
+
+def withheld(world: Path) -> bool:
+    """Whether S0 of the release has sealed nothing on any seed."""
+    folder = world / RUNS / "segment_1B" / RELEASE
+    return not list(folder.glob("seed=*/s0_gate/*"))
 
 
 def blocked(world: Path, *arguments: str) -> str:
@@ -93,6 +99,7 @@ def test_a_candidate_with_one_output_missing_blocks_promotion(world, tmp_path):
     guard = read_json(guard_path(world, run_id("1A", "external")))
     assert guard["status"] == "FAIL"
     assert "required_outputs_present" in guard["regressed_B_metrics"]
+    assert withheld(world)
 
 
 def test_a_regressed_1a_blocks_promotion_and_its_metrics_are_named(world):
