@@ -1,14 +1,17 @@
 """The bounded recovery: who may enter, what is vetoed, what is taken, how it ends."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
 
+from scripts.contracts import read_object, write_object
 from scripts.errors import ConfigError, GovernanceError
 from scripts.governance import reopen
-from scripts.ladder import recovery
+from scripts.ladder import rank_recovery, record_recovery, recovery
 from scripts.ladder.calibration import attempts_of, propose
+from scripts.ladder.evaluate_attempt import write_policy
 from scripts.ladder.record_recovery import recovery_record
 from scripts.ladder.recover import summary
 from scripts.ladder.recovery import judge, load_search, moves, order_key, outcome, standing
@@ -16,9 +19,11 @@ from scripts.ladder.recovery_attempt import attempt_id
 from scripts.ladder.start_recovery import require_allowed
 from scripts.policies import load_policy
 from scripts.scorers.classification import AMBER, GREEN, RED
-from scripts.scorers.gates import load_gates
+from scripts.scorers.gates import evaluate, load_gates
+from scripts.tables import file_digest
 from tests.unit.test_gates import passing_card
 from tests.unit.test_ladder_calibration import FILES, START
+from tests.upstream_world import Named
 
 GATES = load_gates("config/gates.yaml")
 CALIBRATION = "config/calibration.yaml"
@@ -204,3 +209,70 @@ def test_a_recovery_with_a_winner_is_evidence_to_reopen():
     kind = "segment1b_p4_recovery"
     assert reopen.failing(kind, record(best), "") == ["nn_contraction seed 7"]
     assert reopen.failing(kind, record({**START_STANDING, "attempt": 0}), "") == []
+
+
+def test_ranking_and_recording_write_what_their_contracts_say(tmp_path):
+    """An attempt that turns S4 is safe and at BPLUS: it wins, S2 and S6 keep their bytes."""
+    folder = "config/layer1/1B/policy"
+    in_force = {state: f"{folder}/{name}" for state, name in FILES.items()}
+    policies = {**START, "s4": {**START["s4"], "max_moved_share": 0.01}}
+    attempt_files = {}
+    for state, policy in policies.items():
+        attempt_files[state] = str(tmp_path / f"attempt.{state}.yaml")
+        write_policy(attempt_files[state], policy)
+    place = {"cycle": 0, "attempt": 0, "attempt_id": None, "knobs": {}, "policies": dict(START)}
+    start = {**place, "grade": "B", "missed": ["x"], "faithless": [], "shortfall": 0.1}
+    write_object("recovery_start", tmp_path / "start.json", start)
+    done = {
+        **{"cycle": 1, "attempt": 0, "attempt_id": A, "group": "agglomeration", "knobs": {}},
+        "policies": dict.fromkeys(FILES, "0" * 64),
+        **judge(stood(passing_card()), START_STANDING),
+        "metrics": {},
+    }
+    write_object("recovery_attempt", tmp_path / "attempt.json", done)
+    rank_recovery.main(
+        Named(
+            best=str(tmp_path / "start.json"),
+            attempts=[str(tmp_path / "attempt.json")],
+            recovery="config/recovery.yaml",
+            calibration=CALIBRATION,
+            **{state: [path] for state, path in attempt_files.items()},
+        ),
+        Named(best=tmp_path / "best.json"),
+        Named(),
+        Named(run_id=A, cycle="1"),
+    )
+    integrated = {
+        **{"phase": "P4", "run_id": A, "name": "n", "posture": "n", "parameter_hash": "0" * 64},
+        **{"seeds": [7, 42], "reference_run_id": A, "envelope_sha256": "0" * 64},
+        **{"metrics": {}, "scorecards": {}, "classification": AMBER, "grade": "B"},
+        **{"posture_holds": {}, "recovery_allowed": True, "reopen_required": False},
+        "rows": evaluate([passing_card(), {**passing_card(), "seed": 7}], GATES)["rows"],
+        **{"no_regression": [], "delta": {}, "recommended_lane": None, "lanes": []},
+    }
+    write_object("segment1b_p4_integrated", tmp_path / "integrated.json", integrated)
+    won = {state: str(tmp_path / f"won.{state}.yaml") for state in FILES}
+    record_recovery.main(
+        Named(
+            integrated=str(tmp_path / "integrated.json"),
+            start=str(tmp_path / "start.json"),
+            attempts=[str(tmp_path / "attempt.json")],
+            best=str(tmp_path / "best.json"),
+            **in_force,
+        ),
+        Named(record=tmp_path / "record.json", **won),
+        Named(runs_root=str(tmp_path)),
+        Named(run_id=A),
+    )
+    found = read_object("segment1b_p4_recovery", tmp_path / "record.json")
+    assert found["outcome"] == recovery.REACHED
+    assert found["winner"]["policies"]["s4"]["path"] == "won.s4.yaml"
+    assert load_policy_text(won["s4"])["max_moved_share"] == 0.01
+    for state in ("s2", "s6"):
+        assert file_digest(won[state]) == file_digest(in_force[state])
+    lines = summary(found, "runs", "record.json")
+    assert any("cycle 1 attempt 0 safe shortfall 0.0000" in line for line in lines)
+
+
+def load_policy_text(path):
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
