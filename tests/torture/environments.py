@@ -1,18 +1,19 @@
-"""The small world in several environments: is ``site_locations`` the same everywhere?
+"""1A and S1 to S8 of the small world in several environments: are the sites the same everywhere?
 
     python -m tests.torture.environments FOLDER NAME=PYTHON ...
 
-certifies a fresh small world below FOLDER with every interpreter given and compares the content of
+runs :mod:`tests.torture.chain` with every interpreter given, and compares the content of
 ``site_locations`` (``content_digest``: names, types and values, whatever the Parquet writer does)
-with the digests that ``tests/workflow/pinned_egress.json`` pins, and the bytes of all published
-files with those of the first interpreter.
+with what ``tests/workflow/pinned_egress.json`` pins, and every table with that of the first.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -22,12 +23,6 @@ from tests.torture import worlds
 from tests.torture.record import record
 
 PINNED = small_world.REPOSITORY / "tests/workflow/pinned_egress.json"
-VERSIONS = """
-import platform
-from importlib.metadata import version
-names = ("numpy", "pyarrow", "scipy", "shapely", "exactextract", "snakemake")
-print("Python", platform.python_version(), *(f"{n} {version(n)}" for n in names), sep=", ")
-"""
 
 
 def egress_digests(world: Path) -> dict[str, str]:
@@ -42,45 +37,49 @@ def egress_digests(world: Path) -> dict[str, str]:
     }
 
 
+def made_by(python: str, world: Path, folder: Path, seed: int) -> dict[str, Any]:
+    """Versions and digests of one seed with an interpreter."""
+    result = subprocess.run(
+        [python, "-m", "tests.torture.chain", str(world), str(folder), str(seed)],
+        cwd=small_world.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(result.stdout)
+
+
 def main() -> int:
-    """Certify in every environment and compare."""
-    folder, *environments = sys.argv[1:]
-    pinned, first, held, details = read_json(PINNED), None, 0, {}
+    """Run in every environment and compare."""
+    root, environments = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    world = worlds.template(root / "world")
+    pinned = read_json(PINNED)
+    first: dict[int, Any] = {}
+    details, held = {}, 0
     for given in environments:
         name, _, python = given.partition("=")
-        world = worlds.fresh(
-            worlds.template(Path(folder) / f"{name}.template"), Path(folder) / name
-        )
-        result = subprocess.run(
-            [python, *worlds.command()[1:]],
-            cwd=world,
-            env=worlds.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        told = subprocess.run(
-            [python, "-c", VERSIONS], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        entry: dict[str, object] = {"versions": told, "status": result.returncode}
-        if result.returncode == 0:
-            found, files = egress_digests(world), worlds.published(world)
-            first = first or files
-            entry["egress_as_pinned"] = found == pinned
-            entry["files_that_differ_in_bytes"] = sorted(
-                {Path(key).name for key in {*files, *first} if files.get(key) != first.get(key)}
-            )
-            held += found == pinned
-        else:
-            entry["said"] = (result.stdout + result.stderr)[-1500:]
-        details[name] = entry
-        print(name, entry, flush=True)
+        differing: dict[str, set[str]] = {"content": set(), "bytes": set()}
+        alike = True
+        for seed in small_world.SEEDS:
+            found = made_by(python, world, root / f"{name}-{seed}", seed)
+            tables = found["tables"]
+            reference = first.setdefault(seed, tables)
+            alike &= tables["site_locations"]["content"] == pinned[str(seed)]
+            for kind, names in differing.items():
+                names |= {key for key in tables if tables[key][kind] != reference[key][kind]}
+        held += alike
+        details[name] = {
+            "versions": found["versions"],
+            "egress_as_pinned": alike,
+            **{f"tables_that_differ_in_{k}": sorted(v) for k, v in differing.items()},
+        }
+        print(name, details[name], flush=True)
     record(
         "environments",
         len(environments),
         held,
-        "Python 3.11 to 3.13, oldest and newest allowed libraries: content of `site_locations` of "
-        "the small world as pinned",
+        "Python 3.11 to 3.13 with the oldest, the locked and the newest allowed libraries: content "
+        "of `site_locations` of both seeds of the small world as pinned",
         environments=details,
     )
     return 0 if held == len(environments) else 1
