@@ -18,7 +18,8 @@ VALIDATION_FILES = (
     "validation_bundle_index_1B",
 )
 
-# State outputs are inputs, so that a deleted file is made again; all are hashed each time.
+# What the certificate rests on is an input, so that a deleted file is made again; all are hashed
+# each time.
 CERTIFIED = (
     {}
     if MISSING_SEEDS or CERTIFY_FAULTS
@@ -29,6 +30,12 @@ CERTIFIED = (
             run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
         ),
         "state_outputs": BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
+        "scorecards": expand(DATA["segment1b_scorecard"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        "receipts": expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        "validation": expand(
+            [DATA[name] for name in VALIDATION_FILES], run_id=RELEASE_RUN_ID, seed=SEEDS
+        ),
+        "byproducts": BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
         "baseline_pointer": DATA["baseline_pointer"],
         "current_candidate_pointer": DATA["current_candidate_pointer"],
         "protocol": DATA["iteration_protocol"],
