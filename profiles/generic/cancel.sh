@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # cancel.sh ID...: end the jobs and what they started.
 for id in "$@"; do
-    kill -- "-$id" 2>/dev/null || true
+    folder=.snakemake/generic/$id
+    if [[ $("${0%/*}/status.sh" "$id") == running ]]; then
+        read -r process _ <"$folder/process"
+        kill -- "-$process" 2>/dev/null || true
+    fi
 done

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # status.sh ID: success, failed or running.
-spool=.snakemake/generic
+folder=.snakemake/generic/$1
+read -r process started <"$folder/process"
 # Asked before the file, which a job that ends in between has written.
-state=$(ps -o stat= -p "$1")
-if [[ -f $spool/$1.status ]]; then
-    [[ $(<"$spool/$1.status") == 0 ]] && echo success || echo failed
-elif [[ -n $state && $state != Z* ]]; then
+state=$(ps -o stat= -p "$process")
+now=$(ps -o lstart= -p "$process")
+if [[ -f $folder/status ]]; then
+    [[ $(<"$folder/status") == 0 ]] && echo success || echo failed
+elif [[ -n $state && $state != Z* && $(echo $now) == $(echo $started) ]]; then
     echo running
 else
     echo failed

@@ -30,6 +30,7 @@ def test_certify_in_shards_through_submitted_jobs(tmp_path):
     spool = world / ".snakemake/generic"
     submitted = [line.split() for line in (spool / "submitted").read_text().splitlines()]
     assert len(submitted) > 90
+    assert len({job for job, *_ in submitted}) == len(submitted)
     for job, threads, mem_mb, minutes, _ in submitted:
         assert (int(threads), int(mem_mb) >= 500, int(minutes) >= 5) == (1, True, True)
-        assert (spool / f"{job}.status").read_text() == "0\n"
+        assert (spool / job / "status").read_text() == "0\n"
