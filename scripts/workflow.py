@@ -146,9 +146,12 @@ class Board:
         return [posture.upstream_policy, *(posture.policies[k] for k in sorted(posture.policies))]
 
     def sites(self, wildcards: Any) -> float:
-        """Sites to expect of a seed: the builtin policy's, or the external catalogue's rows."""
-        identity = wildcards.run_id
+        """Sites to expect of a seed: the builtin policy's, or the external catalogue's rows.
+
+        A job without a run of its own, such as the dossier's, is about the candidate.
+        """
         runs = self.settings.runs
+        identity = wildcards.get("run_id", self.run_id_of(self.settings.candidate))
         upstream_id = runs[identity].upstream_id if identity in runs else identity
         seed = wildcards.get("seed", str(self.settings.seeds[0]))
         key = (upstream_id, seed)
