@@ -11,7 +11,11 @@ from packaging.specifiers import SpecifierSet
 ENVS = Path("envs")
 PYPI_NAME = {"exactextract-python": "exactextract", "matplotlib-base": "matplotlib"}
 # What runs the workflow, not the rules.
-ENGINE = {"snakemake", "snakemake-executor-plugin-slurm"}
+ENGINE = {
+    "snakemake",
+    "snakemake-executor-plugin-cluster-generic",
+    "snakemake-executor-plugin-slurm",
+}
 LOCK_OF = {
     "runtime.yaml": "runtime.lock.txt",
     "exports.yaml": "dev.lock.txt",
