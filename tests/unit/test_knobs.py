@@ -538,7 +538,7 @@ CASES = {
         "mixture.core_cluster.weight": Case(
             weights(0.1, 0.5, 0.4), weights(0.5, 0.5, 0.0), near_town, 1, 0.01
         ),
-        "mixture.core_cluster.radius_km": Case(0.5, 40.0, far_from_place, -1, 0.005, CORE_ALONE),
+        "mixture.core_cluster.radius_km": Case(0.5, 5.0, near_town, 1, 0.05, CORE_ALONE),
         "mixture.core_cluster.spread_km": Case(0.5, 10.0, nn_p50, 1, 0.05, CORE),
         "mixture.secondary_cluster.weight": Case(
             weights(0.5, 0.1, 0.4), weights(0.5, 0.5, 0.0), near_place, 1, 0.01
