@@ -197,6 +197,17 @@ def scenarios():
         "remove",
         release_from("s6_site_jitter"),
     )
+    seed = f"runs/fix-data-engine/segment_1B/{RELEASE}/seed=7"
+    scored = {"scorecard": 1, **CERTIFY}
+    validated = {"s9_validation": 1, "s9_passed_flag": 1, **scored}
+    yield "a deleted scorecard", (f"{seed}/scorecard/*.json",), "remove", scored
+    yield "a deleted bundle", (f"{seed}/s9_validation/*.json",), "remove", validated
+    yield (
+        "a deleted receipt",
+        (f"{seed}/run_receipt.json",),
+        "remove",
+        {"run_receipt": 1, **validated},
+    )
 
 
 EXPECTED = {name: expected for name, _, _, expected in scenarios()}
