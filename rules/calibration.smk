@@ -1,13 +1,8 @@
 """Calibration: a bounded search over the policies of the candidate, cycle by cycle."""
 
-from scripts.ladder.calibration import attempts_of, load_calibration
+from scripts.ladder.calibration import attempts_of
 from scripts.workflow import SearchBoard
 
-CALIBRATION = "config/calibration.yaml"
-try:
-    SEARCH = load_calibration(CALIBRATION)
-except SegmentError as error:
-    raise WorkflowError(str(error)) from None
 ATTEMPTS = attempts_of(SEARCH)
 CYCLES = SearchBoard(DATA, ATTEMPTS)
 

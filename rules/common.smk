@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from scripts.errors import SegmentError
 from scripts.governance import occupancy
 from scripts.governance.versions import state_version
+from scripts.ladder.calibration import load_calibration
 from scripts.progress import export_quiet
 from scripts.report.console import is_quiet
 from scripts.settings import load_settings
@@ -21,12 +22,15 @@ from scripts.workflow import (
     reference_paths,
 )
 
+CALIBRATION = "config/calibration.yaml"
+
 export_package_path(workflow.basedir)
 try:
     SETTINGS = load_settings(config)
     occupancy.attend(SETTINGS.runs_root, workflow.is_main_process)
     BOARD = Board(SETTINGS)
     PROMOTION = Promotion(BOARD)
+    SEARCH = load_calibration(CALIBRATION)
 except SegmentError as error:
     raise WorkflowError(str(error)) from None
 
@@ -34,6 +38,7 @@ DATA = BOARD.data
 REFERENCE = BOARD.reference_files()
 OWN_INPUTS = BOARD.own_inputs()
 SEEDS = list(SETTINGS.seeds)
+TUNED_SEED = SEARCH["seed"] if SEARCH["seed"] in SEEDS else SEEDS[0]
 LOGS = f"{SETTINGS.runs_root}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
 QUIET = is_quiet(workflow)

@@ -103,7 +103,7 @@ rule score_phase:
         version=state_version("governance.score_phase"),
         runs_root=runs_root,
         required_seeds=list(SETTINGS.required_seeds),
-        tuned_seed=PROMOTION.seed,
+        tuned_seed=TUNED_SEED,
     conda:
         "../envs/runtime.yaml"
     message:

@@ -5,7 +5,7 @@ state is for, and nothing else got worse: *improve* rows demand a strict movemen
 a regression. P2 is aware of its floor: the share of a merchant's sites on its fullest tile cannot
 fall below what whole sites on whole tiles allow, so improvement is demanded only while the
 reference run stands above that floor; at the floor, the run must stay there. P3 demands of every
-seed that the tail contracts, and of the tuned seed, the one that the witness repeats, that it
+seed that the tail contracts, and of the tuned seed, the one that the search looked at, that it
 contracts to the B gate; how the other seeds stand to that gate is a *report* row, which decides
 nothing here: P4 and the certificate hold every seed to it.
 
