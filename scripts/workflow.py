@@ -17,6 +17,7 @@ from scripts.governance.retention import prune
 from scripts.policies import load_policy
 from scripts.resources import DEMANDS
 from scripts.settings import WITNESS, Run, Settings, upstream_name
+from scripts.states import CHAIN
 from scripts.tables import read_json, row_count
 from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
 
@@ -30,18 +31,8 @@ REFERENCE_FILES = {
     "manifest": "manifest.json",
 }
 READERS = frozenset({"status", "explain", "verify"})
-STATE_RULES = (
-    "s0_gate",
-    "s1_tile_index",
-    "s1_population_surface",
-    "s2_tile_weights",
-    "s3_requirements",
-    "s4_alloc_plan",
-    "s5_site_tile_assignment",
-    "s6_site_jitter",
-    "s7_site_synthesis",
-    "s8_site_locations",
-)
+# What a run receipt holds: every state but the validation, which reads the receipt.
+STATE_RULES = CHAIN[:-1]
 
 
 def path_templates(runs_root: str) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from scripts.contracts import SEGMENTS, contract, schema_of
 from scripts.policies import load_schema, parse_yaml
+from scripts.states import CHAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY_FOLDERS = ("config", "config/layer1/1A/policy", "config/layer1/1B/policy")
@@ -21,19 +22,6 @@ PURPOSE = {
     "gates": "Obeyed by the scorers, the phases and the certificate.",
     "policy.1a.bands": "Obeyed by the 1A scorer and the freeze guard.",
 }
-STATE_MODULES = (
-    "s0_gate",
-    "s1_tile_index",
-    "s1_population_surface",
-    "s2_tile_weights",
-    "s3_requirements",
-    "s4_alloc_plan",
-    "s5_site_tile_assignment",
-    "s6_site_jitter",
-    "s7_site_synthesis",
-    "s8_site_locations",
-    "s9_validation",
-)
 Json = Mapping[str, Any]
 
 
@@ -199,7 +187,7 @@ def docstring(module: str) -> str:
 def states_page() -> str:
     """The law of every state, from the docstring of its module."""
     parts = ["# States", "What each state decides and by which law, as its module says it."]
-    for name in STATE_MODULES:
+    for name in CHAIN:
         parts.append(f"## {name}\n\n{docstring(f'states.{name}')}")
     parts.append(f"## Errors\n\n{docstring('errors')}")
     return "\n\n".join(parts) + "\n"

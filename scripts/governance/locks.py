@@ -24,25 +24,13 @@ from scripts.contracts import read_object
 from scripts.errors import GovernanceError, SegmentError
 from scripts.governance.versions import PACKAGE, modules_of, source_of, state_version
 from scripts.policies import schema_name
+from scripts.states import CHAIN
 from scripts.tables import file_digest, to_json_bytes
 
 Json = Mapping[str, Any]
 PHASES = ("P1", "P2", "P3", "P4")
 STANDING, REOPENED, UNDERMINED = "STANDING", "REOPENED", "UNDERMINED"
 GATES = "config/gates.yaml"
-_STATES = (
-    "s0_gate",
-    "s1_tile_index",
-    "s1_population_surface",
-    "s2_tile_weights",
-    "s3_requirements",
-    "s4_alloc_plan",
-    "s5_site_tile_assignment",
-    "s6_site_jitter",
-    "s7_site_synthesis",
-    "s8_site_locations",
-    "s9_validation",
-)
 
 
 @dataclass(frozen=True)
@@ -60,7 +48,7 @@ SURFACES = {
     "P3": Surface(("s5", "s6"), ("states.s5_site_tile_assignment", "states.s6_site_jitter")),
     "P4": Surface(
         ("upstream", "s1_tile_index", "s1_population", "s2", "s4", "s5", "s6", "s9"),
-        (*(f"states.{state}" for state in _STATES), "scorers.scorecard", "scorers.gates"),
+        (*(f"states.{state}" for state in CHAIN), "scorers.scorecard", "scorers.gates"),
         (GATES,),
     ),
 }

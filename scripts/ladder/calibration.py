@@ -50,6 +50,12 @@ def load_calibration(path: str | Path) -> Json:
                 raise ConfigError(
                     "EC11", path, f"key 'groups.{name}.knobs.{key}': no range", "low below high"
                 )
+    require_budget(settings, path)
+    return settings
+
+
+def require_budget(settings: Json, path: str | Path) -> None:
+    """Refuse cycles of more attempts than the budget allows (``EC11``)."""
     spent = sum(cycle["attempts"] for cycle in settings["cycles"])
     if spent > settings["attempt_budget"]:
         raise ConfigError(
@@ -58,7 +64,6 @@ def load_calibration(path: str | Path) -> Json:
             f"key 'cycles': {spent} attempts, the budget is {settings['attempt_budget']}",
             "fewer attempts",
         )
-    return settings
 
 
 def get_key(policy: Json, key: str) -> Any:

@@ -22,7 +22,7 @@ from typing import Any
 
 from scripts.errors import ConfigError
 from scripts.governance.score_integrated import held_against
-from scripts.ladder.calibration import load_calibration
+from scripts.ladder.calibration import load_calibration, require_budget
 from scripts.policies import load_schema, parse_yaml, validate
 from scripts.scorers.gates import evaluate, grade_of
 
@@ -36,14 +36,7 @@ def load_recovery(path: str | Path) -> Json:
     """Read and validate ``config/recovery.yaml`` (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
     settings = parse_yaml(path)
     validate(settings, load_schema("recovery"), path)
-    spent = sum(cycle["attempts"] for cycle in settings["cycles"])
-    if spent > settings["attempt_budget"]:
-        raise ConfigError(
-            "EC11",
-            path,
-            f"key 'cycles': {spent} attempts, the budget is {settings['attempt_budget']}",
-            "fewer attempts",
-        )
+    require_budget(settings, path)
     return settings
 
 
