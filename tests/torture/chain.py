@@ -47,6 +47,7 @@ def run(world: Path, folder: Path, seed: int) -> dict[str, dict[str, str]]:
         tile_index=str(folder / "tile_index.parquet"),
         tile_policy=policies["s1_tile_index"],
         policy=policies["s1_tile_index"],
+        raster_cells=[],
     )
     wildcards = SimpleNamespace(run_id=identity, seed=str(seed))
     outputs = SimpleNamespace(tile_index=files.tile_index, report=str(folder / "s1.json"))
