@@ -12,11 +12,9 @@ from typing import Any
 
 import yaml
 
-from scripts import countries
-from scripts.contracts import read_dataset, read_object, write_object
+from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, StateError
-from scripts.geo.snapshot import load_facts, load_land_cover
 from scripts.ladder.calibration import (
     STATES,
     constraints,
@@ -26,18 +24,9 @@ from scripts.ladder.calibration import (
 )
 from scripts.ladder.chain import Sources, run_chain
 from scripts.policies import load_policy
-from scripts.scorers import fidelity
 from scripts.scorers.gates import load_gates
 from scripts.scorers.metrics import published
-from scripts.scorers.scorecard import (
-    home_of,
-    measure,
-    read_cells,
-    read_places,
-    read_points,
-    read_sites,
-    world_of,
-)
+from scripts.scorers.scorecard import measure_files
 from scripts.tables import file_digest, write_text
 
 Json = Mapping[str, Any]
@@ -65,29 +54,7 @@ def scorecard_of(
     )
     with tempfile.TemporaryDirectory() as folder:
         files = run_chain(sources, policies, Path(folder), run_id, seed)
-        sites = read_sites(files["site_locations"])
-    catalogue = read_dataset(
-        "outlet_catalogue", inputs.outlet_catalogue, ["merchant_id", "home_country_iso"]
-    )
-    home = home_of(
-        sites,
-        catalogue.column("merchant_id").to_numpy(),
-        countries.encode(catalogue.column("home_country_iso")),
-        inputs.outlet_catalogue,
-    )
-    cells = read_cells(inputs.cells)
-    score, _ = measure(
-        sites,
-        home,
-        world_of(load_facts(inputs.facts), cells),
-        cells,
-        read_places(inputs.places),
-        read_points(inputs.points),
-        fidelity.near_urban_mask(load_land_cover(inputs.land_cover)),
-        settings,
-        seed,
-        read_sites(inputs.baseline_sites),
-    )
+        _, _, score, _ = measure_files(inputs, files["site_locations"], settings, seed)
     floors = load_policy(own["s2"])["country_mass"]["region_floor_share"]
     return published({"seed": seed, "region_floors": floors, "validation": NOT_RUN, **score})
 

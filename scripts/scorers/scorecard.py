@@ -284,11 +284,15 @@ def read_points(path: str) -> Points:
     )
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``scorecard``."""
-    seed = int(wildcards.seed)
-    settings = load_gates(inputs.gates)
-    sites = read_sites(inputs.site_locations)
+def measure_files(
+    inputs: Any, site_locations: str, settings: Mapping[str, Any], seed: int
+) -> tuple[Sites, World, dict[str, Any], FloatArray]:
+    """Sites of an egress, the world they stand in, and what :func:`measure` says of them.
+
+    ``inputs`` names ``outlet_catalogue``, ``cells``, ``points``, ``facts``, ``places``,
+    ``land_cover`` and ``baseline_sites``, which is empty for the baseline itself.
+    """
+    sites = read_sites(site_locations)
     catalogue = read_dataset(
         "outlet_catalogue", inputs.outlet_catalogue, ["merchant_id", "home_country_iso"]
     )
@@ -300,9 +304,6 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     )
     cells = read_cells(inputs.cells)
     world = world_of(load_facts(inputs.facts), cells)
-    baseline = None
-    if inputs.baseline_sites:
-        baseline = read_sites(inputs.baseline_sites)
     score, nn_m = measure(
         sites,
         home,
@@ -313,8 +314,16 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         fidelity.near_urban_mask(load_land_cover(inputs.land_cover)),
         settings,
         seed,
-        baseline,
+        read_sites(inputs.baseline_sites) if inputs.baseline_sites else None,
     )
+    return sites, world, score, nn_m
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``scorecard``."""
+    seed = int(wildcards.seed)
+    settings = load_gates(inputs.gates)
+    sites, world, score, nn_m = measure_files(inputs, inputs.site_locations, settings, seed)
     validation = read_object("validation_summary_1B", inputs.s9_summary)
     policy = load_policy(inputs.s2_policy)
     country = companions.country_rows(
