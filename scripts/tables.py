@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,15 @@ def read_parquet(
         if missing:
             raise ContractError("EX01", path, f"column {missing[0]!r} is missing", f"has {names}")
         return file.read(columns=list(columns) if columns is not None else None)
+
+
+def changed_files(root: Path, digests: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
+    """Files below a root that are not what a list says: file, digest found, digest listed."""
+    for relative, listed in sorted(digests.items()):
+        file = root / relative
+        found = file_digest(file) if file.is_file() else "no file"
+        if found != listed:
+            yield file, found, listed
 
 
 def row_count(path: str | Path) -> int:

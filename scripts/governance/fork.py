@@ -23,7 +23,7 @@ from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import retention
 from scripts.report.console import say
-from scripts.tables import file_digest, publish
+from scripts.tables import changed_files, publish
 
 METADATA = Path(".snakemake/metadata")
 
@@ -72,16 +72,13 @@ def vouched(root: Path, receipts: Iterable[Path]) -> dict[str, str]:
     ledger: dict[str, str] = {}
     for path in receipts:
         ledger.update(read_object("run_receipt", path)["outputs"])
-    for relative, digest in sorted(ledger.items()):
-        file = root / relative
-        actual = file_digest(file) if file.is_file() else "no file"
-        if actual != digest:
-            raise GovernanceError(
-                "EG72",
-                file,
-                f"has digest {actual[:12]}, its receipt says {digest[:12]}",
-                "finish the parent before it is forked",
-            )
+    for file, actual, digest in changed_files(root, ledger):
+        raise GovernanceError(
+            "EG72",
+            file,
+            f"has digest {actual[:12]}, its receipt says {digest[:12]}",
+            "finish the parent before it is forked",
+        )
     return dict(sorted(ledger.items()))
 
 

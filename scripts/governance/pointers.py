@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.errors import GovernanceError
-from scripts.tables import file_digest, read_json
+from scripts.tables import changed_files, file_digest, read_json
 
 Json = Mapping[str, Any]
 
@@ -93,16 +93,13 @@ def last_good_pointer(certificate: Json, digests: Json, where: object) -> dict[s
 
 def verify(found: Json, root: Path, where: object) -> None:
     """Hash every file that a pointer's claim rests on (``EG33`` names the one that changed)."""
-    for path, digest in sorted(found["digests"].items()):
-        file = root / path
-        actual = file_digest(file) if file.is_file() else "no file"
-        if actual != digest:
-            raise GovernanceError(
-                "EG33",
-                file,
-                f"has digest {actual[:12]}, {where} pins {digest[:12]}",
-                "restore the pinned file, or delete it and let its rule make it again",
-            )
+    for file, actual, digest in changed_files(root, found["digests"]):
+        raise GovernanceError(
+            "EG33",
+            file,
+            f"has digest {actual[:12]}, {where} pins {digest[:12]}",
+            "restore the pinned file, or delete it and let its rule make it again",
+        )
 
 
 def verify_baseline(found: Json, root: Path, where: object) -> None:

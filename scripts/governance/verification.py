@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +115,13 @@ class Findings:
         self.same(path, "digest", self.digest(path), canonical, "its content in canonical form")
         return value
 
+    def record(self, dataset_id: str, path: Path, what: str) -> Any:
+        """A record that need not be there: as :meth:`read`, or None and not checked."""
+        if path.is_file():
+            return self.read(dataset_id, path)
+        self.skipped.append(f"{what}: {path} is not there")
+        return None
+
 
 def _short(value: object) -> str:
     text = str(value)
@@ -208,29 +215,22 @@ def check_receipt(found: Findings, place: Place, path: Path) -> Json | None:
     return dict(receipt)
 
 
+def _any_of(templates: Iterable[str]) -> re.Pattern[str]:
+    """Paths below a run's folder that fill one of the templates in."""
+    texts = (re.escape(path.removeprefix(f"{SEGMENT}/{{run_id}}/")) for path in templates)
+    return re.compile("|".join(re.sub(r"\\{\w+\\}", "[0-9]+", text) for text in texts))
+
+
 def check_unlisted(found: Findings, place: Place, receipts: Sequence[Json]) -> None:
     """Files in the run's folder that no receipt lists and no dictionary declares."""
     run_id = receipts[0]["run_id"]
     listed = {place.of_run(path, run_id) for receipt in receipts for path in receipt["outputs"]}
-    patterns = []
-    for entry in datasets().values():
-        if entry.path.startswith(f"{SEGMENT}/{{run_id}}/"):
-            text = re.escape(entry.path.removeprefix(f"{SEGMENT}/{{run_id}}/"))
-            patterns.append(re.sub(r"\\{\w+\\}", "[0-9]+", text))
-    declared = re.compile("|".join(patterns))
+    prefix = f"{SEGMENT}/{{run_id}}/"
     states = {
         d for rule, e in registry().items() if STATE_PREFIX.match(rule) for d in e["produces"]
     }
-    of_states = re.compile(
-        "|".join(
-            re.sub(
-                r"\\{\w+\\}",
-                "[0-9]+",
-                re.escape(dataset(name).path.removeprefix(f"{SEGMENT}/{{run_id}}/")),
-            )
-            for name in sorted(states)
-        )
-    )
+    declared = _any_of(e.path for e in datasets().values() if e.path.startswith(prefix))
+    of_states = _any_of(dataset(name).path for name in sorted(states))
     for path in sorted(place.folder.rglob("*")):
         if path.is_symlink():
             found.fault(path, "is a symbolic link")
@@ -317,15 +317,14 @@ def check_egress(
 
 def check_upstream(found: Findings, place: Place, receipt: Json) -> None:
     """The 1A run that a run stands on: sealed tables, bundle, flag, guard verdicts."""
-    assert place.root is not None
     tokens = {"run_id": receipt["upstream_run_id"], "seed": receipt["seed"]}
     for asset, dataset_id in UPSTREAM.items():
-        path = place.root / dataset(dataset_id).path.format(**tokens)
+        path = place.dataset(dataset_id, **tokens)
         found.expect(path, receipt["sealed_inputs"][asset], f"seed {receipt['seed']} of S0")
-    flag = place.root / dataset("validation_passed_flag_1A").path.format(**tokens)
+    flag = place.dataset("validation_passed_flag_1A", **tokens)
     with found.telling():
         verify_bundle(flag.parent)
-    sums_path = place.root / dataset("egress_checksums_1A").path.format(**tokens)
+    sums_path = place.dataset("egress_checksums_1A", **tokens)
     sums = found.read("egress_checksums_1A", sums_path)
     if sums is not None:
         for name, digest in sorted(sums["files"].items()):
@@ -337,17 +336,11 @@ def check_upstream(found: Findings, place: Place, receipt: Json) -> None:
 
 def check_guard(found: Findings, place: Place, upstream_id: str) -> None:
     """What the freeze guard accepted, against the files that it judged."""
-    assert place.root is not None
-
-    def at(dataset_id: str, **tokens: object) -> Path:
-        assert place.root is not None
-        return place.root / dataset(dataset_id).path.format(**tokens)
-
+    at = place.dataset
     path = at("segment1a_freeze_guard_accepted", run_id=upstream_id)
-    if not path.is_file():
-        found.skipped.append(f"freeze guard of {upstream_id}: {path} is not there")
-        return
-    accepted = found.read("segment1a_freeze_guard_accepted", path)
+    accepted = found.record(
+        "segment1a_freeze_guard_accepted", path, f"freeze guard of {upstream_id}"
+    )
     if accepted is None:
         return
     guard = at("segment1a_freeze_guard", run_id=upstream_id)
@@ -487,11 +480,8 @@ def check_pointers(
     assert place.root is not None
     for kind in kinds:
         dataset_id = POINTERS[kind]
-        path = place.root / dataset(dataset_id).path
-        if not path.is_file():
-            found.skipped.append(f"pointer {kind}: {path} is not there")
-            continue
-        pointer = found.read(dataset_id, path)
+        path = place.dataset(dataset_id)
+        pointer = found.record(dataset_id, path, f"pointer {kind}")
         if pointer is None:
             continue
         found.same(path, "pointer", pointer["pointer"], kind, "its folder")
@@ -570,10 +560,7 @@ def check_attestation(found: Findings, place: Place, document: Json) -> None:
     """The attestation against the files that it names, and its signature when there is one."""
     assert place.root is not None
     path = place.dataset("segment1b_p5_attestation")
-    if not path.is_file():
-        found.skipped.append(f"attestation: {path} is not there")
-        return
-    statement = found.read("segment1b_p5_attestation", path)
+    statement = found.record("segment1b_p5_attestation", path, "attestation")
     if statement is None:
         return
     for subject in statement["subject"]:
