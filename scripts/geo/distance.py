@@ -1,4 +1,4 @@
-"""Distances on the sphere of mean radius."""
+"""Distances on the sphere of mean radius, and points of the unit sphere."""
 
 from __future__ import annotations
 
@@ -23,3 +23,14 @@ def great_circle_m(
     half_lon = np.sin((lon_b - lon_a) / 2.0)
     h = half_lat**2 + np.cos(lat_a) * np.cos(lat_b) * half_lon**2
     return 2.0 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(h, 1.0)))
+
+
+def unit_vectors(lon_deg: F64, lat_deg: F64) -> F64:
+    """Points on the unit sphere; shape (n, 3)."""
+    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
+    out = np.empty((len(lon), 3))
+    cos_lat = np.cos(lat)
+    np.multiply(cos_lat, np.cos(lon), out=out[:, 0])
+    np.multiply(cos_lat, np.sin(lon), out=out[:, 1])
+    np.sin(lat, out=out[:, 2])
+    return out

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.spatial import cKDTree
 
-from scripts.geo.distance import EARTH_RADIUS_M
+from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
 from scripts.geo.time_zones import is_listed, utc_offsets
 from scripts.reference import choices
 
@@ -37,8 +37,7 @@ def mend_zones(
     Names, shape (n,).
     """
     listed, offset = is_listed(country_iso, zone), utc_offsets(zone, "places")
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    xyz = np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+    xyz = unit_vectors(lon_deg, lat_deg)
     source = np.arange(len(xyz))
     country = country_iso.combine_chunks().dictionary_encode().indices.to_numpy()
     radius = 2.0 * np.sin(choices.ZONE_RADIUS_KM * 1000.0 / EARTH_RADIUS_M / 2.0)

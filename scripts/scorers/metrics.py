@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.geo.distance import EARTH_RADIUS_M
+from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
 from scripts.randomness import counters, family_key, philox4x64
 from scripts.scorers.inequality import gini, top_share
 
@@ -150,17 +150,6 @@ def region_shares(counts: IntArray, region_of: Mapping[int, str]) -> dict[str, f
         region = region_of.get(int(code), "unassigned")
         sums[region] = sums.get(region, 0) + int(counts[code])
     return {region: (n / total if total else math.nan) for region, n in sums.items()}
-
-
-def unit_vectors(lon_deg: FloatArray, lat_deg: FloatArray) -> FloatArray:
-    """Points on the unit sphere; shape (n, 3)."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    out = np.empty((len(lon), 3))
-    cos_lat = np.cos(lat)
-    np.multiply(cos_lat, np.cos(lon), out=out[:, 0])
-    np.multiply(cos_lat, np.sin(lon), out=out[:, 1])
-    np.sin(lat, out=out[:, 2])
-    return out
 
 
 def chord_to_m(chord: FloatArray) -> FloatArray:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from scripts.contracts import arrow_schema, dataset_stream, read_object, write_dataset, write_object
 from scripts.entry import run
+from scripts.ordering import distinct
 from scripts.policies import load_policy
 from scripts.shards.streams import as_table, batch_rows, merged_blocks
 from scripts.states.s4_alloc_plan import PairSpread, run_report
@@ -28,7 +29,7 @@ class Distinct:
             self._merge()
 
     def _merge(self) -> None:
-        self._blocks = [np.unique(np.concatenate(self._blocks))]
+        self._blocks = [distinct(np.concatenate(self._blocks))]
         self._rows = 0
 
     def count(self) -> int:

@@ -127,8 +127,7 @@ def quota_units(
         sites.append(cluster_sizes(size[tiles[-1]], clustered))
     tile, held = np.concatenate(tiles, axis=1), np.concatenate(sites, axis=1)
     best = 0
-    if starts > 1:
-        assert position is not None
+    if position is not None:
         centre, whitening = main_axes(position, p)
         best = int(np.argmin(imbalance((position[tile] - centre) @ whitening, held)))
     return np.sort(np.repeat(tile[best], held[best]))

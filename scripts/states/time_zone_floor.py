@@ -94,9 +94,8 @@ def read_zone_floor(path: str | Path, grid: Grid, policy: Mapping[str, Any]) -> 
     tile = grid.tile_at(table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy())
     population = table["population"].to_numpy().astype(np.float64)
     tiles = {}
-    for country in np.unique(code):
-        rows = np.flatnonzero(code == country)
-        if len(np.unique(offset[rows])) > 1:
-            rows = rows[np.argsort(-population[rows], kind="stable")]
-            tiles[int(country)] = ZoneTiles(offset[rows], tile[rows], population[rows])
+    for places in np.split(np.arange(len(code)), np.flatnonzero(np.diff(code)) + 1):
+        if len(np.unique(offset[places])) > 1:
+            found = ZoneTiles(offset[places], tile[places], population[places])
+            tiles[int(code[places[0]])] = found
     return ZoneFloor(policy["offsets"], policy["min_sites"], tiles)

@@ -10,19 +10,14 @@ import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 
-from scripts.contracts import write_dataset
-from scripts.geo.snapshot import load_facts
 from scripts.governance.identity import run_id
-from scripts.ladder.chain import Sources, run_chain
+from scripts.ladder.chain import run_chain
 from scripts.policies import load_policy
-from scripts.states import s1_population_surface, s1_tile_index
 from scripts.tables import content_digest, file_digest
-from scripts.upstream.egress import tables
-from scripts.upstream.generator import generate
+from tests.chain_world import make_sources
 
 LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely", "exactextract")
 
@@ -39,36 +34,8 @@ def run(world: Path, folder: Path, seed: int) -> dict[str, dict[str, str]]:
         "s5": str(layer / "1B/policy/policy.s5.assignment.yaml"),
         "s6": str(layer / "1B/policy/policy.s6.jitter.yaml"),
     }
-    files = SimpleNamespace(
-        countries=str(reference / "countries.parquet"),
-        facts=str(reference / "country_facts.csv"),
-        places=str(reference / "places.parquet"),
-        land_cover=str(reference / "land_cover.parquet"),
-        tile_index=str(folder / "tile_index.parquet"),
-        tile_policy=policies["s1_tile_index"],
-        policy=policies["s1_tile_index"],
-        raster_cells=[],
-    )
-    wildcards = SimpleNamespace(run_id=identity, seed=str(seed))
-    outputs = SimpleNamespace(tile_index=files.tile_index, report=str(folder / "s1.json"))
-    s1_tile_index.main(files, outputs, None, wildcards)
-    files.policy = str(layer / "1B/policy/policy.s1.population.yaml")
-    population = str(folder / "tile_population.parquet")
-    outputs = SimpleNamespace(tile_population=population, report=str(folder / "s1p.json"))
-    s1_population_surface.main(files, outputs, None, wildcards)
-    upstream = layer / "1A/policy/policy.1a.generator.reopened.yaml"
-    made = tables(generate(load_policy(upstream), load_facts(files.facts), seed, 0, "1A"))
-    for name in ("outlet_catalogue", "s3_candidate_set"):
-        write_dataset(name, folder / f"{name}.parquet", made[name])
-    sources = Sources(
-        files.tile_index,
-        population,
-        str(folder / "outlet_catalogue.parquet"),
-        str(folder / "s3_candidate_set.parquet"),
-        files.countries,
-        files.facts,
-        files.places,
-    )
+    upstream = load_policy(layer / "1A/policy/policy.1a.generator.reopened.yaml")
+    sources, _ = make_sources(reference, layer / "1B/policy", upstream, seed, folder, identity)
     run_chain(sources, policies, folder, identity, seed)
     return {
         path.stem: {"content": content_digest(pq.read_table(path)), "bytes": file_digest(path)}

@@ -10,7 +10,6 @@ import functools
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,19 +18,18 @@ import yaml
 from scipy.spatial import cKDTree
 
 from scripts import countries
-from scripts.contracts import read_dataset, write_dataset
+from scripts.contracts import read_dataset
 from scripts.errors import ConfigError, StateError
+from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
-from scripts.ladder.chain import Sources, run_chain
+from scripts.ladder.chain import run_chain
 from scripts.policies import load_policy, load_schema
 from scripts.scorers import metrics
 from scripts.scorers.fidelity import look_up, near_urban_mask
 from scripts.scorers.inequality import gini, top_share
-from scripts.states import s1_population_surface, s1_tile_index
 from scripts.states.allocation_law import main_axes
-from scripts.upstream.egress import tables
-from scripts.upstream.generator import generate
+from tests.chain_world import make_sources
 from tests.small_world import MERCHANTS, cut_reference
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -103,7 +101,7 @@ class Egress:
     @functools.cached_property
     def place_km(self):
         """Distance of every site to the nearest populated place, km."""
-        chord, _ = self.world.places_tree.query(metrics.unit_vectors(self.lon, self.lat))
+        chord, _ = self.world.places_tree.query(unit_vectors(self.lon, self.lat))
         return chord * KM
 
     def share(self, iso):
@@ -117,31 +115,6 @@ class World:
         self.folder = folder
         reference = folder / "reference"
         cut_reference(REPOSITORY / "resources/reference", reference)
-        files = SimpleNamespace(
-            countries=str(reference / "countries.parquet"),
-            facts=str(reference / "country_facts.csv"),
-            places=str(reference / "places.parquet"),
-            land_cover=str(reference / "land_cover.parquet"),
-            tile_index=str(folder / "tile_index.parquet"),
-            tile_policy=str(POLICIES / FILES["s1_tile_index"]),
-        )
-        wildcards = SimpleNamespace(run_id=RUN_ID)
-        files.policy = files.tile_policy
-        s1_tile_index.main(
-            files,
-            SimpleNamespace(tile_index=files.tile_index, report=str(folder / "s1.json")),
-            None,
-            wildcards,
-        )
-        files.policy = str(POLICIES / "policy.s1.population.yaml")
-        files.raster_cells = []
-        population = str(folder / "tile_population.parquet")
-        s1_population_surface.main(
-            files,
-            SimpleNamespace(tile_population=population, report=str(folder / "s1p.json")),
-            None,
-            wildcards,
-        )
         upstream = with_keys(
             load_policy(REPOSITORY / "config/layer1/1A/policy/policy.1a.generator.reopened.yaml"),
             {
@@ -151,9 +124,7 @@ class World:
                 "candidates.prior.country_cap_share": 0.1,
             },
         )
-        made = tables(generate(upstream, load_facts(files.facts), SEED, 0, "test"))
-        for name in ("outlet_catalogue", "s3_candidate_set"):
-            write_dataset(name, folder / f"{name}.parquet", made[name])
+        self.sources, made = make_sources(reference, POLICIES, upstream, SEED, folder, RUN_ID)
         catalogue = made["outlet_catalogue"]
         self.home = dict(
             zip(
@@ -162,21 +133,12 @@ class World:
                 strict=True,
             )
         )
-        self.sources = Sources(
-            files.tile_index,
-            population,
-            str(folder / "outlet_catalogue.parquet"),
-            str(folder / "s3_candidate_set.parquet"),
-            files.countries,
-            files.facts,
-            files.places,
-        )
-        self.near_urban = near_urban_mask(load_land_cover(files.land_cover))
-        places = pq.read_table(files.places, columns=["lon_deg", "lat_deg", "population"])
-        where = metrics.unit_vectors(places["lon_deg"].to_numpy(), places["lat_deg"].to_numpy())
+        self.near_urban = near_urban_mask(load_land_cover(reference / "land_cover.parquet"))
+        places = pq.read_table(self.sources.places, columns=["lon_deg", "lat_deg", "population"])
+        where = unit_vectors(places["lon_deg"].to_numpy(), places["lat_deg"].to_numpy())
         self.places_tree = cKDTree(where)
         self.towns_tree = cKDTree(where[places["population"].to_numpy() >= 20_000])
-        facts = load_facts(files.facts)
+        facts = load_facts(self.sources.facts)
         self.region = np.full(countries.CODES, -1)
         self.region[countries.encode(facts["country_iso"])] = [
             MACRO_REGIONS.index(r) for r in facts["macro_region"].to_pylist()
@@ -294,7 +256,7 @@ def near_place(e):
 
 def near_town(e):
     """Median distance to the nearest place of 20,000 persons or more, km, negated."""
-    chord, _ = e.world.towns_tree.query(metrics.unit_vectors(e.lon, e.lat))
+    chord, _ = e.world.towns_tree.query(unit_vectors(e.lon, e.lat))
     return -float(np.median(chord) * KM)
 
 
@@ -320,7 +282,7 @@ def shape_error(e):
     people = read_dataset("tile_population", e.world.sources.tile_population)
     code = countries.encode(people["country_iso"])
     where = Grid(5.0).centre_vectors(people["tile_id"].to_numpy())
-    everyone, sites = people["population"].to_numpy(), metrics.unit_vectors(e.lon, e.lat)
+    everyone, sites = people["population"].to_numpy(), unit_vectors(e.lon, e.lat)
     errors = []
     for country in np.unique(e.country):
         mine = code == country
