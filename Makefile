@@ -40,7 +40,7 @@ bench: .venv/runtime.stamp
 	$(BIN)/python -m scripts.bench $(if $(SCALES),--scales $(SCALES),--seeds $(SEEDS))
 
 scale: .venv/runtime.stamp
-	$(BIN)/python -m scripts.scale_bench
+	$(BIN)/python -m scripts.benchmarks.shards
 
 export: .venv/dev.stamp
 	$(BIN)/snakemake export --config format=$(FORMAT) seeds=[$(SEEDS)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,10 @@ def cost_of_job(benchmark: Path, log: Path) -> dict[str, float]:
     return found
 
 
-def collect(root: Path, inside: str = "") -> Costs:
-    """Costs of every rule below a runs root: median seconds and greatest memory of its jobs.
+def collect(
+    root: Path, inside: str = "", seconds: Callable[[list[float]], np.floating] = np.median
+) -> Costs:
+    """Costs of every rule below a runs root: seconds and greatest memory of its jobs.
 
     Parameters
     ----------
@@ -39,6 +42,8 @@ def collect(root: Path, inside: str = "") -> Costs:
         The runs root.
     inside
         Only jobs whose path below ``benchmarks`` holds this text.
+    seconds
+        What a rule of several jobs took, from what each took.
     """
     jobs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for path in sorted((root / "benchmarks").rglob("*.tsv")):
@@ -52,9 +57,9 @@ def collect(root: Path, inside: str = "") -> Costs:
             **{
                 name: float(combine([cost[name] for cost in costs if name in cost] or [np.nan]))
                 for name, combine in (
-                    ("wall_s", np.median),
-                    ("main_s", np.median),
-                    ("cpu_s", np.median),
+                    ("wall_s", seconds),
+                    ("main_s", seconds),
+                    ("cpu_s", seconds),
                     ("peak_mb", np.max),
                 )
             },

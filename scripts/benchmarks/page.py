@@ -1,6 +1,6 @@
-"""Figure of a benchmark over several sizes: seconds of each state over sites, and the floors.
+"""Tables and figure of docs/benchmarks.md, from docs/benchmarks.json.
 
-python -m scripts.benchmarks.figure docs/benchmarks.json docs/images/benchmarks.svg
+python -m scripts.benchmarks.page
 """
 
 from __future__ import annotations

@@ -46,22 +46,27 @@ def parse_sites(text: str) -> int:
     return round(float(match[1]) * _UNITS[match[2]])
 
 
-def run_scale(sites: int, root: Path) -> tuple[float, dict[str, str]]:
-    """Wall seconds of a fresh run of one seed, and its files."""
-    templates = path_templates(str(root))
-    files = {
+def files_of(root: Path) -> dict[str, str]:
+    """Files of the release and its upstream, of the one seed, by dataset."""
+    return {
         name: path.replace("{seed}", str(SEED)).replace(
             "{run_id}", UPSTREAM if "segment_1A" in path else RELEASE
         )
-        for name, path in templates.items()
+        for name, path in path_templates(str(root)).items()
     }
-    command = [sys.executable, "-m", "snakemake", files["validation_bundle_index_1B"]]
-    command += ["--quiet", "all", "--config", f"seeds=[{SEED}]", f"runs_root={root}"]
-    command += [f"upstream={{merchants_total: {round(sites / SITES_PER_MERCHANT)}}}"]
+
+
+def run_seed(target: str, root: Path, merchants: int, shards: int = 1) -> float:
+    """Wall seconds of a run of one file for the one seed; exits with its status when it fails."""
+    command = [sys.executable, "-m", "snakemake", target, "--quiet", "all", "--config"]
+    command += [f"seeds=[{SEED}]", f"runs_root={root}", f"shards={shards}"]
+    command += [f"upstream={{merchants_total: {merchants}}}"]
     command += [f"certification={{required_seeds: [{SEED}], release: false}}"]
     start = time.perf_counter()
-    subprocess.run(command, check=True)
-    return time.perf_counter() - start, files
+    status = subprocess.run(command, check=False).returncode
+    if status:
+        raise SystemExit(status)
+    return time.perf_counter() - start
 
 
 def bytes_below(folder: Path) -> int:
@@ -73,7 +78,9 @@ def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
     """Costs of a run of about so many sites, with the floors of its rows."""
     root = Path(tempfile.mkdtemp(prefix="bench-", dir="runs"))
     try:
-        wall, files = run_scale(sites, root)
+        files = files_of(root)
+        merchants = round(sites / SITES_PER_MERCHANT)
+        wall = run_seed(files["validation_bundle_index_1B"], root, merchants)
         made = pq.ParquetFile(files["site_locations"]).metadata.num_rows
         pairs = pq.ParquetFile(files["s3_requirements"]).metadata.num_rows
         release = collect(root, RELEASE)

@@ -6,19 +6,14 @@ from pathlib import Path
 from scripts.contracts import datasets
 from scripts.governance.identity import run_id
 from scripts.governance.versions import registry
+from scripts.states import CHAIN
 from scripts.tables import file_digest
 from tests import small_world
 
 RELEASE = run_id("1B", "reopened")
 SEED = small_world.SEEDS[0]
 SHARDS = 7
-STATES = (
-    "s4_alloc_plan",
-    "s5_site_tile_assignment",
-    "s6_site_jitter",
-    "s7_site_synthesis",
-    "s8_site_locations",
-)
+STATES = CHAIN[5:-1]
 POLICIES = Path("config/layer1/1B/policy")
 
 
