@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,8 @@ F64 = npt.NDArray[np.float64]
 
 # Mean radius R1 of the WGS84 ellipsoid (IUGG).
 EARTH_RADIUS_M = 6_371_008.8
+# Rows whose working arrays stay in a core's private cache.
+_BLOCK = 1 << 14
 
 
 def great_circle_m(
@@ -27,10 +31,16 @@ def great_circle_m(
 
 def unit_vectors(lon_deg: F64, lat_deg: F64) -> F64:
     """Points on the unit sphere; shape (n, 3)."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    out = np.empty((len(lon), 3))
-    cos_lat = np.cos(lat)
-    np.multiply(cos_lat, np.cos(lon), out=out[:, 0])
-    np.multiply(cos_lat, np.sin(lon), out=out[:, 1])
-    np.sin(lat, out=out[:, 2])
+    out = np.empty((len(lon_deg), 3))
+    for rows in blocks(len(out)):
+        lon, lat = np.radians(lon_deg[rows]), np.radians(lat_deg[rows])
+        cos_lat = np.cos(lat)
+        out[rows, 0] = cos_lat * np.cos(lon)
+        out[rows, 1] = cos_lat * np.sin(lon)
+        out[rows, 2] = np.sin(lat)
     return out
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Rows 0..n-1 in runs short enough for a core's private cache."""
+    return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
+from scripts.geo.distance import EARTH_RADIUS_M, blocks, unit_vectors
 from scripts.randomness import counters, family_key, philox4x64
 from scripts.scorers.inequality import gini, top_share
 
@@ -172,8 +172,7 @@ def nearest_neighbour_m(lon_deg: FloatArray, lat_deg: FloatArray, workers: int =
     if len(lon_deg) < 2:
         return np.empty(0)
     # Neighbours in memory query 2.6 times faster; the order of points changes no distance.
-    cell = np.floor(lat_deg * 10.0) * 3600.0 + np.floor(lon_deg * 10.0)
-    order = np.argsort(cell, kind="stable")
+    order = np.argsort(np.floor(lat_deg * 10.0) * 3600.0 + np.floor(lon_deg * 10.0))
     points = unit_vectors(lon_deg[order], lat_deg[order])
     tree = cKDTree(points, balanced_tree=False)
     out = np.empty(len(points))
@@ -257,17 +256,22 @@ def local_metres(
     centre = np.stack([np.bincount(group, weights=v[:, axis]) for axis in range(3)], axis=1)
     lon0 = np.arctan2(centre[:, 1], centre[:, 0])
     lat0 = np.arctan2(centre[:, 2], np.hypot(centre[:, 0], centre[:, 1]))
-    sin_lon, cos_lon = np.sin(lon0)[group], np.cos(lon0)[group]
-    sin_lat, cos_lat = np.sin(lat0)[group], np.cos(lat0)[group]
-    across = cos_lon * v[:, 0] + sin_lon * v[:, 1]
-    east = cos_lon * v[:, 1] - sin_lon * v[:, 0]
-    north = cos_lat * v[:, 2] - sin_lat * across
-    off_axis = np.hypot(east, north)
-    angle = np.arctan2(off_axis, cos_lat * across + sin_lat * v[:, 2])
-    scale = EARTH_RADIUS_M * np.divide(
-        angle, off_axis, out=np.ones_like(angle), where=off_axis > 0.0
-    )
-    return east * scale, north * scale, np.degrees(lat0)
+    sin_lon, cos_lon = np.sin(lon0), np.cos(lon0)
+    sin_lat, cos_lat = np.sin(lat0), np.cos(lat0)
+    x, y = np.empty(len(v)), np.empty(len(v))
+    for rows in blocks(len(v)):
+        g = group[rows]
+        v0, v1, v2 = v[rows].T.copy()
+        across = cos_lon[g] * v0 + sin_lon[g] * v1
+        east = cos_lon[g] * v1 - sin_lon[g] * v0
+        north = cos_lat[g] * v2 - sin_lat[g] * across
+        off_axis = np.hypot(east, north)
+        angle = np.arctan2(off_axis, cos_lat[g] * across + sin_lat[g] * v2)
+        scale = EARTH_RADIUS_M * np.divide(
+            angle, off_axis, out=np.ones_like(angle), where=off_axis > 0.0
+        )
+        x[rows], y[rows] = east * scale, north * scale
+    return x, y, np.degrees(lat0)
 
 
 def collapse_sentinel(

@@ -10,6 +10,8 @@ sets the flag.
 import functools
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,11 @@ from scripts.states.sites import (
     read_ledger,
     read_outlets,
     site_keys,
+    workers_for,
 )
 from scripts.states.validation_checks import FAIL, evaluate
 from scripts.states.validation_evidence import AttemptTable, Evidence
-from scripts.tables import file_digest
+from scripts.tables import file_digest, row_count
 
 _POLICIES = {
     "tile": "tile_policy",
@@ -109,38 +112,49 @@ def _tile_countries(path: str | Path) -> npt.NDArray[np.int16]:
     return country_codes(column, path)
 
 
+@dataclass(frozen=True)
+class _Table:
+    """Keys, other numeric columns, file metadata and, in the egress, the points' coordinates."""
+
+    keys: SiteKeys
+    columns: dict[str, npt.NDArray[Any]]
+    metadata: Mapping[str, str]
+    geometry: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
+
+
+def _read_sites(dataset_id: str, path: str | Path) -> _Table:
+    names = arrow_schema(dataset_id).names
+    table = read_columns(dataset_id, path, names, lenient=dataset_id == "site_locations")
+    columns = {
+        column: table.column(column).to_numpy(zero_copy_only=False)
+        for column in names
+        if column not in KEY and column != "geometry"
+    }
+    geometry = point_coordinates(table.column("geometry")) if "geometry" in names else None
+    return _Table(site_keys(table, path), columns, _metadata(table), geometry)
+
+
 def gather(inputs: Any, run_id: str, seed: int) -> Evidence:
     """Read what the checks look at."""
     policies = {name: load_policy(getattr(inputs, key)) for name, key in _POLICIES.items()}
     sources = {
+        "jitter_log": ("rng_event_in_cell_jitter", inputs.jitter_log),
         "assignment": ("s5_site_tile_assignment", inputs.assignment),
         "jitter": ("s6_site_jitter", inputs.jitter),
         "synthesis": ("s7_site_synthesis", inputs.synthesis),
         "egress": ("site_locations", inputs.site_locations),
         "assignment_log": ("rng_event_site_tile_assign", inputs.assignment_log),
     }
-    keys: dict[str, SiteKeys] = {}
-    tables: dict[str, dict[str, npt.NDArray[Any]]] = {}
-    metadata: dict[str, Mapping[str, str]] = {}
-    geometry = None
-    for name, (dataset_id, path) in sources.items():
-        names = arrow_schema(dataset_id).names
-        table = read_columns(dataset_id, path, names, lenient=name == "egress")
-        keys[name] = site_keys(table, path)
-        tables[name] = {
-            column: table.column(column).to_numpy(zero_copy_only=False)
-            for column in names
-            if column not in KEY and column != "geometry"
-        }
-        metadata[name] = _metadata(table)
-        if name == "egress":
-            geometry = point_coordinates(table.column("geometry"))
-    log = read_columns(
-        "rng_event_in_cell_jitter",
-        inputs.jitter_log,
-        arrow_schema("rng_event_in_cell_jitter").names,
-    )
-    metadata["jitter_log"] = _metadata(log)
+    ledger = [getattr(inputs, key) for key in _LEDGER]
+    with ThreadPoolExecutor(workers_for(row_count(inputs.synthesis))) as pool:
+        reading = pool.map(_read_sites, *zip(*sources.values(), strict=True))
+        hashing = pool.map(file_digest, ledger)
+        upstream = read_outlets(inputs.outlet_catalogue)
+        plan = read_plan(inputs.plan)
+        tables = dict(zip(sources, reading, strict=True))
+        digests = dict(zip(ledger, hashing, strict=True))
+    metadata = {name: table.metadata for name, table in tables.items()}
+    log = tables.pop("jitter_log")
     return Evidence(
         seed=seed,
         run_id=run_id,
@@ -156,26 +170,23 @@ def gather(inputs: Any, run_id: str, seed: int) -> Evidence:
             Path(getattr(inputs, key)).name: file_digest(getattr(inputs, key))
             for key in _POLICIES.values()
         },
-        input_digests={
-            Path(getattr(inputs, key)).as_posix(): file_digest(getattr(inputs, key))
-            for key in _LEDGER
-        },
-        upstream=read_outlets(inputs.outlet_catalogue),
+        input_digests={Path(path).as_posix(): digest for path, digest in digests.items()},
+        upstream=upstream,
         requirements=_requirements(inputs.requirements),
         steering=read_ledger("s3_steering_ledger", inputs.steering_ledger),
         reroute=read_ledger("s4_reroute_ledger", inputs.reroute_ledger),
-        plan=read_plan(inputs.plan),
-        keys=keys,
-        tables=tables,
+        plan=plan,
+        keys={name: table.keys for name, table in tables.items()},
+        tables={name: table.columns for name, table in tables.items()},
         attempts=AttemptTable(
-            site_keys(log, inputs.jitter_log),
-            log.column("attempt").to_numpy(),
-            [log.column(name).to_numpy() for name in _UNIFORMS],
-            log.column("accepted").to_numpy(zero_copy_only=False),
+            log.keys,
+            log.columns["attempt"],
+            [log.columns[name] for name in _UNIFORMS],
+            log.columns["accepted"],
         ),
         log_metadata=metadata,
         egress_fault=egress_fault(inputs.site_locations),
-        geometry=geometry,
+        geometry=tables["egress"].geometry,
     )
 
 

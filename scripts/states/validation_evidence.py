@@ -38,7 +38,7 @@ from scripts.states.sites import (
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -270,13 +270,15 @@ class Evidence:
     def complete_run(self) -> Mask:
         """Runs of the log of S6 that count from zero and accept their last attempt only."""
         starts, log = self.attempt_starts, self.attempts
-        if len(starts) < 2:
-            return np.empty(0, dtype=bool)
-        length = np.diff(starts)
-        ordinal = np.arange(len(log.attempt)) - np.repeat(starts[:-1], length)
-        accepted = np.add.reduceat(log.accepted.astype(np.int64), starts[:-1])
-        gaps = np.add.reduceat((log.attempt != ordinal).astype(np.int64), starts[:-1])
-        return (gaps == 0) & (accepted == 1) & log.accepted[starts[1:] - 1]
+        first, last = starts[:-1], starts[1:] - 1
+        complete = (log.attempt[first] == 0) & log.accepted[last]
+        gap = np.diff(log.attempt.astype(np.int32)) != 1
+        gap[first[1:] - 1] = False
+        early = log.accepted.copy()
+        early[last] = False
+        for faults in (np.flatnonzero(gap) + 1, np.flatnonzero(early)):
+            complete[np.searchsorted(starts, faults, side="right") - 1] = False
+        return complete
 
     @functools.cached_property
     def jitter_replay(self) -> JitterReplay:
