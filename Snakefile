@@ -16,7 +16,7 @@ include: "rules/reference.smk"
 include: "rules/own_inputs.smk"
 include: "rules/upstream_1a.smk"
 include: "rules/states.smk"
-include: STATES_S4_TO_S6
+include: STATES_S4_TO_S8
 include: "rules/scoring.smk"
 include: "rules/phases.smk"
 include: "rules/certification.smk"

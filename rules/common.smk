@@ -46,7 +46,7 @@ export_quiet(QUIET)
 RELEASE_RUN_ID = BOARD.named(SETTINGS.candidate).run_id
 BASELINE_RUN_ID = BOARD.named(SETTINGS.baseline_posture).run_id
 
-STATES_S4_TO_S6 = "rules/shards.smk" if SETTINGS.shards > 1 else "rules/unsharded.smk"
+STATES_S4_TO_S8 = "rules/shards.smk" if SETTINGS.shards > 1 else "rules/unsharded.smk"
 CONTRACT_FILES = contract_files()
 RULE_VERSIONS = {rule: state_version(f"states.{rule}") for rule in STATE_RULES}
 

@@ -1,4 +1,4 @@
-"""States S4 to S6 scattered over groups of countries and gathered to the bytes of one job.
+"""States S4 to S8 scattered over groups of countries and gathered to the bytes of one job.
 
 Parts live as long as a rule needs them. A state's parts read the gathered table of the state
 before, so a change reruns its own state's parts and what follows.
@@ -206,3 +206,106 @@ rule s6_site_jitter:
         "S6 {wildcards.run_id} seed {wildcards.seed}: gather the shards"
     script:
         "../scripts/shards/gather_s6_site_jitter.py"
+
+
+rule s7_part:
+    input:
+        assignment=DATA["s5_site_tile_assignment"],
+        jitter=DATA["s6_site_jitter"],
+        outlet_catalogue=upstream_file("outlet_catalogue"),
+        steering_ledger=DATA["s3_steering_ledger"],
+        reroute_ledger=DATA["s4_reroute_ledger"],
+        tile_policy=policy_of("s1_tile_index"),
+    output:
+        sites=temp(DATA["s7_site_part"]),
+        flows=temp(DATA["s7_flow_part"]),
+    log:
+        f"{LOGS}/1B/{{run_id}}/{{seed}}/s7_part.{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s7_part.{{shard}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=BOARD.mem_mb("s7_part"),
+        runtime=BOARD.runtime("s7_part"),
+    params:
+        version=state_version("shards.s7_part"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "S7 {wildcards.run_id} seed {wildcards.seed} shard {wildcards.shard}: coordinates"
+    script:
+        "../scripts/shards/s7_part.py"
+
+
+rule s7_site_synthesis:
+    input:
+        sites=expand(DATA["s7_site_part"], shard=SHARDS, allow_missing=True),
+        flows=expand(DATA["s7_flow_part"], shard=SHARDS, allow_missing=True),
+    output:
+        synthesis=DATA["s7_site_synthesis"],
+        summary=DATA["s7_run_summary"],
+    log:
+        f"{LOGS}/1B/{{run_id}}/{{seed}}/s7_site_synthesis.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s7_site_synthesis.tsv"
+    threads: 1
+    resources:
+        mem_mb=BOARD.mem_mb("gather"),
+        runtime=BOARD.runtime("gather"),
+    params:
+        version=state_version("shards.gather_s7_site_synthesis", "s7_site_synthesis"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "S7 {wildcards.run_id} seed {wildcards.seed}: gather the shards"
+    script:
+        "../scripts/shards/gather_s7_site_synthesis.py"
+
+
+rule s8_part:
+    input:
+        synthesis=DATA["s7_site_synthesis"],
+    output:
+        sites=temp(DATA["s8_site_part"]),
+        extent=temp(DATA["s8_extent_part"]),
+    log:
+        f"{LOGS}/1B/{{run_id}}/{{seed}}/s8_part.{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s8_part.{{shard}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=BOARD.mem_mb("s8_part"),
+        runtime=BOARD.runtime("s8_part"),
+    params:
+        version=state_version("shards.s8_part"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "S8 {wildcards.run_id} seed {wildcards.seed} shard {wildcards.shard}: egress"
+    script:
+        "../scripts/shards/s8_part.py"
+
+
+rule s8_site_locations:
+    input:
+        sites=expand(DATA["s8_site_part"], shard=SHARDS, allow_missing=True),
+        extents=expand(DATA["s8_extent_part"], shard=SHARDS, allow_missing=True),
+    output:
+        site_locations=DATA["site_locations"],
+        summary=DATA["s8_run_summary"],
+    log:
+        f"{LOGS}/1B/{{run_id}}/{{seed}}/s8_site_locations.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s8_site_locations.tsv"
+    threads: 1
+    resources:
+        mem_mb=BOARD.mem_mb("gather"),
+        runtime=BOARD.runtime("gather"),
+    params:
+        version=state_version("shards.gather_s8_site_locations", "s8_site_locations"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "S8 {wildcards.run_id} seed {wildcards.seed}: gather the shards"
+    script:
+        "../scripts/shards/gather_s8_site_locations.py"

@@ -1,4 +1,4 @@
-"""States S4 to S6 of a seed, each in one job."""
+"""States S4 to S8 of a seed, each in one job."""
 
 
 rule s4_alloc_plan:
@@ -88,3 +88,56 @@ rule s6_site_jitter:
         "S6 {wildcards.run_id} seed {wildcards.seed}: jitter within the tile"
     script:
         "../scripts/states/s6_site_jitter.py"
+
+
+rule s7_site_synthesis:
+    input:
+        assignment=DATA["s5_site_tile_assignment"],
+        jitter=DATA["s6_site_jitter"],
+        outlet_catalogue=upstream_file("outlet_catalogue"),
+        steering_ledger=DATA["s3_steering_ledger"],
+        reroute_ledger=DATA["s4_reroute_ledger"],
+        tile_policy=policy_of("s1_tile_index"),
+    output:
+        synthesis=DATA["s7_site_synthesis"],
+        summary=DATA["s7_run_summary"],
+    log:
+        f"{LOGS}/1B/{{run_id}}/{{seed}}/s7_site_synthesis.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s7_site_synthesis.tsv"
+    threads: 1
+    resources:
+        mem_mb=BOARD.mem_mb("s7_site_synthesis"),
+        runtime=BOARD.runtime("s7_site_synthesis"),
+    params:
+        version=state_version("states.s7_site_synthesis"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "S7 {wildcards.run_id} seed {wildcards.seed}: coordinates"
+    script:
+        "../scripts/states/s7_site_synthesis.py"
+
+
+rule s8_site_locations:
+    input:
+        synthesis=DATA["s7_site_synthesis"],
+    output:
+        site_locations=DATA["site_locations"],
+        summary=DATA["s8_run_summary"],
+    log:
+        f"{LOGS}/1B/{{run_id}}/{{seed}}/s8_site_locations.log",
+    benchmark:
+        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s8_site_locations.tsv"
+    threads: 1
+    resources:
+        mem_mb=BOARD.mem_mb("s8_site_locations"),
+        runtime=BOARD.runtime("s8_site_locations"),
+    params:
+        version=state_version("states.s8_site_locations"),
+    conda:
+        "../envs/runtime.yaml"
+    message:
+        "S8 {wildcards.run_id} seed {wildcards.seed}: egress"
+    script:
+        "../scripts/states/s8_site_locations.py"

@@ -1,1 +1,1 @@
-"""Scale-out: S4 to S6 scattered over groups of countries, and the streams that gather them."""
+"""Scale-out: S4 to S8 scattered over groups of countries, and the streams that gather them."""

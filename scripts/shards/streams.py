@@ -93,6 +93,8 @@ class _Part:
     def _plain(self, name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:
         if name == LEGAL:
             return country_codes(column, self._path)
+        if pa.types.is_binary(column.type):
+            return byte_rows(column)
         return column.to_numpy(zero_copy_only=False)
 
     def __len__(self) -> int:
@@ -166,11 +168,30 @@ def merged_blocks(dataset_id: str, paths: Sequence[str], rows: int = PART_ROWS) 
         yield block
 
 
+def byte_rows(column: pa.ChunkedArray) -> npt.NDArray[np.void]:
+    """Binary values, all of one length, as an array of that item size; shape (n,)."""
+    if not len(column):
+        return np.empty(0, dtype="V1")
+    width = len(column[0].as_py())
+    values = pa.concat_arrays(column.cast(pa.binary(width)).chunks)
+    data, first = values.buffers()[1], values.offset * width
+    return np.frombuffer(data, dtype=f"V{width}", count=len(values), offset=first)
+
+
 def as_table(block: Block, names: Sequence[str]) -> pa.Table:
     """Columns of a block as a table, countries as text."""
-    return pa.table(
-        {name: countries.decode(block[name]) if name == LEGAL else block[name] for name in names}
-    )
+
+    def column(name: str) -> pa.Array | npt.NDArray[Any]:
+        values = block[name]
+        if name == LEGAL:
+            return countries.decode(values)
+        if values.dtype.kind != "V":
+            return values
+        rows = pa.py_buffer(np.ascontiguousarray(values))
+        width = pa.binary(values.dtype.itemsize)
+        return pa.Array.from_buffers(width, len(values), [None, rows]).cast(pa.binary())
+
+    return pa.table({name: column(name) for name in names})
 
 
 def batch_rows(parts: int) -> int:

@@ -6,6 +6,7 @@ it is. Nothing here decides anything.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from scripts.contracts import dataset_stream, write_object
 from scripts.entry import run
-from scripts.states.sites import CountryTally, read_blocks, read_site_blocks
+from scripts.states.sites import CountryTally, SiteKeys, read_blocks, read_site_blocks
 
 F64 = npt.NDArray[np.float64]
 # ISO WKB of a little-endian 2-d point: byte order 1, type 1, x, y.
@@ -75,6 +76,31 @@ def spanning_points(path: str) -> tuple[F64, F64]:
     return lon.ravel(), lat.ravel()
 
 
+def egress_table(sites: SiteKeys, lon: F64, lat: F64) -> pa.Table:
+    """Rows of the egress."""
+    return pa.table(
+        {
+            **sites.columns(),
+            "lon_deg": lon,
+            "lat_deg": lat,
+            "geometry": wkb_points(lon, lat),
+        }
+    )
+
+
+def run_summary(
+    wildcards: Any, rows_s7: int, rows_s8: int, countries_report: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The report of S8 from rows read and written, and sites by country."""
+    return {
+        "state": "S8",
+        "identity": {"run_id": wildcards.run_id, "seed": int(wildcards.seed)},
+        "counts": {"rows_s7": rows_s7, "rows_s8": rows_s8},
+        "geometry": {"encoding": "WKB", "crs": CRS84},
+        "by_country": countries_report,
+    }
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s8_site_locations``: block by block, so that memory does not grow with the sites."""
     tally, rows_s7 = CountryTally(), 0
@@ -83,30 +109,11 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         for sites, columns in read_site_blocks(
             "s7_site_synthesis", inputs.synthesis, ("lon_deg", "lat_deg")
         ):
-            lon, lat = columns["lon_deg"], columns["lat_deg"]
-            stream.write(
-                pa.table(
-                    {
-                        **sites.columns(),
-                        "lon_deg": lon,
-                        "lat_deg": lat,
-                        "geometry": wkb_points(lon, lat),
-                    }
-                )
-            )
+            stream.write(egress_table(sites, columns["lon_deg"], columns["lat_deg"]))
             tally.add(sites.country, sites=None)
             rows_s7 += len(sites)
-    write_object(
-        "s8_run_summary",
-        outputs.summary,
-        {
-            "state": "S8",
-            "identity": {"run_id": wildcards.run_id, "seed": int(wildcards.seed)},
-            "counts": {"rows_s7": rows_s7, "rows_s8": stream.rows},
-            "geometry": {"encoding": "WKB", "crs": CRS84},
-            "by_country": tally.report(),
-        },
-    )
+    summary = run_summary(wildcards, rows_s7, stream.rows, tally.report())
+    write_object("s8_run_summary", outputs.summary, summary)
 
 
 if "snakemake" in globals():

@@ -38,6 +38,9 @@ class SiteKeys:
     def __len__(self) -> int:
         return len(self.merchant)
 
+    def __getitem__(self, rows: slice | npt.NDArray[np.bool_]) -> SiteKeys:
+        return SiteKeys(self.merchant[rows], self.country[rows], self.order[rows])
+
     def name(self, row: int) -> str:
         """One site in words."""
         country = countries.decode_one(int(self.country[row]))
@@ -162,10 +165,10 @@ def read_sites(
 
 
 def read_site_blocks(
-    dataset_id: str, path: str | Path, columns: tuple[str, ...]
+    dataset_id: str, path: str | Path, columns: tuple[str, ...], rows: int = ROW_GROUP
 ) -> Iterator[tuple[SiteKeys, dict[str, npt.NDArray[Any]]]]:
     """The same in blocks of equally many rows for every site table."""
-    for table in read_blocks(dataset_id, path, [*KEY, *columns]):
+    for table in read_blocks(dataset_id, path, [*KEY, *columns], rows):
         yield _sites_of(table, path, columns)
 
 
@@ -194,6 +197,13 @@ class PairCounts:
     country: Codes
     n_sites: I64
 
+    def within(self, mine: npt.NDArray[np.bool_] | None) -> PairCounts:
+        """Pairs of some countries, given by code, shape (676,); None for all."""
+        if mine is None:
+            return self
+        kept = mine[self.country]
+        return PairCounts(self.merchant[kept], self.country[kept], self.n_sites[kept])
+
     def name(self, row: int) -> str:
         """One pair in words."""
         country = countries.decode_one(int(self.country[row]))
@@ -206,15 +216,15 @@ def count_pairs(merchant: npt.NDArray[np.uint64], country: Codes) -> PairCounts:
     return PairCounts(merchant[starts[:-1]], country[starts[:-1]], np.diff(starts))
 
 
-def read_outlets(path: str | Path) -> PairCounts:
-    """Outlets of 1A by (merchant, country)."""
+def read_outlets(path: str | Path, mine: npt.NDArray[np.bool_] | None = None) -> PairCounts:
+    """Outlets of 1A by (merchant, country), of all countries or of some; see ``within``."""
     names = ["merchant_id", "legal_country_iso"]
     return sum_pairs(
         [
             count_pairs(
                 table.column("merchant_id").to_numpy(),
                 country_codes(table.column("legal_country_iso"), path),
-            )
+            ).within(mine)
             for table in read_blocks("outlet_catalogue", path, names)
         ]
     )

@@ -1,6 +1,7 @@
-"""Scale-out: planner, streams and the laws of S4 to S6 in shards."""
+"""Scale-out: planner, streams and the laws of S4 to S8 in shards."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,20 +14,24 @@ from hypothesis import strategies as st
 
 from scripts import countries
 from scripts.contracts import arrow_schema, dataset_stream, write_dataset
-from scripts.errors import ContractError
+from scripts.errors import ContractError, SegmentError
 from scripts.policies import load_policy
 from scripts.shards import (
     gather_s4_alloc_plan,
     gather_s5_site_tile_assignment,
     gather_s6_site_jitter,
+    gather_s7_site_synthesis,
+    gather_s8_site_locations,
     s4_part,
     s5_part,
     s6_part,
+    s7_part,
+    s8_part,
 )
 from scripts.shards.plan import balance, members, shard_names
 from scripts.shards.streams import as_table, merged_blocks, read_members, write_part
-from scripts.states import s4_alloc_plan
-from scripts.tables import read_json, to_json_bytes, write_json
+from scripts.states import s4_alloc_plan, s7_site_synthesis
+from scripts.tables import read_json, to_json_bytes, write_json, write_parquet
 from tests.unit import s5_s9_world
 from tests.unit.s5_s9_world import RUN_ID, SEED
 
@@ -146,8 +151,9 @@ def world(tmp_path_factory):
 
 
 def shard_files(folder: Path, world: dict[str, str], shards: int) -> SimpleNamespace:
-    """S5 and S6 of the world in shards, gathered; files by role."""
-    found = {name: [] for name in ("sites", "placed", "events", "cells")}
+    """Parts of S5 to S8 of the world in shards; files by role."""
+    roles = ("sites", "placed", "events", "cells", "coordinates", "flows", "egress", "extents")
+    found = {name: [] for name in roles}
     for name in shard_names(shards):
         wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED), shard=name)
         path = {role: str(folder / name / role) for role in found}
@@ -163,13 +169,25 @@ def shard_files(folder: Path, world: dict[str, str], shards: int) -> SimpleNames
             None,
             wildcards,
         )
+        s7_part.main(
+            SimpleNamespace(**world),
+            SimpleNamespace(sites=path["coordinates"], flows=path["flows"]),
+            None,
+            wildcards,
+        )
+        s8_part.main(
+            SimpleNamespace(**world),
+            SimpleNamespace(sites=path["egress"], extent=path["extents"]),
+            None,
+            wildcards,
+        )
         for role, file in path.items():
             found[role].append(file)
     return SimpleNamespace(**found)
 
 
 @pytest.mark.parametrize("shards", SHARDS)
-def test_s5_and_s6_in_shards_have_the_bytes_of_one_job(world, tmp_path, shards):
+def test_s5_to_s8_in_shards_have_the_bytes_of_one_job(world, tmp_path, shards):
     parts = shard_files(tmp_path, world, shards)
     wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED))
     s5 = {name: str(tmp_path / name) for name in ("assignment", "rng_log", "report")}
@@ -191,6 +209,20 @@ def test_s5_and_s6_in_shards_have_the_bytes_of_one_job(world, tmp_path, shards):
         None,
         wildcards,
     )
+    s7 = {name: str(tmp_path / f"s7_{name}") for name in ("synthesis", "summary")}
+    gather_s7_site_synthesis.main(
+        SimpleNamespace(sites=parts.coordinates, flows=parts.flows),
+        SimpleNamespace(**s7),
+        None,
+        wildcards,
+    )
+    s8 = {name: str(tmp_path / f"s8_{name}") for name in ("site_locations", "summary")}
+    gather_s8_site_locations.main(
+        SimpleNamespace(sites=parts.egress, extents=parts.extents),
+        SimpleNamespace(**s8),
+        None,
+        wildcards,
+    )
     folder = Path(world["assignment"]).parent
     expected = {
         s5["assignment"]: world["assignment"],
@@ -199,9 +231,79 @@ def test_s5_and_s6_in_shards_have_the_bytes_of_one_job(world, tmp_path, shards):
         s6["jitter"]: world["jitter"],
         s6["rng_log"]: world["jitter_log"],
         s6["report"]: folder / "s6.json",
+        s7["synthesis"]: world["synthesis"],
+        s7["summary"]: folder / "s7.json",
+        s8["site_locations"]: world["site_locations"],
+        s8["summary"]: folder / "s8.json",
     }
     for made, whole in expected.items():
         assert Path(made).read_bytes() == Path(whole).read_bytes(), made
+    land = len(s5_s9_world.make_countries().iso)
+    for files in (parts.sites, parts.placed, parts.coordinates, parts.egress):
+        rows = [pq.read_metadata(file).num_rows for file in files]
+        assert sum(rows) == pq.read_metadata(world["synthesis"]).num_rows
+        assert np.count_nonzero(rows) == min(shards, land)
+
+
+def swap_neighbours(table: pa.Table) -> pa.Table:
+    """Two neighbouring rows of one merchant in different countries, exchanged."""
+    codes = countries.encode(table["legal_country_iso"])
+    merchant = table["merchant_id"].to_numpy()
+    row = int(np.argmax((codes[1:] != codes[:-1]) & (merchant[1:] == merchant[:-1])))
+    order = np.arange(len(table))
+    order[[row, row + 1]] = row + 1, row
+    return table.take(order)
+
+
+def shifted(column: str, by: float) -> Callable[[pa.Table], pa.Table]:
+    """A change of one value in the middle of a column."""
+
+    def change(table: pa.Table) -> pa.Table:
+        values = table[column].to_numpy().copy()
+        values[len(values) // 2] += by
+        place = table.schema.get_field_index(column)
+        return table.set_column(place, column, pa.array(values, table.schema.field(column).type))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("role", "change"),
+    [
+        ("jitter", lambda table: table.slice(1)),
+        ("jitter", swap_neighbours),
+        ("jitter", shifted("tile_id", 1)),
+        ("jitter", shifted("delta_lat_deg", 0.9)),
+        ("assignment", lambda table: table.slice(0, len(table) - 1)),
+        ("outlet_catalogue", lambda table: table.slice(1)),
+        ("steering_ledger", lambda table: table.slice(1)),
+        ("reroute_ledger", shifted("n_sites", 1)),
+    ],
+)
+def test_s7_in_shards_refuses_what_one_job_refuses(world, tmp_path, role, change):
+    changed = str(tmp_path / "changed")
+    write_parquet(changed, change(pq.read_table(world[role])))
+    inputs = SimpleNamespace(**{**world, role: changed})
+    wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED))
+
+    def refusal(main: Callable[..., None], job: SimpleNamespace) -> str:
+        made = {name: str(tmp_path / name) for name in ("synthesis", "summary", "sites", "flows")}
+        try:
+            main(inputs, SimpleNamespace(**made), None, job)
+        except SegmentError as error:
+            assert [path.name for path in tmp_path.iterdir()] == ["changed"]
+            return error.code
+        for name in ("sites", "flows"):
+            Path(made[name]).unlink()
+        return ""
+
+    expected = refusal(s7_site_synthesis.main, wildcards)
+    parts = {
+        refusal(s7_part.main, SimpleNamespace(**vars(wildcards), shard=shard))
+        for shard in shard_names(7)
+    }
+    assert expected.startswith("E7")
+    assert expected in parts <= {expected, ""}
 
 
 @pytest.fixture(scope="module")
