@@ -85,6 +85,29 @@ def read_parquet(
         return file.read(columns=list(columns) if columns is not None else None)
 
 
+def row_blocks(
+    file: pq.ParquetFile, rows: int, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """Blocks of so many rows, the last one shorter, whatever the file's row groups are.
+
+    Read group by group: one iterator over a whole file keeps every column that it went through.
+    """
+    waiting: list[pa.RecordBatch] = []
+    for group in range(file.num_row_groups):
+        for batch in file.iter_batches(rows, [group], columns):
+            waiting.append(batch)
+            # A block that was handed out is not held while the next is read.
+            del batch
+            if sum(part.num_rows for part in waiting) < rows:
+                continue
+            table = pa.Table.from_batches(waiting)
+            waiting = table.slice(rows).to_batches()
+            yield table.slice(0, rows)
+            del table
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
 def changed_files(root: Path, digests: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
     """Files below a root that are not what a list says: file, digest found, digest listed."""
     for relative, listed in sorted(digests.items()):

@@ -195,5 +195,5 @@ def as_table(block: Block, names: Sequence[str]) -> pa.Table:
 
 
 def batch_rows(parts: int) -> int:
-    """Rows of each of so many parts to hold: one row group between them."""
-    return max(1024, min(PART_ROWS, ROW_GROUP // max(parts, 1)))
+    """Rows of each of so many parts to hold: an eighth of a row group between them."""
+    return max(1024, min(PART_ROWS, ROW_GROUP // 8 // max(parts, 1)))

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from scripts import countries
 from scripts.contracts import arrow_schema
 from scripts.errors import ContractError, StateError
-from scripts.tables import ROW_GROUP, readable
+from scripts.tables import ROW_GROUP, readable, row_blocks
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -112,8 +112,7 @@ def read_blocks(
     """The same in blocks of at most ``rows`` rows, so that a file of any size fits the memory."""
     with readable(path):
         file = _open_columns(path, names)
-        for batch in file.iter_batches(batch_size=rows, columns=list(names)):
-            table = pa.Table.from_batches([batch])
+        for table in row_blocks(file, rows, names):
             yield _declared(dataset_id, table, names, path, False)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.tables import read_parquet, readable
+from scripts.tables import read_parquet, readable, row_blocks
 from scripts.upstream.egress import Summary, merchant_rows
 from scripts.upstream.generator import Blueprint
 
@@ -42,17 +42,17 @@ class _Rows:
         self._path = path
         with readable(path):
             file = pq.ParquetFile(path)
-        self._batches = file.iter_batches(batch_size=_ROWS)
+        self._blocks = row_blocks(file, _ROWS)
         self._held = file.schema_arrow.empty_table()
 
     def take(self, rows: int) -> pa.Table:
         """The next rows; fewer at the end."""
         while self._held.num_rows < rows:
             with readable(self._path):
-                batch = next(self._batches, None)
-            if batch is None:
+                block = next(self._blocks, None)
+            if block is None:
                 break
-            self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch])])
+            self._held = pa.concat_tables([self._held, block])
         taken, self._held = self._held.slice(0, rows), self._held.slice(rows)
         return taken
 

@@ -12,6 +12,7 @@ from scripts.tables import (
     publish,
     read_json,
     read_parquet,
+    row_blocks,
     write_json,
     write_parquet,
 )
@@ -95,6 +96,31 @@ def test_parquet_bytes_are_reproducible(tmp_path):
     for name in ("a", "b"):
         write_parquet(tmp_path / name, requirements())
     assert file_digest(tmp_path / "a") == file_digest(tmp_path / "b")
+
+
+@pytest.mark.parametrize("rows", [1, 70, 100, 350, 1000, 5000])
+def test_blocks_have_the_rows_asked_for_whatever_the_row_groups(tmp_path, rows):
+    codes = np.repeat(np.arange(40), 25)
+    table = pa.table({"country_iso": countries.decode(codes), "x": np.arange(1000.0)})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=100)
+    file = pq.ParquetFile(tmp_path / "t.parquet", read_dictionary=["country_iso"])
+    blocks = list(row_blocks(file, rows, ["country_iso", "x"]))
+    assert [len(block) for block in blocks[:-1]] == [rows] * (len(blocks) - 1)
+    assert 0 < len(blocks[-1]) <= rows
+    assert np.concatenate([block["x"] for block in blocks]).tolist() == list(range(1000))
+    found = [countries.encode(block["country_iso"]) for block in blocks]
+    assert np.concatenate(found).tolist() == codes.tolist()
+
+
+def test_blocks_of_a_long_file_take_no_more_memory_than_one_row_group(tmp_path):
+    groups, rows = 60, 10_000
+    values = np.random.default_rng(1).random(groups * rows)
+    pq.write_table(pa.table({"x": values}), tmp_path / "t.parquet", row_group_size=rows)
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    before = pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in row_blocks(file, 1000)]
+    assert len(held) == groups * 10
+    assert max(held) < 10 * rows * values.itemsize < values.nbytes / 5
 
 
 def test_content_digest_sees_values_names_and_types_but_not_the_layout(tmp_path):
