@@ -3,7 +3,7 @@
 Runs the workflow for one seed into a folder of its own: the chain up to S3 once, then S4 to S8 for
 each number of shards, whose published files must be the same to the byte.
 
-    python -m scripts.benchmarks.shards --merchants 240000 --shards 1 2 7 [--out runs/scale.json]
+    python -m scripts.benchmarks.shards --merchants 240000 --shards 1 2 7 32 [--out runs/scale.json]
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--merchants", type=int, default=240_000)
-    parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 7])
+    parser.add_argument("--shards", type=int, nargs="+", default=[1, 2, 7, 32])
     parser.add_argument("--out", default="runs/scale.json")
     arguments = parser.parse_args()
     Path("runs").mkdir(exist_ok=True)
