@@ -16,6 +16,27 @@ def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return ranked[first]
 
 
+def is_among(table: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which values a rising table holds; ``numpy.isin`` hashes both, which is slow for millions."""
+    if not len(table):
+        return np.zeros(len(values), dtype=bool)
+    at = np.searchsorted(table, values)
+    return table[np.minimum(at, len(table) - 1)] == values
+
+
+def in_order(*keys: npt.NDArray[Any]) -> npt.NDArray[np.int64] | slice:
+    """Index of the rows in the order of the keys, the first one first; ties stay as they are.
+
+    Rows that stand in that order are not sorted again: the index is a slice of all of them.
+    """
+    tied = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
+    for key in keys:
+        if (tied & (key[1:] < key[:-1])).any():
+            return np.lexsort(keys[::-1])
+        tied &= key[1:] == key[:-1]
+    return slice(None)
+
+
 def rank_right(table: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """``numpy.searchsorted(table, values, side="right")`` for many values in no order.
 
