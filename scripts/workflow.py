@@ -312,7 +312,8 @@ class Board:
             "baseline_run_id": self.named(self.settings.baseline_posture).run_id,
             "seeds": list(seeds),
         }
-        return [f"{self.settings.runs_root}/{path}" for path in byproduct_paths(parts)]
+        paths = byproduct_paths(parts, self.authority_id())
+        return [f"{self.settings.runs_root}/{path}" for path in paths]
 
     def outputs_of(self, identity: str, seeds: list[Any]) -> list[str]:
         """Every declared output of S0 to S8 of a run."""
@@ -376,7 +377,7 @@ class Promotion:
             for identity, run in self.settings.runs.items()
         }
 
-    def before_first_job(self, jobs: Iterable[Any]) -> None:
+    def before_first_job(self, jobs: Iterable[Any], to_run: Iterable[Any]) -> None:
         """Take the runs root, then see to superseded runs; one line and status 1 on refusal.
 
         Targets that only read are let in beside a workflow at work.
@@ -384,6 +385,10 @@ class Promotion:
         try:
             if not {job.rule.name for job in jobs} <= READERS:
                 occupancy.enter(self.settings.runs_root)
+                waiting = list(to_run)
+                made = {str(path) for job in waiting for path in job.output}
+                read = {str(path) for job in waiting for path in job.input}
+                occupancy.refuse_later_files(self.settings.runs_root, sorted(read - made))
                 self.before_new_candidate()
         except (SegmentError, OSError) as error:
             raise SystemExit(f"{type(error).__name__}: {error}") from None

@@ -9,6 +9,8 @@ root, which the kernel drops with its process, however that ends:
   and removes them; one that does not is refused and changes nothing;
 * starting and ending take turns: Snakemake removes the folder of everybody's locks when it ends,
   and falls over when that folder vanishes while it starts;
+* what a job is to read may not be later than the clock: Snakemake takes what the job then makes
+  for older than its inputs, and throws it away;
 * every job holds another lock, shared. A start waits for jobs that outlived a killed workflow, so
   that they cannot write over what it makes, then sweeps the temporary files of dead writers.
 
@@ -23,6 +25,7 @@ import fcntl
 import os
 import platform
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.errors import GovernanceError
@@ -31,6 +34,8 @@ JOBS_LOCK = "SEGMENT1B_JOBS_LOCK"
 SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 WAIT_S = 600.0
 TURN_S = 120.0
+# A job takes longer than clocks of machines that share a file system differ.
+LATER_S = 5.0
 _NO_FLOCK = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 # Held until the process ends; a closed descriptor would drop its lock.
 _held: list[int] = []
@@ -163,6 +168,31 @@ def enter(runs_root: str, wait_s: float = WAIT_S) -> None:
         time.sleep(0.2)
     sweep(Path(runs_root))
     os.close(jobs_handle)
+
+
+def refuse_later_files(runs_root: str, inputs: Iterable[str]) -> None:
+    """Refuse inputs that are later than the clock that new files are stamped with.
+
+    Called after :func:`enter`, whose lock file takes the stamp.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG94`` naming the latest input: the clock was set back, or was ahead when it was made.
+    """
+    workflow, _ = lock_files(runs_root)
+    os.utime(workflow)
+    now = workflow.stat().st_mtime
+    times = {path: os.stat(path).st_mtime for path in inputs if os.path.exists(path)}
+    latest = max(sorted(times), key=lambda path: times[path], default=None)
+    if latest is not None and times[latest] > now + LATER_S:
+        later = sum(time > now + LATER_S for time in times.values())
+        raise GovernanceError(
+            "EG94",
+            latest,
+            f"is {times[latest] - now:.0f} s later than the clock, the latest of {later} files",
+            "set the clock right, or touch the files",
+        )
 
 
 def sweep(runs_root: Path) -> list[Path]:
