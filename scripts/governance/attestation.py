@@ -62,8 +62,11 @@ _UPSTREAM_SEEDED = ("segment1a_scorecard", "segment1a_freeze_guard_seed")
 _SINGLE = ("segment1a_p5_certification", "iteration_protocol")
 
 
-def byproduct_paths(certificate: Json) -> list[str]:
-    """Paths below the runs root of the byproducts of a certificate, sorted."""
+def byproduct_paths(certificate: Json, authority_id: str) -> list[str]:
+    """Paths below the runs root of the byproducts of a certificate, sorted.
+
+    ``authority_id`` is the run id of the 1A authority, which the baseline stands on.
+    """
     run, seeds = certificate["run"], certificate["seeds"]
     found = [dataset(name).path for name in _SINGLE]
     for names, run_id, of_seeds in (
@@ -74,6 +77,7 @@ def byproduct_paths(certificate: Json) -> list[str]:
         (_SEEDED, run["run_id"], seeds),
         (_BASELINE_SEEDED, certificate["baseline_run_id"], seeds),
         (_UPSTREAM_SEEDED, run["upstream_run_id"], seeds),
+        (_UPSTREAM_SEEDED, authority_id, seeds),
     ):
         for name in names:
             path = dataset(name).path
@@ -107,6 +111,13 @@ def dependencies(certificate: Json, receipts: Iterable[Json], lock_file: str) ->
     return [{"uri": uri, "digest": {"sha256": found[uri]}} for uri in sorted(found)]
 
 
+def _authority_id(root: Path, certificate: Json) -> str:
+    """Run id of the 1A run that the baseline of a certificate stands on."""
+    tokens = {"run_id": certificate["baseline_run_id"], "seed": min(certificate["seeds"])}
+    receipt = read_object("run_receipt", root / dataset("run_receipt").path.format(**tokens))
+    return str(receipt["upstream_run_id"])
+
+
 def statement(root: Path, certificate: Json, lock_file: str) -> dict[str, Any]:
     """The statement of a certificate.
 
@@ -133,7 +144,7 @@ def statement(root: Path, certificate: Json, lock_file: str) -> dict[str, Any]:
     subjects = [dataset("segment1b_p5_certification").path, *of_seeds("site_locations")]
     try:
         subject = descriptors(root, subjects)
-        made = descriptors(root, byproduct_paths(certificate))
+        made = descriptors(root, byproduct_paths(certificate, _authority_id(root, certificate)))
     except OSError as error:
         raise GovernanceError(
             "EG81", error.filename, f"cannot be read ({error.strerror})", "run certify again"

@@ -106,7 +106,7 @@ def bundle_digest(folder: str | Path) -> str:
         if path.is_file() and not path.name.endswith(".tmp")
     } - {FLAG}
     for path in sorted(named ^ present):
-        rule = "is in no index row" if path in present else "is indexed but absent"
+        rule = f"is in no row of {INDEX}" if path in present else f"is absent but in {INDEX}"
         raise GovernanceError("EG22", folder / path, rule, "index and folder name the same files")
     total = hashlib.sha256()
     for row in sorted(rows, key=lambda row: row["path"]):
@@ -114,7 +114,7 @@ def bundle_digest(folder: str | Path) -> str:
         expected = row.get("sha256")
         if expected is not None and hashlib.sha256(data).hexdigest() != expected:
             raise GovernanceError(
-                "EG22", folder / row["path"], "does not match its digest in the index", expected
+                "EG22", folder / row["path"], f"does not match its digest in {INDEX}", expected
             )
         total.update(data)
     return total.hexdigest()

@@ -52,14 +52,14 @@ def final_lock_set(
     Returns
     -------
     ``complete`` is true when the locks of all four phases stand; without locks the set still says
-    what was certified.
+    what was certified. The record is sealed, as the locks are.
     """
     segment = root / "segment_1B"
     standing = locks.lock_set(segment / "reports")
     kept = retention.kept_runs(segment, named, used=())
     folders = retention.run_folders(segment)
     records = [path for pattern in RECORDS for path in segment.glob(pattern)]
-    return {
+    content = {
         "phase": "P5",
         "run": dict(certificate["run"]),
         "grade": certificate["verdict"]["grade"],
@@ -75,3 +75,4 @@ def final_lock_set(
         "retained_runs": {run_id: kept[run_id] for run_id in sorted(folders) if run_id in kept},
         "superseded_runs": sorted(set(folders) - set(kept)),
     }
+    return locks.seal(content)

@@ -530,8 +530,8 @@ def check_pointed(
         found.expect(place.root / relative, digest, receipt_path)
 
 
-def check_locks(found: Findings, place: Place, document: Json | None) -> None:
-    """Lock records: their seals, the certificate that stands on them, the files they hold."""
+def check_locks(found: Findings, place: Place, document: Json | None, with_evidence: bool) -> None:
+    """Lock records: their seals, their evidence, the certificate on them, the files they hold."""
     assert place.root is not None
     reports = place.root / REPORTS
     for phase, lock in locks.read_locks(reports).items():
@@ -542,6 +542,10 @@ def check_locks(found: Findings, place: Place, document: Json | None) -> None:
                 "segment1b_p0_baseline", run_id=lock.record["baseline"]["run_id"]
             )
             found.expect(report, lock.record["baseline"]["report_sha256"], lock.path)
+            for relative, digest in (
+                sorted(lock.record["evidence"].items()) if with_evidence else ()
+            ):
+                found.expect(place.root / relative, digest, lock.path)
             for group in sorted(lock.record["files"]) if place.tree is not None else ():
                 for relative, digest in sorted(lock.record["files"][group].items()):
                     assert place.tree is not None
@@ -554,6 +558,25 @@ def check_locks(found: Findings, place: Place, document: Json | None) -> None:
         found.same(
             certificate, "set of locks", document["locks"], locks.lock_set(reports), "the disk"
         )
+
+
+def check_lock_set(found: Findings, place: Place, document: Json) -> None:
+    """The final lock set: its seal, and what it repeats of the certificate it was written for."""
+    path = place.dataset("segment1b_p5_lock_set")
+    with found.telling():
+        record = found.record("segment1b_p5_lock_set", path, "final lock set")
+        if record is None:
+            return
+        found.same(path, "seal", record["seal"], locks.seal(record)["seal"], "its content")
+        certificate = place.dataset("segment1b_p5_certification")
+        assert place.root is not None
+        named = record["records"].get(certificate.relative_to(place.root).as_posix())
+        if named != found.digest(certificate):
+            found.skipped.append("final lock set: its certificate was superseded")
+            return
+        found.same(path, "run", record["run"], document["run"], certificate)
+        scorecards = document["digests"]["scorecards"]
+        found.same(path, "scorecards", record["scorecards"], scorecards, certificate)
 
 
 def check_attestation(found: Findings, place: Place, document: Json) -> None:
@@ -621,7 +644,8 @@ def verify(
     public_key
         Ed25519 public key (PEM) that the attestation must be signed with.
     pointers
-        Pointers to look at.
+        Pointers to look at. With ``last_good``, the final lock set that is written beside it and
+        the evidence of the locks are looked at too: a promotion writes the one and needs no other.
     """
     found = Findings()
     root = root if root is not None else root_of(folder)
@@ -646,7 +670,7 @@ def verify(
         with found.telling():
             check_pointers(found, place, document, pointers)
         with found.telling():
-            check_locks(found, place, document)
+            check_locks(found, place, document, "last_good" in pointers)
     if document is not None and receipts and certificate_path is not None and root is not None:
         if document["run"]["run_id"] != receipts[0]["run_id"]:
             found.skipped.append(f"certificate: it is that of run {document['run']['run_id']}")
@@ -657,6 +681,8 @@ def verify(
                 check_certificate(found, place, document, certificate_path, receipts)
             with found.telling():
                 check_attestation(found, place, document)
+            if "last_good" in pointers:
+                check_lock_set(found, place, document)
     return found
 
 
