@@ -4,6 +4,8 @@ SEEDS ?= 42,7,101,202
 FORMAT ?= csv
 # Sizes for bench, for example 35k,350k,3.5M,10M; empty times every rule of certify.
 SCALES ?=
+# Parts of torture; empty makes all.
+PARTS ?=
 BIN := .venv/bin
 
 .PHONY: certify test test-slurm torture check bench scale export docs lock sbom clean install own-inputs
@@ -18,12 +20,12 @@ test: .venv/dev.stamp
 test-slurm: .venv/dev.stamp
 	$(BIN)/pytest -m cluster
 
-# Kills, tampering, full disks, races, fuzzing: about half an hour on two cores; the disk tests need
-# root for a tmpfs. Other interpreters: python -m tests.torture.environments FOLDER NAME=PYTHON ...
+# Kills, tampering, full disks, set-back clocks, races, fuzzing, environments: every item as a figure
+# in docs/reliability.md. About an hour on two idle cores; TORTURE_SHARE=0.1 for a tenth of it, which
+# goes to build/torture alone; PARTS="kill tamper" for some of its parts. The disk tests and the one
+# without network need root, the clock a C compiler, the environments a package index.
 torture: .venv/dev.stamp
-	$(BIN)/pytest -m torture tests/torture
-	$(BIN)/pytest -m "torture or not torture" -o addopts=-q tests/unit/test_gates_cannot_lie.py
-	$(BIN)/python -m tests.torture.record
+	$(BIN)/python -m tests.torture $(PARTS)
 
 # Bill of materials (CycloneDX) and licences of libraries and data, in build/supply-chain.
 sbom: .venv/runtime.stamp

@@ -75,8 +75,8 @@ def cut_reference(source: Path, target: Path, countries: Sequence[str] = COUNTRI
     write_json(target / "manifest.json", manifest)
 
 
-def build(folder: Path) -> Path:
-    """Lay out the small world below ``folder`` and return it."""
+def build(folder: Path, seeds: Sequence[int] = SEEDS) -> Path:
+    """Lay out the small world below ``folder``, for some seeds, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = REPOSITORY / part
@@ -112,8 +112,8 @@ def build(folder: Path) -> Path:
     )
     _edit(
         folder / "config/config.yaml",
-        seeds=list(SEEDS),
-        certification__required_seeds=list(SEEDS),
+        seeds=list(seeds),
+        certification__required_seeds=list(seeds),
         certification__release=False,
     )
     return folder

@@ -1,7 +1,4 @@
-"""Results of the torture tests: one JSON file that the table of docs/reliability.md comes from.
-
-python -m tests.torture.record          # writes the table of docs/reliability.md anew
-"""
+"""Results of the torture tests: one JSON file that the table of docs/reliability.md comes from."""
 
 from __future__ import annotations
 
@@ -14,28 +11,36 @@ from scripts.tables import read_json, write_json
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs/reliability.md"
+PUBLISHED = REPOSITORY / "docs/reliability.json"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+# Where a whole run was made, beside its items.
+RUN = "_run"
 
 
 def results_path() -> Path:
     """Where results are kept; ``TORTURE_RESULTS`` names another file."""
-    return Path(os.environ.get("TORTURE_RESULTS", REPOSITORY / "docs/reliability.json"))
+    return Path(os.environ.get("TORTURE_RESULTS", REPOSITORY / "build/torture/results.json"))
 
 
 def record(item: str, tried: int, held: int, what: str, **details: Any) -> None:
     """Keep the result of one item: how often it was tried, how often it held, and details."""
     path = results_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
     found = read_json(path) if path.is_file() else {}
     found[item] = {"tried": tried, "held": held, "what": what, "details": details}
     write_json(path, found)
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """The table of the page."""
+    """The table of the page, and a line of where it was made."""
     lines = ["| item | held | of | what |", "|---|---|---|---|"]
-    for item in sorted(results):
+    for item in sorted(set(results) - {RUN}):
         entry = results[item]
         lines.append(f"| {item} | {entry['held']} | {entry['tried']} | {entry['what']} |")
+    if RUN in results:
+        made = results[RUN]
+        lines += ["", f"Made in {made['minutes']} minutes on {made['cores']} cores, "
+                  f"{made['system']}, Python {made['python']}."]  # fmt: skip
     return "\n".join(lines)
 
 
@@ -46,7 +51,8 @@ def with_table(text: str, results: Mapping[str, Any]) -> str:
     return f"{head}{BEGIN}\n{table(results)}\n{END}{tail}"
 
 
-if __name__ == "__main__":
-    PAGE.write_text(
-        with_table(PAGE.read_text(encoding="utf-8"), read_json(results_path())), encoding="utf-8"
-    )
+def publish(results: Mapping[str, Any]) -> None:
+    """Write the results and the table of the page."""
+    write_json(PUBLISHED, results)
+    text = with_table(PAGE.read_text(encoding="utf-8"), results)
+    PAGE.write_text(text, encoding="utf-8")

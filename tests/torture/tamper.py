@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,8 @@ TARGETS = (
     Target("other 1A table", (f"{UPSTREAM}/seed=*/*.parquet", f"{AUTHORITY}/seed=*/*.parquet")),
     Target("1A bundle", (f"{UPSTREAM}/seed=*/validation/*.json",
                          f"{AUTHORITY}/seed=*/validation/*.json")),
-    Target("1A flag", (f"{UPSTREAM}/seed=*/validation/_passed.flag",)),
+    Target("1A flag", (f"{UPSTREAM}/seed=*/validation/_passed.flag",
+                       f"{AUTHORITY}/seed=*/validation/_passed.flag")),
     Target("freeze guard", (f"{UPSTREAM}/seed=*/segment1a_*.json",
                             f"{RUNS}/segment_1A/reports/*.json")),
     Target("policy after lock", ("config/layer1/1B/policy/policy.s2.tile_weights.yaml",)),
@@ -78,13 +80,18 @@ TARGETS = (
     Target("lock file of libraries", ("envs/runtime.lock.txt",)),
     Target("S9 bundle", (f"{RELEASE}/seed=*/s9_validation/*.json",)),
     Target("S9 flag", (f"{RELEASE}/seed=*/s9_validation/_passed.flag",)),
-    Target("state output", (f"{RELEASE}/shared/s?_*/*", f"{RELEASE}/seed=*/s[3-8]_*/*")),
+    Target("state output", (f"{RELEASE}/shared/*/*", f"{RELEASE}/seed=*/s[3-8]_*/*")),
     Target("S0 seal", (f"{RELEASE}/seed=*/s0_gate/*.json",)),
     Target("run receipt", (f"{RELEASE}/seed=*/run_receipt.json",)),
     Target("scorecard", (f"{RELEASE}/seed=*/scorecard/*",)),
+    Target("1A authority", (f"{AUTHORITY}/seed=*/segment1a_*.json",)),
+    Target("final lock set", (f"{SEGMENT}/reports/segment1b_p5_lock_set.json",)),
+    Target("iteration protocol", (f"{SEGMENT}/iteration_protocol.json",)),
     Target("certificate", (f"{SEGMENT}/reports/segment1b_p5_certification.json",)),
     Target("attestation", (f"{SEGMENT}/reports/segment1b_p5_attestation.json",)),
-    Target("lock record", (f"{SEGMENT}/reports/segment1b_p1_lock_record.json",)),
+    Target("lock record", (f"{SEGMENT}/reports/segment1b_p?_lock_record.json",)),
+    Target("evidence of a lock", (f"{SEGMENT}/reports/segment1b_p1_candidate_*.json",
+                                  f"{SEGMENT}/reports/segment1b_p1_repro_check_*.json")),
     Target("pointer", (f"{SEGMENT}/*/*_pointer.json",)),
     Target("baseline", (f"{SEGMENT}/reports/segment1b_p0_baseline_*", f"{BASELINE}/shared/*/*",
                         f"{BASELINE}/seed=*/*/*", f"{BASELINE}/seed=*/run_receipt.json")),
@@ -93,21 +100,53 @@ TARGETS = (
 )  # fmt: skip
 
 
-def mutate_once(world: Path, target: Target, rng: np.random.Generator) -> tuple[Path, list[str]]:
-    """Mutate one file of a kind, verify, put it back with its times; the file and the faults."""
-    files = sorted({p for pattern in target.patterns for p in world.glob(pattern)})
-    files = [path for path in files if path.is_file()]
-    path = files[int(rng.integers(len(files)))]
+# A list of what a start found to be superseded: any later start or `prune` writes it anew, so no
+# record of a run can hold its digest.
+UNCOVERED = ("segment1b_p0_prune_check.txt",)
+
+
+def files_of(world: Path, target: Target) -> list[Path]:
+    """Files of a kind that are there."""
+    found = {path for pattern in target.patterns for path in world.glob(pattern)}
+    return sorted(path for path in found if path.is_file())
+
+
+def without_a_kind(world: Path, others: tuple[str, ...] = ()) -> list[str]:
+    """Published files that no kind of mutation touches, but for those of other runs."""
+    touched = {path for target in TARGETS for path in files_of(world, target)}
+    touched |= {path for pattern in others for path in world.glob(pattern)}
+    rooms = [path for path in (world / RUNS).iterdir() if path.name not in ("logs", "benchmarks")]
+    return [
+        path.relative_to(world).as_posix()
+        for room in rooms
+        for path in sorted(room.rglob("*"))
+        if path.is_file() and path not in touched and path.name not in UNCOVERED
+    ]
+
+
+@contextmanager
+def mutated(path: Path, mutate: Mutation, rng: np.random.Generator) -> Iterator[None]:
+    """A file mutated with its times kept; afterwards as it was, whatever happened to it."""
     data, times = path.read_bytes(), path.stat()
+    mutate(path, rng)
+    assert path.read_bytes() != data
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     try:
-        target.mutate(path, rng)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        assert path.read_bytes() != data
-        faults = verify(world / RELEASE, tree=world, reference=world / "resources/reference").faults
+        yield
     finally:
-        path.write_bytes(data)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    return path.relative_to(world), faults
+        if not path.is_file() or path.read_bytes() != data:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def unnamed(world: Path, path: Path, mutate: Mutation, rng: np.random.Generator) -> list[str]:
+    """Mutate a file: empty when ``verify`` names it, else the file and what was found instead."""
+    with mutated(path, mutate, rng):
+        faults = verify(world / RELEASE, tree=world, reference=world / "resources/reference").faults
+    if any(path.name in line for line in faults):
+        return []
+    return [f"{path.relative_to(world)}: {faults[:2]}"]
 
 
 def missed(world: Path, count: int, seed: int, without: tuple[str, ...] = ()) -> list[str]:
@@ -117,7 +156,14 @@ def missed(world: Path, count: int, seed: int, without: tuple[str, ...] = ()) ->
     found = []
     for number in range(count):
         target = targets[number % len(targets)]
-        path, faults = mutate_once(world, target, rng)
-        if not any(path.name in line for line in faults):
-            found.append(f"{target.name}: {path}: {faults[:2]}")
+        files = files_of(world, target)
+        lines = unnamed(world, files[int(rng.integers(len(files)))], target.mutate, rng)
+        found += [f"{target.name}: {line}" for line in lines]
     return found
+
+
+def missed_anywhere(world: Path, seed: int) -> tuple[int, list[str]]:
+    """One byte of every file of every kind, one after another: how many, and those not named."""
+    rng = np.random.default_rng(seed)
+    files = sorted({path for target in TARGETS for path in files_of(world, target)})
+    return len(files), [line for path in files for line in unnamed(world, path, flip_byte, rng)]

@@ -2,6 +2,8 @@
 
 import shutil
 import signal
+import subprocess
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,70 +12,138 @@ from tests.torture import worlds
 from tests.torture.record import record
 from tests.torture.worlds import Blow
 
-# Start to DAG takes about 2 s and a job about 1 s: blows fall before, between and inside jobs.
-EARLIEST_S, LATEST_S = 0.3, 9.0
+# A tree holds what an undisturbed run had made at most so long before the moment of the blow.
+LEAD_S = 5.0
+CHAINS = [
+    ("kill: SIGKILL of the workflow, its jobs live on", Blow(group=False)),
+    ("kill: SIGTERM of the group", Blow(signal.SIGTERM)),
+    ("kill: Ctrl-C (SIGINT of the group)", Blow(signal.SIGINT)),
+]
 
 
-def resume_until_done(world, rng, blow, limit):
-    """Strike, start again, strike again, ... until a start ends by itself.
+class Blows:
+    """What became of the blows of one item; kept on file after each, so that a hang shows."""
 
-    Returns the published files that were there after each blow, the status and the words of the
-    last start.
-    """
-    blows = []
-    while len(blows) < limit:
-        status = worlds.struck(world, rng.uniform(EARLIEST_S, LATEST_S), blow)
-        if status is not None:
-            return blows, status, worlds.output(world)
-        blows.append(len(worlds.published(world)))
-    result = worlds.finish(world)
-    return blows, result.returncode, result.stdout + result.stderr
+    def __init__(self, item, planned, what, **details):
+        self.item, self.planned, self.what, self.details = item, planned, what, details
+        self.held, self.blows, self.faults = 0, [], []
+        self.keep()
 
+    def struck(self, world, moment_s):
+        """Note a blow: its moment, the stages at work and what it left behind."""
+        self.blows.append(
+            {
+                "moment_s": round(moment_s, 2),
+                "at_work": worlds.at_work(world),
+                "left": worlds.left_behind(world),
+                "files": len(worlds.published(world)),
+            }
+        )
 
-def strike_often(folder, reference, blow, total, seed):
-    """Blows on one fresh world after another; how many there were and how many were survived."""
-    rng = np.random.default_rng(seed)
-    made = worlds.template(folder / "template")
-    blows = survived = trees = 0
-    faults, files = [], []
-    while blows < total:
-        world = worlds.fresh(made, folder / "world")
-        after, status, said = resume_until_done(world, rng, blow, total - blows)
-        count = len(after)
-        files.append(after)
+    def survived(self, world, reference, status, said, count=1):
+        """Count the blows of a tree whose files are those of an undisturbed run."""
         found = worlds.published(world)
         differing = sorted(k for k in {*found, *reference} if found.get(k) != reference.get(k))
         if status == 0 and not differing:
-            survived += count
+            self.held += count
         else:
-            faults.append({"status": status, "differing": differing[:5], "said": said[-1500:]})
-        blows, trees = blows + count, trees + 1
-    return blows, survived, {"trees": trees, "files_after_blows": files, "faults": faults}
+            self.faults.append({"status": status, "differing": differing[:5], "said": said[-1500:]})
+        self.keep()
+
+    def keep(self):
+        """Write the figures."""
+        stages = Counter(stage for blow in self.blows for stage in blow["at_work"])
+        left = Counter(kind for blow in self.blows for kind in blow["left"])
+        fell = ", ".join(f"{stage} {count}" for stage, count in sorted(stages.items()))
+        record(
+            self.item,
+            self.planned,
+            self.held,
+            f"{self.what}; at work when struck: {fell}",
+            stages=stages,
+            left_behind=left,
+            blows=self.blows,
+            faults=self.faults,
+            **self.details,
+        )
+
+
+def strike(world, elapsed_s, blow):
+    """Strike ``certify``: True when it was hit, else its exit status."""
+    status = worlds.struck(world, elapsed_s, blow)
+    return True if status is None else status
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize(
-    ("name", "blow", "total"),
-    [
-        ("kill: SIGKILL of the group", Blow(), 50),
-        ("kill: SIGKILL of the workflow, its jobs live on", Blow(group=False), 10),
-        ("kill: SIGTERM of the group", Blow(signal.SIGTERM), 10),
-        ("kill: Ctrl-C (SIGINT of the group)", Blow(signal.SIGINT), 10),
-    ],
-    ids=["group", "alone", "term", "int"],
-)
-def test_recovers_from_every_blow(certified_world, tmp_path, name, blow, total):
-    reference = worlds.published(certified_world)
-    blows, survived, details = strike_often(tmp_path, reference, blow, total, seed=17)
-    record(
-        name,
-        blows,
-        survived,
-        "blows at random moments of `certify`, then the same command: every published file "
-        "byte-identical to an undisturbed run",
-        **details,
+def test_recovers_from_a_kill_at_any_moment(four_seed_world, tmp_path):
+    reference = worlds.published(four_seed_world)
+    time = worlds.timeline(four_seed_world)
+    rng = np.random.default_rng(17)
+    planned = worlds.share(50)
+    blows = Blows(
+        "kill: SIGKILL of the group",
+        planned,
+        "one blow on a tree of its own, at a moment drawn evenly from the whole length of a "
+        "four-seed `certify`, then one undisturbed start of the same command: every published "
+        "file byte-identical to an undisturbed run",
+        undisturbed_s=round(time.whole_s, 1),
     )
-    assert survived == blows, details
+    drawn = 0
+    while len(blows.blows) < planned and drawn < 3 * planned:
+        drawn += 1
+        moment = rng.uniform(0.2, time.whole_s)
+        # Half of what lies before is not made anew: the tree holds it from the undisturbed run.
+        begin = moment - rng.uniform(1.0, LEAD_S)
+        if begin > time.startup_s:
+            world = worlds.half_done(four_seed_world, tmp_path / "world", begin)
+            elapsed = time.startup_s + moment - begin
+        else:
+            world = worlds.half_done(four_seed_world, tmp_path / "world", 0.0)
+            elapsed = moment
+        if strike(world, elapsed, Blow()) is not True:
+            continue
+        blows.struck(world, moment)
+        result = worlds.finish(world)
+        blows.survived(world, reference, result.returncode, result.stdout + result.stderr)
+    assert blows.held == planned, blows.faults
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(("name", "blow"), CHAINS, ids=["alone", "term", "int"])
+def test_recovers_from_blow_after_blow(four_seed_world, tmp_path, name, blow):
+    reference = worlds.published(four_seed_world)
+    time = worlds.timeline(four_seed_world)
+    rng = np.random.default_rng(18)
+    planned = worlds.share(10)
+    blows = Blows(
+        name,
+        planned,
+        "blows at random moments of a four-seed `certify`, each start of the same command struck "
+        "again and the last one left to end: every published file byte-identical to an "
+        "undisturbed run",
+    )
+    while len(blows.blows) < planned and not blows.faults:
+        world = worlds.half_done(four_seed_world, tmp_path / "world", 0.0)
+        on_tree, before, status = 0, 0.0, True
+        for moment in np.sort(rng.uniform(0.2, time.whole_s, planned - len(blows.blows))):
+            elapsed = (
+                moment if on_tree == 0 else moment - before + rng.uniform(0, 3 * time.startup_s)
+            )
+            try:
+                status = strike(world, elapsed, blow)
+            except subprocess.TimeoutExpired:
+                blows.faults.append({"hangs": worlds.output(world)[-1500:]})
+                break
+            if status is not True:
+                break
+            blows.struck(world, moment)
+            on_tree, before = on_tree + 1, moment
+        said = worlds.output(world)
+        if status is True:
+            result = worlds.finish(world)
+            status, said = result.returncode, result.stdout + result.stderr
+        blows.survived(world, reference, status, said, on_tree)
+    assert blows.held == planned, blows.faults
 
 
 def test_recovers_from_two_kills(certified_world, tmp_path):

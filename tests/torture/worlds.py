@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.governance.identity import run_id
-from scripts.tables import file_digest
+from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
 
 RUNS = Path("runs/fix-data-engine")
@@ -20,6 +22,22 @@ SEGMENT = RUNS / "segment_1B"
 RELEASE = SEGMENT / run_id("1B", "reopened")
 # The list of superseded runs says what was there when it was made, not what the run is.
 NOT_COMPARED = {"segment1b_p0_prune_check.txt"}
+FOUR_SEEDS = (42, 7, 101, 202)
+LIMIT_S = 300
+# First words of a job's message, and the stage of the chain that it belongs to.
+STAGES = (
+    (r"1A.*freeze guard", "guard"),
+    (r"1A", "1A"),
+    (r"S[0-9] ", ""),
+    (r"Receipt", "S8"),
+    (r"P5|Certify", "certificate"),
+    (r"", "scoring"),
+)
+
+
+def share(count: int) -> int:
+    """A share of a count, ``TORTURE_SHARE`` of it (default 1), at least one."""
+    return max(1, round(count * float(os.environ.get("TORTURE_SHARE", "1"))))
 
 
 def published(world: Path, runs: Path = RUNS) -> dict[str, str]:
@@ -53,16 +71,27 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
-def start(world: Path, *arguments: str, log: str = "torture.log") -> subprocess.Popen[bytes]:
-    """Start a workflow as the leader of a process group of its own."""
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to its background jobs: they ignore Ctrl-C, and so do theirs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start(
+    world: Path,
+    *arguments: str,
+    log: str = "torture.log",
+    settings: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a workflow as the leader of a process group of its own, as a terminal does."""
     with open(world / log, "wb") as output:
         return subprocess.Popen(
             command(*arguments),
             cwd=world,
-            env=environment(),
+            env={**environment(), **(settings or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=heed_ctrl_c,
         )
 
 
@@ -114,17 +143,61 @@ def output(world: Path, log: str = "torture.log") -> str:
     return (world / log).read_text(encoding="utf-8", errors="replace")
 
 
-def finish(world: Path, *prefix: str) -> subprocess.CompletedProcess[str]:
-    """Run ``certify`` to its end."""
-    return subprocess.run(
-        [*prefix, *command()],
+def finish(
+    world: Path,
+    *prefix: str,
+    target: Sequence[str] = ("certify",),
+    settings: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a target to its end; one that does not end in time is killed and has status -9."""
+    process = subprocess.Popen(
+        [*prefix, *command(*target)],
         cwd=world,
-        env=environment(),
+        env={**environment(), **(settings or {})},
         text=True,
-        capture_output=True,
-        check=False,
-        timeout=600,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
+    try:
+        said, _ = process.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        said, _ = process.communicate()
+        said = f"{said}\ndid not end within {LIMIT_S} s"
+    return subprocess.CompletedProcess(process.args, process.returncode, said, "")
+
+
+def at_work(world: Path) -> list[str]:
+    """Stages of the jobs that the last workflow had started and not ended; ``start-up`` for none.
+
+    Snakemake's log names a job's message when it starts and its number when it ends.
+    """
+    logs = sorted((world / ".snakemake/log").glob("*.snakemake.log"))
+    text = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
+    started = dict(re.findall(r"^Job (\d+): (.*)$", text, re.MULTILINE))
+    if not started:
+        return ["start-up"]
+    for job in re.findall(r"^Finished jobid: (\d+)", text, re.MULTILINE):
+        started.pop(job, None)
+    return sorted(stage_of(message) for message in started.values()) or ["between jobs"]
+
+
+def stage_of(message: str) -> str:
+    """Stage of a job by its message."""
+    stage = next(stage for words, stage in STAGES if re.match(words, message))
+    return stage or message[:2]
+
+
+def left_behind(world: Path) -> list[str]:
+    """What a blow left that the next start has to deal with."""
+    snakemake = world / ".snakemake"
+    kinds = {
+        "locks": any((snakemake / "locks").glob("*.lock")),
+        "incomplete outputs": any((snakemake / "incomplete").glob("*")),
+        "temporary files": any((world / "runs").rglob(".*.tmp")),
+    }
+    return [kind for kind, found in kinds.items() if found]
 
 
 def fresh(template: Path, folder: Path) -> Path:
@@ -134,6 +207,49 @@ def fresh(template: Path, folder: Path) -> Path:
     return folder
 
 
-def template(folder: Path) -> Path:
+def template(folder: Path, seeds: Sequence[int] = small_world.SEEDS) -> Path:
     """A world that has not run."""
-    return small_world.build(folder)
+    return small_world.build(folder, seeds)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When an undisturbed ``certify`` began (clock), how long it took, and its start-up, in s."""
+
+    began: float
+    whole_s: float
+    startup_s: float
+
+
+def undisturbed(folder: Path, seeds: Sequence[int]) -> Path:
+    """A world after one ``certify``, with its timeline in a file beside it."""
+    world = template(folder, seeds)
+    began = time.time()
+    result = finish(world)
+    whole = time.time() - began
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    first = min(p.stat().st_mtime for p in (world / RUNS).rglob("*.json"))
+    write_json(
+        world.with_name(f"{world.name}.timeline.json"),
+        {"began": began, "whole_s": whole, "startup_s": first - began},
+    )
+    return world
+
+
+def timeline(world: Path) -> Timeline:
+    """Timeline of an undisturbed world."""
+    return Timeline(**read_json(world.with_name(f"{world.name}.timeline.json")))
+
+
+def half_done(done: Path, folder: Path, moment_s: float) -> Path:
+    """A copy of an undisturbed world without the files that came after a moment of its run."""
+    fresh(done, folder)
+    latest = timeline(done).began + moment_s
+    later = [p for root in ("runs", ".snakemake") for p in (folder / root).rglob("*")]
+    for path in later:
+        if not path.is_dir() and path.lstat().st_mtime > latest:
+            path.unlink()
+    for path in sorted(later, reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    return folder
