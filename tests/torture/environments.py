@@ -47,13 +47,11 @@ NEEDED = (
 LIMIT_S = 300
 
 
-def egress_digests(world: Path) -> dict[str, str]:
-    """Content digest of ``site_locations`` of every seed of a certified small world."""
+def egress_digests(world: Path, run: Path = worlds.RELEASE) -> dict[str, str]:
+    """Content digest of ``site_locations`` of every seed of a run of a small world."""
     return {
         str(seed): content_digest(
-            pq.read_table(
-                world / worlds.RELEASE / f"seed={seed}/s8_site_locations/site_locations.parquet"
-            )
+            pq.read_table(world / run / f"seed={seed}/s8_site_locations/site_locations.parquet")
         )
         for seed in small_world.SEEDS
     }

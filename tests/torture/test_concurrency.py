@@ -10,13 +10,18 @@ import pytest
 
 from scripts.errors import GovernanceError
 from scripts.governance import occupancy
+from scripts.governance.identity import run_id
+from scripts.governance.verification import verify
 from tests import small_world
 from tests.torture import worlds
+from tests.torture.environments import egress_digests
 from tests.torture.record import record
 
 HOLD = """
 import sys, time
 from scripts.governance import occupancy
+from scripts.governance.identity import run_id
+from scripts.governance.verification import verify
 getattr(occupancy, sys.argv[1])(sys.argv[2])
 print("held", flush=True)
 time.sleep(60)
@@ -113,7 +118,7 @@ def test_two_runs_roots_do_not_meet(workplace):
 @pytest.mark.torture
 def test_everybody_at_once(certified_world, tmp_path):
     reference = worlds.published(certified_world)
-    rounds, held, faults = 5, 0, []
+    rounds, held, faults = worlds.share(5), 0, []
     for number in range(rounds):
         world = tmp_path / f"world{number}"
         shutil.copytree(certified_world, world, symlinks=True)
@@ -128,7 +133,7 @@ def test_everybody_at_once(certified_world, tmp_path):
         for name, arguments in targets.items():
             started[name] = worlds.start(world, *arguments, log=f"{name}.log")
             time.sleep(0.3 * number)
-        statuses = {name: process.wait(300) for name, process in started.items()}
+        statuses = {name: process.wait(worlds.LIMIT_S) for name, process in started.items()}
         said = {name: worlds.output(world, f"{name}.log") for name in targets}
         clean = all(
             status == 0
@@ -140,9 +145,7 @@ def test_everybody_at_once(certified_world, tmp_path):
         )
         result = worlds.finish(world)
         found = worlds.published(world)
-        of_fork = {
-            key for key in found if key.startswith(f"segment_1B/{worlds.run_id('1B', 'kid')}/")
-        }
+        of_fork = {key for key in found if key.startswith(f"segment_1B/{run_id('1B', 'kid')}/")}
         same = {k: v for k, v in found.items() if k not in of_fork} == reference
         if clean and 0 in statuses.values() and result.returncode == 0 and same:
             held += 1
@@ -161,25 +164,43 @@ def test_everybody_at_once(certified_world, tmp_path):
     assert held == rounds, faults
 
 
+def verified(root, candidate):
+    """A run without a fault; its faults else."""
+    return verify(root / "segment_1B" / run_id("1B", candidate)).faults
+
+
 @pytest.mark.torture
-def test_two_runs_roots_at_once(certified_world, tmp_path):
-    reference = worlds.published(certified_world)
+def test_two_candidates_at_once(certified_world, tmp_path):
+    """Each makes its own 1A and all else; what they place does not depend on their names."""
+    pinned = egress_digests(certified_world)
     world = worlds.template(tmp_path / "world")
-    roots = ("runs/one", "runs/two")
+    names = ("one", "two")
     started = [
-        worlds.start(world, "certify", "--config", f"runs_root={root}", log=f"{number}.log")
-        for number, root in enumerate(roots)
-    ]
-    statuses = [process.wait(300) for process in started]
-    same = [worlds.published(world, worlds.Path(root)) == reference for root in roots]
-    held = sum(status == 0 and alike for status, alike in zip(statuses, same, strict=True))
-    said = [worlds.output(world, f"{number}.log")[-1500:] for number in range(2)]
+        worlds.start(
+            world, "certify", "--config", f"candidate={name}", f"runs_root=runs/{name}",
+            log=f"{name}.log",
+        )
+        for name in names
+    ]  # fmt: skip
+    statuses = [process.wait(worlds.LIMIT_S) for process in started]
+    held, faults = 0, []
+    for name, status in zip(names, statuses, strict=True):
+        root = world / "runs" / name
+        said = worlds.output(world, f"{name}.log")[-1500:]
+        if status != 0:
+            faults.append({"name": name, "status": status, "said": said})
+            continue
+        wrong = verified(root, name)
+        alike = egress_digests(world, root / "segment_1B" / run_id("1B", name)) == pinned
+        held += not wrong and alike
+        if wrong or not alike:
+            faults.append({"name": name, "alike": alike, "wrong": wrong[:3], "said": said})
     record(
-        "concurrency: two runs roots",
+        "concurrency: two candidates",
         2,
         held,
-        "two `certify` at once in one tree with a `runs_root` of their own: both end with "
-        "identical files",
-        faults=[] if held == 2 else said,
+        "`certify` of two candidates at once in one tree, each with a `runs_root` of its own: both "
+        "end, `verify` finds no fault and their sites are those of an undisturbed run",
+        faults=faults,
     )
-    assert held == 2, said
+    assert held == 2, faults
