@@ -34,6 +34,11 @@ from scripts.tables import (
 
 CONTRACTS_DIR = Path(__file__).resolve().parents[1] / "config" / "contracts"
 SEGMENTS = ("1A", "1B")
+_RESTORE = "restore it from git"
+_ROWS = {
+    "dictionary": ("datasets", ("id", "path", "format")),
+    "registry": ("artefacts", ("id", "produced_by")),
+}
 _FILES = {
     "dictionary": "dataset_dictionary.layer1.{segment}.yaml",
     "schemas": "schemas.{segment}.yaml",
@@ -72,15 +77,33 @@ class Dataset:
 
 @functools.cache
 def load_yaml(path: Path) -> Any:
-    """Parse a YAML file of the repository once."""
+    """Parse a YAML file of the repository once; ``EX04`` when it is none."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ContractError("EX04", path, f"is not plain YAML: {error}", _RESTORE) from None
 
 
 @functools.cache
 def contract(segment: str, part: str) -> Mapping[str, Any]:
-    """Parsed ``dictionary``, ``schemas`` or ``registry`` of a segment."""
-    return load_yaml(CONTRACTS_DIR / segment / _FILES[part].format(segment=segment))
+    """Parsed ``dictionary``, ``schemas`` or ``registry`` of a segment.
+
+    Raises
+    ------
+    ContractError
+        ``EX04`` when the file cannot be read as one.
+    """
+    path = CONTRACTS_DIR / segment / _FILES[part].format(segment=segment)
+    found = load_yaml(path)
+    table, keys = _ROWS.get(part, (None, ()))
+    if not isinstance(found, Mapping) or (table and not isinstance(found.get(table), list)):
+        raise ContractError("EX04", path, f"is no mapping with {table or 'schemas'}", _RESTORE)
+    for number, row in enumerate(found[table] if table else ()):
+        for key in keys:
+            if not isinstance(row, Mapping) or not isinstance(row.get(key), str):
+                raise ContractError("EX04", path, f"{table}[{number}] has no {key}", _RESTORE)
+    return found
 
 
 @functools.cache

@@ -150,7 +150,9 @@ def verify_bundle(folder: str | Path, flag: str | Path | None = None) -> str:
         raise GovernanceError("EG24", flag, "is not a flag", "one line sha256_hex = <64 hex>")
     digest = bundle_digest(folder)
     if match[1] != digest:
-        raise GovernanceError("EG25", flag, f"names {match[1]}", f"the bundle's {digest}")
+        raise GovernanceError(
+            "EG25", flag, f"names {match[1]}", f"{INDEX} and its files have {digest}"
+        )
     return digest
 
 

@@ -54,11 +54,14 @@ def change_row(path: Path, rng: np.random.Generator) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of file that is mutated: its patterns below the world, and how."""
+    """A kind of file that is mutated: its patterns below the world, how, and whether `certify`
+    looks at it.
+    """
 
     name: str
     patterns: tuple[str, ...]
     mutate: Mutation = flip_byte
+    promotes: bool = True
 
 
 TARGETS = (
@@ -91,7 +94,8 @@ TARGETS = (
     Target("attestation", (f"{SEGMENT}/reports/segment1b_p5_attestation.json",)),
     Target("lock record", (f"{SEGMENT}/reports/segment1b_p?_lock_record.json",)),
     Target("evidence of a lock", (f"{SEGMENT}/reports/segment1b_p1_candidate_*.json",
-                                  f"{SEGMENT}/reports/segment1b_p1_repro_check_*.json")),
+                                  f"{SEGMENT}/reports/segment1b_p1_repro_check_*.json"),
+           promotes=False),
     Target("pointer", (f"{SEGMENT}/*/*_pointer.json",)),
     Target("baseline", (f"{SEGMENT}/reports/segment1b_p0_baseline_*", f"{BASELINE}/shared/*/*",
                         f"{BASELINE}/seed=*/*/*", f"{BASELINE}/seed=*/run_receipt.json")),

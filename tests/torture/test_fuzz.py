@@ -273,7 +273,7 @@ def test_ten_thousand_examples(certified_world, tmp_path, repository):
     try:
         chain = Chain(certified_world, tmp_path)
         for tally.seed in range(CHUNKS):
-            everything(tally, tmp_path, CHUNK, lambda path: chain.run(path, tally))
+            everything(tally, tmp_path, worlds.share(CHUNK), lambda path: chain.run(path, tally))
         held = tally.count["tried"]
     except BaseException as error:
         fault = f"{type(error).__name__}: {error}"[:2000]

@@ -168,12 +168,18 @@ def finish(
     return subprocess.CompletedProcess(process.args, process.returncode, said, "")
 
 
-def at_work(world: Path) -> list[str]:
-    """Stages of the jobs that the last workflow had started and not ended; ``start-up`` for none.
+def logs_of(world: Path) -> set[Path]:
+    """Snakemake's logs, one a start."""
+    return set((world / ".snakemake/log").glob("*.snakemake.log"))
 
-    Snakemake's log names a job's message when it starts and its number when it ends.
+
+def at_work(world: Path, before: set[Path]) -> list[str]:
+    """Stages of the jobs that a workflow had started and not ended; ``start-up`` for none.
+
+    Snakemake's log names a job's message when it starts and its number when it ends. ``before`` are
+    the logs of earlier starts.
     """
-    logs = sorted((world / ".snakemake/log").glob("*.snakemake.log"))
+    logs = sorted(logs_of(world) - before)
     text = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
     started = dict(re.findall(r"^Job (\d+): (.*)$", text, re.MULTILINE))
     if not started:
