@@ -58,11 +58,12 @@ def undo_jitter(world: Path) -> None:
         shutil.rmtree(folder)
 
 
-def command(*arguments: str, cores: int = 2) -> list[str]:
-    """Command line of Snakemake in a world."""
+def command(*arguments: str, cores: int = 2, quiet: bool = True) -> list[str]:
+    """Command line of Snakemake in a world; unless it is quiet, its log names the jobs."""
     return [
         *(sys.executable, "-m", "snakemake", *(arguments or ("certify",))),
-        *("--quiet", "rules", "--cores", str(cores)),
+        *(("--quiet", "rules") if quiet else ()),
+        *("--cores", str(cores)),
     ]
 
 
@@ -85,7 +86,7 @@ def start(
     """Start a workflow as the leader of a process group of its own, as a terminal does."""
     with open(world / log, "wb") as output:
         return subprocess.Popen(
-            command(*arguments),
+            command(*arguments, quiet=False),
             cwd=world,
             env={**environment(), **(settings or {})},
             stdout=output,
