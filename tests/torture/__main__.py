@@ -11,6 +11,7 @@ writes ``docs/reliability.json`` and the table of ``docs/reliability.md``; a sha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -71,16 +72,10 @@ PARTS = (
 
 def end(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and all that it started."""
-    with psutil.Process(process.pid).oneshot():
-        family = [
-            *psutil.Process(process.pid).children(recursive=True),
-            psutil.Process(process.pid),
-        ]
-    for member in family:
-        try:
+    leader = psutil.Process(process.pid)
+    for member in (*leader.children(recursive=True), leader):
+        with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-        except psutil.NoSuchProcess:
-            continue
     process.wait()
 
 

@@ -57,7 +57,9 @@ def test_a_full_disk_leaves_the_old_file_and_no_part_of_a_new_one(tmp_path):
 
 
 def refused(world: Path, pattern: str) -> str:
-    """Run certify: it must fail in one named line, without traceback or temporary files."""
+    """Run certify: one named line, no traceback, no temporary files, and no promotion."""
+    pointer = world / worlds.SEGMENT / "last_good/last_good_pointer.json"
+    before = pointer.read_bytes() if pointer.is_file() else None
     result = worlds.finish(world)
     said = result.stdout + result.stderr
     assert result.returncode != 0, said[-3000:]
@@ -65,6 +67,7 @@ def refused(world: Path, pattern: str) -> str:
     assert ONE_LINE.search(said), said[-3000:]
     assert re.search(pattern, said), said[-3000:]
     assert not [p for p in (world / "runs").rglob(".*.tmp") if p.is_file()]
+    assert (pointer.read_bytes() if pointer.is_file() else None) == before
     return said
 
 
