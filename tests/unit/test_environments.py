@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 ENVS = Path("envs")
-PYPI_NAME = {"exactextract-python": "exactextract", "matplotlib-base": "matplotlib"}
+# On conda-forge, `tzdata` is IANA's files without the Python package.
+PYPI_NAME = {"matplotlib-base": "matplotlib", "python-tzdata": "tzdata"}
 # What runs the workflow, not the rules.
 ENGINE = {
     "snakemake",
