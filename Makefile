@@ -8,7 +8,7 @@ SCALES ?=
 PARTS ?=
 BIN := .venv/bin
 
-.PHONY: certify test test-slurm torture check bench scale export docs lock sbom clean install own-inputs
+.PHONY: certify test test-slurm test-s3 torture check bench scale export docs lock sbom clean install own-inputs s3
 
 certify: .venv/runtime.stamp
 	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
@@ -19,6 +19,10 @@ test: .venv/dev.stamp
 # Starts munge, slurmctld and slurmd on this machine; needs root and Debian's slurm-wlm.
 test-slurm: .venv/dev.stamp
 	$(BIN)/pytest -m cluster
+
+# Certifies the small world in a bucket of an S3 server that it starts itself.
+test-s3: .venv/s3-test.stamp
+	$(BIN)/pytest -m cluster tests/cluster/test_s3.py
 
 # Kills, tampering, full disks, set-back clocks, races, fuzzing, environments: every item as a figure
 # in docs/reliability.md. About an hour on two idle cores; TORTURE_SHARE=0.1 for a tenth of it, which
@@ -55,6 +59,9 @@ install: .venv/runtime.stamp
 # The libraries that read a population raster and country polygons of your own.
 own-inputs: .venv/own-inputs.stamp
 
+# The library that keeps runs in object storage.
+s3: .venv/s3.stamp
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -68,6 +75,14 @@ own-inputs: .venv/own-inputs.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@ .venv/runtime.stamp
 
+.venv/s3.stamp: envs/s3.lock.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@ .venv/runtime.stamp
+
+.venv/s3-test.stamp: envs/s3-test.lock.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@ .venv/runtime.stamp .venv/own-inputs.stamp .venv/dev.stamp .venv/s3.stamp
+
 .venv/dev.stamp: envs/dev.lock.txt | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@ .venv/runtime.stamp .venv/own-inputs.stamp
@@ -80,6 +95,12 @@ lock:
 		--no-emit-index-url -c envs/runtime.lock.txt -o envs/own-inputs.lock.txt envs/own-inputs.in
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url -c envs/own-inputs.lock.txt -o envs/dev.lock.txt envs/dev.in
+	cp envs/runtime.lock.txt envs/s3.lock.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url -o envs/s3.lock.txt envs/s3.in
+	cp envs/dev.lock.txt envs/s3-test.lock.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url -c envs/s3.lock.txt -o envs/s3-test.lock.txt envs/s3-test.in
 
 clean:
 	rm -rf .snakemake runs/fix-data-engine/logs runs/fix-data-engine/benchmarks

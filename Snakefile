@@ -44,11 +44,11 @@ rule certify:
         version=state_version("scorers.certify"),
         missing_seeds=MISSING_SEEDS,
         faults=CERTIFY_FAULTS,
-        last_good=DATA["last_good_pointer"],
+        last_good=BOARD.here["last_good_pointer"],
         runs_root=runs_root,
         reference=SETTINGS.reference,
         demands=DEMANDS,
-        lock_set=DATA["segment1b_p5_lock_set"],
+        lock_set=BOARD.here["segment1b_p5_lock_set"],
         policies=PROMOTION.policies(SETTINGS.runs[RELEASE_RUN_ID]),
         keep=KEPT_RUNS,
         quiet=QUIET,
@@ -68,8 +68,9 @@ onstart:
 
 # Snakemake takes its locks away after this.
 onsuccess:
-    occupancy.leave(SETTINGS.runs_root)
+    PROMOTION.after_success(workflow)
+    occupancy.leave(BOARD.root_of_jobs)
 
 
 onerror:
-    occupancy.leave(SETTINGS.runs_root)
+    occupancy.leave(BOARD.root_of_jobs)

@@ -7,11 +7,6 @@ ATTEMPTS = attempts_of(SEARCH)
 CYCLES = SearchBoard(DATA, ATTEMPTS)
 
 
-wildcard_constraints:
-    cycle="[0-9]+",
-    attempt="[0-9]+",
-
-
 rule evaluate_attempt:
     input:
         best=CYCLES.best_before,
@@ -32,7 +27,7 @@ rule evaluate_attempt:
         s4=policy_of("s4"),
         s5_policy=policy_of("s5"),
         s6=policy_of("s6"),
-        gates="config/gates.yaml",
+        gates=GATES,
         calibration=CALIBRATION,
     output:
         attempt=DATA["calibration_attempt"],

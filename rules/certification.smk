@@ -36,6 +36,17 @@ CERTIFIED = (
             [DATA[name] for name in VALIDATION_FILES], run_id=RELEASE_RUN_ID, seed=SEEDS
         ),
         "byproducts": BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
+        "upstream": BOARD.upstream_tree(RELEASE_RUN_ID, SEEDS)
+        + BOARD.upstream_tree(BASELINE_RUN_ID, P0_SEEDS),
+        "baseline": [
+            DATA["segment1b_p0_baseline"].format(run_id=BASELINE_RUN_ID),
+            *expand(
+                [DATA["segment1b_scorecard"], DATA["run_receipt"]],
+                run_id=BASELINE_RUN_ID,
+                seed=P0_SEEDS,
+            ),
+            *BOARD.outputs_of(BASELINE_RUN_ID, P0_SEEDS),
+        ],
         "baseline_pointer": DATA["baseline_pointer"],
         "current_candidate_pointer": DATA["current_candidate_pointer"],
         "protocol": DATA["iteration_protocol"],
@@ -54,8 +65,10 @@ rule certify_release:
         validation=expand(
             [DATA[name] for name in VALIDATION_FILES], run_id=RELEASE_RUN_ID, seed=SEEDS
         ),
-        policies=[RELEASE_POSTURE.upstream_policy, *sorted(RELEASE_POSTURE.policies.values())],
-        gates="config/gates.yaml",
+        policies=source(
+            [RELEASE_POSTURE.upstream_policy, *sorted(RELEASE_POSTURE.policies.values())]
+        ),
+        gates=GATES,
         lock_records=PROMOTION.lock_records(),
     output:
         certificate=report(
@@ -90,7 +103,7 @@ rule attest_release:
         receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
         site_locations=expand(DATA["site_locations"], run_id=RELEASE_RUN_ID, seed=SEEDS),
         byproducts=BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
-        lock_file="envs/runtime.lock.txt",
+        lock_file=source("envs/runtime.lock.txt"),
     output:
         attestation=DATA["segment1b_p5_attestation"],
     log:

@@ -20,15 +20,21 @@ from scripts.workflow import (
     contract_files,
     export_package_path,
     reference_paths,
+    root_of_jobs,
+    shipped_paths,
+    source,
 )
 
-CALIBRATION = "config/calibration.yaml"
+# Sources are files of this folder, also where the runs are in object storage.
+GATES = source("config/gates.yaml")
+CALIBRATION = source("config/calibration.yaml")
 
 export_package_path(workflow.basedir)
 try:
     SETTINGS = load_settings(config)
-    occupancy.attend(SETTINGS.runs_root, workflow.is_main_process)
-    BOARD = Board(SETTINGS)
+    ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
+    occupancy.attend(ROOT_OF_JOBS, workflow.is_main_process)
+    BOARD = Board(SETTINGS, ROOT_OF_JOBS)
     PROMOTION = Promotion(BOARD)
     SEARCH = load_calibration(CALIBRATION)
 except SegmentError as error:
@@ -47,7 +53,7 @@ RELEASE_RUN_ID = BOARD.named(SETTINGS.candidate).run_id
 BASELINE_RUN_ID = BOARD.named(SETTINGS.baseline_posture).run_id
 
 STATES_S4_TO_S8 = "rules/shards.smk" if SETTINGS.shards > 1 else "rules/unsharded.smk"
-CONTRACT_FILES = contract_files()
+CONTRACT_FILES = source(contract_files())
 RULE_VERSIONS = {rule: state_version(f"states.{rule}") for rule in STATE_RULES}
 
 policy_of = BOARD.policy
@@ -59,6 +65,10 @@ run_name = BOARD.name
 runs_root = BOARD.runs_root
 
 
+# All of them before the first rule: a later statement would take them from outputs in storage.
 wildcard_constraints:
     run_id="[a-f0-9]{32}",
     seed="[0-9]+",
+    cycle="[0-9]+",
+    attempt="[0-9]+",
+    shard="[0-9]+-of-[0-9]+",

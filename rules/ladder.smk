@@ -7,7 +7,7 @@ P4_RUN_ID = BOARD.named("p4").run_id
 rule ladder_table:
     input:
         scorecards=BOARD.all_scorecards(LADDER, SEEDS),
-        gates="config/gates.yaml",
+        gates=GATES,
     output:
         report=report(
             DATA["segment1b_ladder"],
@@ -72,7 +72,7 @@ rule ladder_figure:
 rule p4_contradiction:
     input:
         scorecards=expand(DATA["segment1b_scorecard"], seed=SEEDS, allow_missing=True),
-        gates="config/gates.yaml",
+        gates=GATES,
     output:
         report=DATA["segment1b_p4_red_reopen"],
     log:
@@ -106,7 +106,7 @@ rule margins_report:
     input:
         scorecards=expand(DATA["segment1b_scorecard"], seed=SEEDS, allow_missing=True),
         guards=BOARD.upstream_guards,
-        gates="config/gates.yaml",
+        gates=GATES,
     output:
         report=DATA["segment1b_margins"],
         table=DATA["segment1b_margins_table"],

@@ -1,11 +1,11 @@
 """A user's own polygons and population raster in place of the shipped ones."""
 
 if SETTINGS.polygons_path:
-    SHIPPED = reference_paths(SETTINGS.reference)
+    SHIPPED = shipped_paths(SETTINGS.reference)
 
     rule import_polygons:
         input:
-            polygons=SETTINGS.polygons_path,
+            polygons=source(SETTINGS.polygons_path),
             facts=SHIPPED["facts"],
             places=SHIPPED["places"],
             land_cover=SHIPPED["land_cover"],
@@ -36,7 +36,7 @@ if SETTINGS.population_raster:
 
     rule import_population:
         input:
-            raster=SETTINGS.population_raster,
+            raster=source(SETTINGS.population_raster),
             tile_policy=policy_of("s1_tile_index"),
         output:
             cells=DATA["raster_population"],

@@ -86,7 +86,7 @@ rule score_phase:
     input:
         unpack(PROMOTION.phase_inputs),
         baseline_pointer=DATA["baseline_pointer"],
-        gates="config/gates.yaml",
+        gates=GATES,
     output:
         candidate=DATA["segment1b_phase_candidate"],
     wildcard_constraints:
@@ -144,8 +144,8 @@ rule authority_envelope:
     input:
         candidates=[PROMOTION.candidate(phase.lower()) for phase in PROMOTION.unlocked()],
         baseline_pointer=DATA["baseline_pointer"],
-        policies=PROMOTION.integrated_policies(),
-        gates="config/gates.yaml",
+        policies=source(PROMOTION.integrated_policies()),
+        gates=GATES,
         lock_records=PROMOTION.lock_records(),
     output:
         envelope=DATA["segment1b_p4_authority_envelope"],
@@ -176,7 +176,7 @@ rule score_integrated:
         receipts=expand(DATA["run_receipt"], seed=SEEDS, allow_missing=True),
         envelope=DATA["segment1b_p4_authority_envelope"],
         baseline_pointer=DATA["baseline_pointer"],
-        gates="config/gates.yaml",
+        gates=GATES,
     output:
         integrated=DATA["segment1b_p4_integrated"],
     log:
@@ -341,7 +341,7 @@ rule lock:
 
 rule reopen:
     input:
-        gates="config/gates.yaml",
+        gates=GATES,
     log:
         f"{LOGS}/1B/reopen.log",
     localrule: True

@@ -2,7 +2,7 @@
 
 from scripts.ladder.recovery import load_recovery
 
-RECOVERY = "config/recovery.yaml"
+RECOVERY = source("config/recovery.yaml")
 try:
     RECOVERY_SEARCH = load_recovery(RECOVERY)
 except SegmentError as error:
@@ -19,7 +19,7 @@ rule start_recovery:
         s2=policy_of("s2"),
         s4=policy_of("s4"),
         s6=policy_of("s6"),
-        gates="config/gates.yaml",
+        gates=GATES,
         calibration=CALIBRATION,
         recovery=RECOVERY,
     output:
@@ -46,7 +46,7 @@ rule recovery_attempt:
     input:
         start=DATA["recovery_start"],
         best=RECOVERIES.best_before,
-        gates="config/gates.yaml",
+        gates=GATES,
         gate=expand(DATA["s0_gate_receipt_1B"], seed=SEEDS, allow_missing=True),
         reference_scorecards=PROMOTION.integrated_reference,
         tile_index=DATA["tile_index"],

@@ -10,7 +10,7 @@ REBUILT = reference_paths(
 
 rule reference_environment:
     input:
-        lock=f"{workflow.basedir}/envs/reference.lock.txt",
+        lock=source(f"{workflow.basedir}/envs/reference.lock.txt"),
     output:
         complete=touch(".venv-reference/complete"),
     log:
@@ -64,8 +64,8 @@ rule validate_reference:
         **REFERENCE,
         environment=REFERENCE_ENVIRONMENT,
         admin1=SETTINGS.reference_admin1,
-        tile_policy="config/layer1/1B/policy/policy.s1.tile_index.yaml",
-        policy="config/layer1/1B/policy/policy.s1.population.yaml",
+        tile_policy=source("config/layer1/1B/policy/policy.s1.tile_index.yaml"),
+        policy=source("config/layer1/1B/policy/policy.s1.population.yaml"),
     output:
         report=f"{SETTINGS.runs_root}/reference/population_validation.json",
     log:

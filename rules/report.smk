@@ -202,12 +202,12 @@ rule release_dossier:
         countries=REFERENCE["countries"],
         facts=REFERENCE["facts"],
         manifest=REFERENCE["manifest"],
-        template=f"{PAGES}/dossier.html.jinja",
-        css=f"{PAGES}/dossier.css",
-        js=f"{PAGES}/dossier.js",
-        leaflet_js=f"{LEAFLET}/leaflet.js",
-        leaflet_css=f"{LEAFLET}/leaflet.css",
-        leaflet_licence=f"{LEAFLET}/LICENSE",
+        template=source(f"{PAGES}/dossier.html.jinja"),
+        css=source(f"{PAGES}/dossier.css"),
+        js=source(f"{PAGES}/dossier.js"),
+        leaflet_js=source(f"{LEAFLET}/leaflet.js"),
+        leaflet_css=source(f"{LEAFLET}/leaflet.css"),
+        leaflet_licence=source(f"{LEAFLET}/LICENSE"),
     output:
         dossier=report(
             DATA["segment1b_p5_dossier"],

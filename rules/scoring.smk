@@ -43,7 +43,7 @@ rule scorecard:
         places=REFERENCE["places"],
         land_cover=REFERENCE["land_cover"],
         s2_policy=policy_of("s2"),
-        gates="config/gates.yaml",
+        gates=GATES,
     output:
         scorecard=report(
             DATA["segment1b_scorecard"],
@@ -98,7 +98,7 @@ rule p0_baseline:
         s4_reports=expand(DATA["s4_run_report"], seed=P0_SEEDS, allow_missing=True),
         s6_reports=expand(DATA["s6_run_report"], seed=P0_SEEDS, allow_missing=True),
         s8_summaries=expand(DATA["s8_run_summary"], seed=P0_SEEDS, allow_missing=True),
-        gates="config/gates.yaml",
+        gates=GATES,
     output:
         report=report(
             DATA["segment1b_p0_baseline"],

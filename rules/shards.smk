@@ -9,10 +9,6 @@ from scripts.shards.plan import shard_names
 SHARDS = shard_names(SETTINGS.shards)
 
 
-wildcard_constraints:
-    shard="[0-9]+-of-[0-9]+",
-
-
 rule s4_guard:
     input:
         requirements=DATA["s3_requirements"],

@@ -11,7 +11,7 @@ rule candidate:
     input:
         scorecards=BOARD.scorecards(SETTINGS.candidate, SEEDS),
         pointer=DATA["current_candidate_pointer"],
-        gates="config/gates.yaml",
+        gates=GATES,
     log:
         f"{LOGS}/1B/candidate.log",
     localrule: True

@@ -1,12 +1,13 @@
 """Upstream 1A: generate or ingest, validate, pass, score, certify the authority, guard."""
 
 from scripts.upstream.tables_1a import ALL_TABLES
+from scripts.workflow import BUNDLE_1A
 
 BUILTIN_1A = BOARD.upstream_ids("builtin")
 EXTERNAL_1A = BOARD.upstream_ids("external")
 EXTERNAL_TABLES = BOARD.external_tables()
 CONTRACT_FILES_1A = [path for path in CONTRACT_FILES if "/1A/" in path]
-BANDS_1A = "config/layer1/1A/policy/policy.1a.bands.yaml"
+BANDS_1A = source("config/layer1/1A/policy/policy.1a.bands.yaml")
 
 
 rule generate_1a:
@@ -41,11 +42,11 @@ if EXTERNAL_1A:
     rule ingest_1a:
         input:
             **{
-                name: f"{SETTINGS.external_root}/seed={{seed}}/{name}.parquet"
+                name: source(f"{SETTINGS.external_root}/seed={{seed}}/{name}.parquet")
                 for name in EXTERNAL_TABLES
             },
-            index=f"{SETTINGS.external_root}/seed={{seed}}/validation/index.json",
-            flag=f"{SETTINGS.external_root}/seed={{seed}}/validation/_passed.flag",
+            index=source(f"{SETTINGS.external_root}/seed={{seed}}/validation/index.json"),
+            flag=source(f"{SETTINGS.external_root}/seed={{seed}}/validation/_passed.flag"),
             facts=REFERENCE["facts"],
         output:
             **{name: DATA[name] for name in EXTERNAL_TABLES},
@@ -135,6 +136,7 @@ rule score_1a:
         facts=REFERENCE["facts"],
         flag=DATA["validation_passed_flag_1A"],
         parameter_hash=DATA["parameter_hash_resolved_1A"],
+        bundle=[DATA[name] for name in BUNDLE_1A],
         bands=BANDS_1A,
     output:
         scorecard=DATA["segment1a_scorecard"],
@@ -236,6 +238,7 @@ rule enforce_freeze_guard:
         certification=DATA["segment1a_p5_certification"],
         scorecards=BOARD.upstream_scorecards,
         flags=BOARD.upstream_flags,
+        bundles=BOARD.upstream_bundles,
         bands=BANDS_1A,
     output:
         accepted=DATA["segment1a_freeze_guard_accepted"],

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from snakemake.io import sourcecache_entry
+
 from scripts.contracts import CONTRACTS_DIR, datasets
-from scripts.errors import ConfigError, SegmentError
+from scripts.errors import ConfigError, GovernanceError, SegmentError
 from scripts.governance import locks, occupancy
 from scripts.governance.attestation import byproduct_paths
 from scripts.governance.identity import run_id
@@ -30,7 +32,24 @@ REFERENCE_FILES = {
     "land_cover": "land_cover.parquet",
     "manifest": "manifest.json",
 }
+# The files that the flag of a 1A run seals.
+BUNDLE_1A = (
+    "validation_summary_1A",
+    "egress_checksums_1A",
+    "rng_accounting_1A",
+    "parameter_hash_resolved_1A",
+    "manifest_fingerprint_resolved_1A",
+    "validation_bundle_index_1A",
+)
 READERS = frozenset({"status", "explain", "verify"})
+# Rules that look at a whole run tree, not at declared inputs: it has to be on disk.
+ON_DISK = READERS | {
+    *("p1", "p2", "p3", "p4", "integrated", "recover", "lock", "reopen"),
+    *("fork", "prune", "sign"),
+    *("reference_environment", "build_reference", "validate_reference"),
+}
+# What `certify` writes beside a verdict that it made already.
+BESIDE_VERDICT = ("last_good_pointer", "segment1b_p5_lock_set")
 # What a run receipt holds: every state but the validation, which reads the receipt.
 STATE_RULES = CHAIN[:-1]
 
@@ -43,6 +62,37 @@ def path_templates(runs_root: str) -> Mapping[str, str]:
 def reference_paths(folder: str) -> Mapping[str, str]:
     """Files of the reference snapshot."""
     return {name: f"{folder}/{file}" for name, file in REFERENCE_FILES.items()}
+
+
+def source(path: Any) -> Any:
+    """Mark one or more files as sources: read where they are, also when runs are in storage.
+
+    Snakemake's ``local`` would do that too, and tie every job that reads one to the machine where
+    it was started.
+    """
+    if isinstance(path, str):
+        return sourcecache_entry(path, str(path))
+    return [source(part) for part in path]
+
+
+def shipped_paths(folder: str) -> Mapping[str, str]:
+    """Files of a reference snapshot that no rule makes."""
+    return {name: source(path) for name, path in reference_paths(folder).items()}
+
+
+def in_storage(workflow: Any, path: str) -> Any:
+    """Object of a path at the default storage provider; None where files are on disk."""
+    storage = workflow.storage_settings
+    if storage is None or storage.default_storage_provider is None:
+        return None
+    query = f"{storage.default_storage_prefix.rstrip('/')}/{os.path.normpath(path)}"
+    return workflow.storage_registry.default_storage_provider.object(query)
+
+
+def root_of_jobs(workflow: Any, runs_root: str) -> str:
+    """Folder below which a job finds the files of the runs root: itself or a copy."""
+    stored = in_storage(workflow, runs_root)
+    return runs_root if stored is None else str(stored.local_path())
 
 
 def contract_files() -> list[str]:
@@ -61,8 +111,11 @@ def export_package_path(basedir: str) -> None:
 class Board:
     """Looks up runs, policies and upstream files for the rules."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, root_of_jobs: str):
         self.settings = settings
+        self.root_of_jobs = root_of_jobs
+        self.in_storage = root_of_jobs != settings.runs_root
+        self.here = path_templates(root_of_jobs)
         self.data = path_templates(settings.runs_root)
         self._sites: dict[tuple[str, str], float] = {}
 
@@ -83,7 +136,7 @@ class Board:
 
     def runs_root(self, wildcards: Any) -> str:
         """Folder that ledgers are relative to."""
-        return self.settings.runs_root
+        return self.root_of_jobs
 
     def name(self, wildcards: Any) -> str:
         """Name of a job's run."""
@@ -120,21 +173,23 @@ class Board:
 
     def fork_record(self, wildcards: Any) -> str | list[str]:
         """Record of the fork that a run's folder came from; nothing when it is none."""
-        path = self.data["candidate_fork"].format(run_id=wildcards.run_id)
-        return path if Path(path).is_file() else []
+        tokens = {"run_id": wildcards.run_id}
+        found = Path(self.here["candidate_fork"].format(**tokens)).is_file()
+        return self.data["candidate_fork"].format(**tokens) if found else []
 
     def policy(self, state: str) -> InputFunction:
         """Input function: the policy file that a state of the run obeys."""
 
         def of_run(wildcards: Any) -> str:
-            return self.run(wildcards).posture.policies[state]
+            return source(self.run(wildcards).posture.policies[state])
 
         return of_run
 
     def policies(self, wildcards: Any) -> list[str]:
         """All policy files of the run, upstream first."""
         posture = self.run(wildcards).posture
-        return [posture.upstream_policy, *(posture.policies[k] for k in sorted(posture.policies))]
+        policies = (posture.policies[key] for key in sorted(posture.policies))
+        return source([posture.upstream_policy, *policies])
 
     def sites(self, wildcards: Any) -> float:
         """Sites to expect of a seed: the builtin policy's, or the external catalogue's rows.
@@ -197,7 +252,7 @@ class Board:
 
     def upstream_policy(self, wildcards: Any) -> str:
         """Policy file of a builtin 1A run."""
-        return self.settings.upstreams[wildcards.run_id].policy
+        return source(self.settings.upstreams[wildcards.run_id].policy)
 
     def upstream_ids(self, kind: str) -> list[str]:
         """Run ids of the upstream runs of a kind."""
@@ -220,6 +275,13 @@ class Board:
             paths["policy"] = self.upstream_policy(wildcards)
         return paths
 
+    def upstream_tree(self, identity: str, seeds: Iterable[int]) -> list[str]:
+        """Tables, bundle and flag of the 1A run that a run stands on, over seeds."""
+        upstream = self.settings.upstreams[self.settings.runs[identity].upstream_id]
+        tables = self.external_tables() if upstream.kind == "external" else ALL_TABLES
+        names = (*tables, *BUNDLE_1A, "validation_passed_flag_1A")
+        return [p for name in names for p in self.over_seeds(name, upstream.run_id, seeds)]
+
     def over_seeds(self, dataset_id: str, identity: str, seeds: Iterable[int]) -> list[str]:
         """Paths of a dataset of a run, seed by seed."""
         return [self.data[dataset_id].format(run_id=identity, seed=seed) for seed in seeds]
@@ -231,6 +293,15 @@ class Board:
     def upstream_flags(self, wildcards: Any) -> list[str]:
         """Flags of a 1A run over the configured seeds."""
         return self.over_seeds("validation_passed_flag_1A", wildcards.run_id, self.settings.seeds)
+
+    def upstream_bundle(self, wildcards: Any) -> list[str]:
+        """Validation bundle of the 1A run that a run stands on, for a job's seed."""
+        return [self.upstream_file(name)(wildcards) for name in BUNDLE_1A]
+
+    def upstream_bundles(self, wildcards: Any) -> list[str]:
+        """Validation bundles of a 1A run over the configured seeds."""
+        seeds = self.settings.seeds
+        return [p for name in BUNDLE_1A for p in self.over_seeds(name, wildcards.run_id, seeds)]
 
     def upstream_guards(self, wildcards: Any) -> list[str]:
         """Freeze guard verdicts, seed by seed, on the 1A run that a run stands on."""
@@ -263,21 +334,20 @@ class Board:
 
     def made_before(self, dataset_id: str) -> list[str]:
         """Path of a dataset without tokens where an earlier command left it, else nothing."""
-        path = self.data[dataset_id]
-        return [path] if Path(path).is_file() else []
+        return [self.data[dataset_id]] if Path(self.here[dataset_id]).is_file() else []
 
     def reference_files(self) -> Mapping[str, str]:
         """Files of the snapshot that runs stand on: the one in force, or that of own polygons."""
         if not self.settings.polygons_path:
-            return reference_paths(self.settings.reference)
+            return shipped_paths(self.settings.reference)
         return reference_paths(str(Path(self.data["own_reference_manifest"]).parent))
 
     def own_inputs(self) -> dict[str, str | list[str]]:
         """Inputs of ``s0_gate`` that are the user's own; nothing where the shipped ones serve."""
         raster = self.settings.population_raster
         return {
-            "own_polygons": self.settings.polygons_path or [],
-            "own_raster": raster or [],
+            "own_polygons": source(self.settings.polygons_path or []),
+            "own_raster": source(raster or []),
             "own_raster_cells": self.data["raster_population"] if raster else [],
             "own_raster_report": self.data["raster_population_report"] if raster else [],
         }
@@ -337,7 +407,7 @@ class Promotion:
         self.board = board
         self.settings = board.settings
         self.data = board.data
-        self.reports = str(Path(self.data["segment1b_p4_authority_envelope"]).parent)
+        self.reports = str(Path(board.here["segment1b_p4_authority_envelope"]).parent)
         self.seed = self.settings.seeds[0]
         self.locks = locks.read_locks(Path(self.reports))
         self._check_fork()
@@ -345,7 +415,7 @@ class Promotion:
     def _check_fork(self) -> None:
         """Refuse a fork under another posture than it was made for (``EC15``)."""
         release = self.release()
-        path = Path(self.data["candidate_fork"].format(run_id=release.run_id))
+        path = Path(self.board.here["candidate_fork"].format(run_id=release.run_id))
         posture = read_json(path)["posture"] if path.is_file() else release.posture.name
         if posture != release.posture.name:
             raise ConfigError(
@@ -383,16 +453,40 @@ class Promotion:
         Targets that only read are let in beside a workflow at work.
         """
         try:
-            if not {job.rule.name for job in jobs} <= READERS:
-                occupancy.enter(self.settings.runs_root)
+            rules = {job.rule.name for job in jobs}
+            self._refuse_in_storage(rules & ON_DISK)
+            if not rules <= READERS:
+                occupancy.enter(self.board.root_of_jobs)
                 waiting = list(to_run)
                 made = {str(path) for job in waiting for path in job.output}
                 read = {str(path) for job in waiting for path in job.input}
-                occupancy.refuse_later_files(self.settings.runs_root, sorted(read - made))
-                self.before_new_candidate()
+                occupancy.refuse_later_files(self.board.root_of_jobs, sorted(read - made))
+                if not self.board.in_storage:
+                    self.before_new_candidate()
         except (SegmentError, OSError) as error:
             raise SystemExit(f"{type(error).__name__}: {error}") from None
         occupancy.end_turn()
+
+    def _refuse_in_storage(self, rules: Iterable[str]) -> None:
+        """Refuse targets that need a run tree on disk (``EG95``)."""
+        if self.board.in_storage and rules:
+            raise GovernanceError(
+                "EG95",
+                ", ".join(sorted(rules)),
+                "works on a run tree on disk, the runs are in object storage",
+                "copy them to a folder and name it with runs_root",
+            )
+
+    def after_success(self, workflow: Any) -> None:
+        """Bring what ``certify`` wrote beside its verdict to object storage, if runs are there."""
+        if not self.board.in_storage:
+            return
+        for name in BESIDE_VERDICT:
+            path = Path(self.board.here[name])
+            if path.is_file():
+                stored = in_storage(workflow, self.data[name])
+                workflow.async_run(stored.managed_store())
+                path.unlink()
 
     def before_new_candidate(self) -> None:
         """List, or delete, superseded runs when the candidate's folder is about to be made."""

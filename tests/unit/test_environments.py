@@ -72,11 +72,23 @@ def test_conda_and_pip_ask_for_the_same():
             assert own[library] == spec, library
 
 
-@pytest.mark.parametrize("wider", ["own-inputs.lock.txt", "dev.lock.txt"])
-def test_wider_locks_hold_the_runtime_lock(wider):
+# botocore asks for an older one; nothing that is published depends on it.
+OLDER_FOR_S3 = {"python-dateutil"}
+
+
+@pytest.mark.parametrize(
+    ("wider", "apart"),
+    [
+        ("own-inputs.lock.txt", set()),
+        ("dev.lock.txt", set()),
+        ("s3.lock.txt", OLDER_FOR_S3),
+        ("s3-test.lock.txt", OLDER_FOR_S3),
+    ],
+)
+def test_wider_locks_hold_the_runtime_lock(wider, apart):
     versions = locked(wider)
     for library, found in locked("runtime.lock.txt").items():
-        assert versions.get(library) == found, library
+        assert versions.get(library) == found or library in apart, library
 
 
 def test_every_rule_environment_is_tested_here():

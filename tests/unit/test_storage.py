@@ -1,0 +1,77 @@
+"""Sources stay files of the repository where runs are in object storage."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from snakemake.io import is_flagged
+
+from scripts.policies import parse_yaml
+from scripts.settings import load_settings
+from scripts.workflow import ON_DISK, Board, Promotion, root_of_jobs, shipped_paths
+
+# An input of a rule, or a constant that inputs are given by.
+SOURCE = re.compile(
+    r'(?:[a-z0-9_]=|^[A-Z0-9_]+ = )(source\(\s*)?(?:f"\{workflow\.basedir\}/|")'
+    r"(?:config|envs|resources)/[\w./-]+\.\w+",
+    re.MULTILINE,
+)
+
+
+def in_bucket(prefix: str) -> SimpleNamespace:
+    """A workflow whose default storage keeps its copies below ``copies``."""
+    provider = SimpleNamespace(
+        object=lambda query: SimpleNamespace(
+            local_path=lambda: Path("copies", query.removeprefix("s3://"))
+        )
+    )
+    return SimpleNamespace(
+        storage_settings=SimpleNamespace(
+            default_storage_provider="s3", default_storage_prefix=prefix
+        ),
+        storage_registry=SimpleNamespace(default_storage_provider=provider),
+    )
+
+
+def test_sources_named_in_rules_are_marked():
+    found = 0
+    for path in [Path("Snakefile"), *sorted(Path("rules").glob("*.smk"))]:
+        text = path.read_text(encoding="utf-8")
+        for match in SOURCE.finditer(text):
+            found += 1
+            line = text[: match.start()].count("\n") + 1
+            assert match[1], f"{path}:{line}: a source that would be looked for in object storage"
+    assert found >= 8
+
+
+def test_files_of_the_snapshot_are_marked():
+    assert all(
+        is_flagged(path, "sourcecache_entry")
+        for path in shipped_paths("resources/reference").values()
+    )
+
+
+def test_jobs_find_the_runs_root_on_disk_or_in_their_copy():
+    nowhere = SimpleNamespace(storage_settings=None)
+    assert root_of_jobs(nowhere, "runs/here") == "runs/here"
+    nowhere.storage_settings = SimpleNamespace(default_storage_provider=None)
+    assert root_of_jobs(nowhere, "runs/here") == "runs/here"
+    for prefix in ("s3://bucket/a", "s3://bucket/a/"):
+        assert root_of_jobs(in_bucket(prefix), "./runs/here") == "copies/bucket/a/runs/here"
+
+
+@pytest.mark.parametrize("rule", sorted(ON_DISK))
+def test_targets_on_a_run_tree_are_refused_in_object_storage(rule, tmp_path):
+    settings = load_settings(parse_yaml("config/config.yaml"))
+    board = Board(settings, str(tmp_path / "copies/bucket/runs/fix-data-engine"))
+    jobs = [SimpleNamespace(rule=SimpleNamespace(name=rule))]
+    with pytest.raises(SystemExit, match=f"EG95 {rule}: "):
+        Promotion(board).before_first_job(jobs)
+
+
+def test_a_run_tree_on_disk_refuses_no_target():
+    settings = load_settings(parse_yaml("config/config.yaml"))
+    promotion = Promotion(Board(settings, settings.runs_root))
+    promotion._refuse_in_storage(ON_DISK)
+    assert not promotion.board.in_storage
