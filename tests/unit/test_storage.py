@@ -67,7 +67,7 @@ def test_targets_on_a_run_tree_are_refused_in_object_storage(rule, tmp_path):
     board = Board(settings, str(tmp_path / "copies/bucket/runs/fix-data-engine"))
     jobs = [SimpleNamespace(rule=SimpleNamespace(name=rule))]
     with pytest.raises(SystemExit, match=f"EG95 {rule}: "):
-        Promotion(board).before_first_job(jobs)
+        Promotion(board).before_first_job(jobs, [])
 
 
 def test_a_run_tree_on_disk_refuses_no_target():
