@@ -63,6 +63,7 @@ rule certify:
 # One workflow at a time on a runs root; then superseded runs are looked at, before a new candidate
 # takes their room.
 onstart:
+    occupancy.heed_sigterm()
     PROMOTION.before_first_job(workflow.dag.jobs, workflow.dag.needrun_jobs())
 
 

@@ -24,9 +24,12 @@ import errno
 import fcntl
 import os
 import platform
+import signal
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from types import FrameType
 
 from scripts.errors import GovernanceError
 
@@ -96,6 +99,22 @@ def end_turn() -> None:
     """Let the next one start."""
     while _turns:
         os.close(_turns.pop())
+
+
+def heed_sigterm() -> None:
+    """Hand SIGTERM to Snakemake's handler beside the main thread.
+
+    That handler takes a lock of the scheduler. The main thread, in which Python calls handlers, may
+    hold it when the signal comes, and would wait for itself for ever.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if not callable(handler):
+        return
+
+    def aside(number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=handler, args=(number, frame), daemon=True).start()
+
+    signal.signal(signal.SIGTERM, aside)
 
 
 def leave(runs_root: str) -> None:

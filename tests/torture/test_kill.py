@@ -3,11 +3,13 @@
 import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
 import pytest
 
+from tests.small_world import REPOSITORY
 from tests.torture import worlds
 from tests.torture.record import record
 from tests.torture.worlds import Blow
@@ -162,3 +164,26 @@ def test_recovers_from_one_blow_of_each_kind(certified_world, tmp_path):
     result = worlds.finish(world)
     assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
     assert worlds.published(world) == reference
+
+
+ENDS_BESIDE = """
+import os, signal, threading, time
+from scripts.governance import occupancy
+lock, ended = threading.Lock(), threading.Event()
+
+def end(*args):
+    with lock:
+        ended.set()
+
+signal.signal(signal.SIGTERM, end)
+occupancy.heed_sigterm()
+with lock:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+    assert not ended.is_set()
+assert ended.wait(10)
+"""
+
+
+def test_a_sigterm_waits_for_no_lock_of_the_main_thread():
+    subprocess.run([sys.executable, "-c", ENDS_BESIDE], cwd=REPOSITORY, check=True, timeout=30)
