@@ -101,6 +101,7 @@ rule attest_release:
     input:
         certificate=DATA["segment1b_p5_certification"],
         receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        baseline_receipt=DATA["run_receipt"].format(run_id=BASELINE_RUN_ID, seed=min(SEEDS)),
         site_locations=expand(DATA["site_locations"], run_id=RELEASE_RUN_ID, seed=SEEDS),
         byproducts=BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
         lock_file=source("envs/runtime.lock.txt"),
