@@ -1,11 +1,13 @@
 """Names that the other rooms share: paths, runs, input functions."""
 
 import sys
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 
+from scripts.contracts import require_declared
 from scripts.errors import SegmentError
 from scripts.governance import occupancy
 from scripts.governance.versions import state_version
@@ -45,7 +47,9 @@ REFERENCE = BOARD.reference_files()
 OWN_INPUTS = BOARD.own_inputs()
 SEEDS = list(SETTINGS.seeds)
 TUNED_SEED = SEARCH["seed"] if SEARCH["seed"] in SEEDS else SEEDS[0]
-LOGS = f"{SETTINGS.runs_root}/logs"
+RUNS = SETTINGS.runs_root
+ENV = "../envs/runtime.yaml"
+LOGS = f"{RUNS}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
 QUIET = is_quiet(workflow)
 export_quiet(QUIET)
@@ -72,3 +76,78 @@ wildcard_constraints:
     cycle="[0-9]+",
     attempt="[0-9]+",
     shard="[0-9]+-of-[0-9]+",
+
+
+# Paths, as the rules write them: below the runs root, each declared in the contracts.
+
+
+def declared(path):
+    """A path below the runs root; refused when no contract declares it."""
+    require_declared(path)
+    return f"{RUNS}/{path}"
+
+
+def run(path):
+    """A file of one run and seed."""
+    return declared(f"segment_1B/{{run_id}}/seed={{seed}}/{path}")
+
+
+def shared(path):
+    """A file of one run that all its seeds share."""
+    return declared(f"segment_1B/{{run_id}}/shared/{path}")
+
+
+def reports(path):
+    """A record of segment 1B."""
+    return declared(f"segment_1B/reports/{path}")
+
+
+def world(path):
+    """A file of one upstream run and seed, in the rules that make it."""
+    return declared(f"segment_1A/{{run_id}}/seed={{seed}}/{path}")
+
+
+def upstream(path):
+    """Input function: a file of the upstream run that a run of 1B stands on."""
+    template = world(path)
+
+    def of_run(wildcards):
+        return template.format(
+            run_id=SETTINGS.runs[wildcards.run_id].upstream_id, seed=wildcards.seed
+        )
+
+    return of_run
+
+
+def policy(state):
+    """Input function: the policy file of a state that a run obeys."""
+
+    def of_run(wildcards):
+        return source(SETTINGS.runs[wildcards.run_id].posture.policies[state])
+
+    return of_run
+
+
+def reference(file):
+    """A file of the reference snapshot in force."""
+    return REFERENCE[Path(file).stem.removeprefix("country_")]
+
+
+def logs(name):
+    """Log of a job."""
+    return f"{RUNS}/logs/{name}.log"
+
+
+def code(module):
+    """Digest of a module, of what it imports and of the contracts that it names."""
+    return state_version(module)
+
+
+def memory(job):
+    """Resource function: megabytes of a kind of job, by the sites of its world."""
+    return BOARD.mem_mb(job)
+
+
+def minutes(job):
+    """Resource function: minutes of a kind of job, by the sites of its world."""
+    return BOARD.runtime(job)

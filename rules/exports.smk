@@ -3,73 +3,59 @@
 
 rule export_sites_csv:
     input:
-        site_locations=DATA["site_locations"],
+        site_locations=run("s8_site_locations/site_locations.parquet"),
     output:
-        sites=DATA["site_locations_csv"],
+        sites=run("exports/site_locations.csv"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/export_sites_csv.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/export_sites_csv.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/export_sites_csv"),
     resources:
-        mem_mb=BOARD.mem_mb("export"),
-        runtime=BOARD.runtime("export"),
+        mem_mb=memory("export"),
+        runtime=minutes("export"),
     params:
-        version=state_version("exports.export_sites_csv"),
+        code=code("exports.export_sites_csv"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Export {wildcards.run_id} seed {wildcards.seed}: csv"
+        ENV
     script:
         "../scripts/exports/export_sites_csv.py"
 
 
 rule export_sites_geojson:
     input:
-        site_locations=DATA["site_locations"],
+        site_locations=run("s8_site_locations/site_locations.parquet"),
     output:
-        sites=DATA["site_locations_geojson"],
+        sites=run("exports/site_locations.geojson"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/export_sites_geojson.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/export_sites_geojson.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/export_sites_geojson"),
     resources:
-        mem_mb=BOARD.mem_mb("export"),
-        runtime=BOARD.runtime("export"),
+        mem_mb=memory("export"),
+        runtime=minutes("export"),
     params:
-        version=state_version("exports.export_sites_geojson"),
+        code=code("exports.export_sites_geojson"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Export {wildcards.run_id} seed {wildcards.seed}: geojson"
+        ENV
     script:
         "../scripts/exports/export_sites_geojson.py"
 
 
 rule export_sites_gpkg:
     input:
-        site_locations=DATA["site_locations"],
+        site_locations=run("s8_site_locations/site_locations.parquet"),
     output:
-        sites=DATA["site_locations_gpkg"],
+        sites=run("exports/site_locations.gpkg"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/export_sites_gpkg.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/export_sites_gpkg.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/export_sites_gpkg"),
     resources:
-        mem_mb=BOARD.mem_mb("export"),
-        runtime=BOARD.runtime("export"),
+        mem_mb=memory("export"),
+        runtime=minutes("export"),
     params:
-        version=state_version("exports.export_sites_gpkg"),
+        code=code("exports.export_sites_gpkg"),
     conda:
         "../envs/exports.yaml"
-    message:
-        "Export {wildcards.run_id} seed {wildcards.seed}: gpkg"
     script:
         "../scripts/exports/export_sites_gpkg.py"
 
 
 rule export:
+    "The candidate's sites as csv, geojson or gpkg (--config format=...)."
     input:
-        expand(DATA[f"site_locations_{SETTINGS.export_format}"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        expand(run(f"exports/site_locations.{SETTINGS.export_format}"), run_id=RELEASE_RUN_ID, seed=SEEDS),

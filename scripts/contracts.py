@@ -138,6 +138,12 @@ def dataset(dataset_id: str) -> Dataset:
         ) from None
 
 
+def require_declared(path: str) -> None:
+    """Refuse a path template below the runs root that no dataset has (``EX03``)."""
+    if path not in {entry.path for entry in datasets().values()}:
+        raise ContractError("EX03", path, "is declared by no contract", "a dataset with this path")
+
+
 def schema_of(dataset_id: str) -> Mapping[str, Any]:
     """Schema of a dataset: ``columns`` of a table, or the JSON Schema of an object."""
     entry = dataset(dataset_id)
