@@ -13,7 +13,7 @@ from scripts.governance import occupancy
 from scripts.governance.versions import state_version
 from scripts.ladder.calibration import load_calibration
 from scripts.progress import export_quiet
-from scripts.report.console import is_quiet
+from scripts.console import is_quiet
 from scripts.settings import load_settings
 from scripts.workflow import (
     STATE_RULES,

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from scripts.console import say
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import locks, phases
 from scripts.governance.pointers import verify_baseline
-from scripts.report.console import say
 from scripts.scorers.certify import failing_line
 from scripts.scorers.classification import RED
 

@@ -18,11 +18,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.console import say
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import retention
-from scripts.report.console import say
 from scripts.tables import changed_files, publish
 
 METADATA = Path(".snakemake/metadata")

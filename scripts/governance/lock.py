@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.console import say
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import locks
 from scripts.governance.enforce_phase import check_witness, enforce_candidate, enforce_integrated
 from scripts.governance.pointers import verify_baseline
-from scripts.report.console import say
 from scripts.tables import file_digest
 
 Json = Mapping[str, Any]

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.console import say
 from scripts.contracts import check_object, read_object, write_object
 from scripts.entry import run
 from scripts.errors import ContractError, GovernanceError
 from scripts.governance import locks
 from scripts.governance.phases import REPORT
-from scripts.report.console import say
 from scripts.scorers.gates import load_gates, seed_rows
 from scripts.tables import file_digest, read_json
 

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from scripts.console import say
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.governance import locks
-from scripts.report.console import say
 
 Json = Mapping[str, Any]
 

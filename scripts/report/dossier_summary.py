@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from scripts.console import BAD, GOOD, colours_wanted, paint, say
 from scripts.contracts import read_object
 from scripts.entry import run
-from scripts.report.console import BAD, GOOD, colours_wanted, paint, say
 from scripts.report.scorecard_summary import GRADE_NAMES
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scripts.console import BAD, GOOD, STRONG, colours_wanted, paint, say
 from scripts.contracts import read_object
 from scripts.entry import run
-from scripts.report.console import BAD, GOOD, STRONG, colours_wanted, paint, say
 from scripts.scorers.gates import AT_MOST, BELOW, GATES, GRADES, grade_of, load_gates, seed_rows
 
 Json = Mapping[str, Any]

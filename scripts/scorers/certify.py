@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.console import say
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, ScoreError
@@ -16,7 +17,6 @@ from scripts.governance.lock_set import final_lock_set
 from scripts.governance.locks import refuse
 from scripts.governance.pointers import digests_below, last_good_pointer, verify_promotion
 from scripts.governance.verification import verify
-from scripts.report.console import say
 from scripts.scorers.gates import GATES, GRADES, reaches
 from scripts.tables import file_digest
 

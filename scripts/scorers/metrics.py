@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from scripts import countries
 from scripts.geo.distance import EARTH_RADIUS_M, blocks, unit_vectors
+from scripts.inequality import gini, top_share
 from scripts.randomness import counters, family_key, philox4x64
-from scripts.scorers.inequality import gini, top_share
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

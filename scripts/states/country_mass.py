@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts.errors import StateError
-from scripts.scorers.inequality import gini, top_share
+from scripts.inequality import gini, top_share
 
 F64 = npt.NDArray[np.float64]
 TOP_FRACTIONS = {"top1": 0.01, "top5": 0.05, "top10": 0.10}

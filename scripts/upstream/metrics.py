@@ -17,7 +17,7 @@ import pyarrow as pa
 from scipy import stats
 
 from scripts import countries
-from scripts.scorers.metrics import gini, top_share
+from scripts.inequality import gini, top_share
 from scripts.upstream.egress import pairs
 from scripts.upstream.tables_1a import SCORED_TABLES
 from scripts.upstream.validation import identity_anomalies

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.errors import StateError
-from scripts.scorers.inequality import gini, top_share
+from scripts.inequality import gini, top_share
 from scripts.states.country_mass import TOP_FRACTIONS, bend, govern
 
 REGIONS = ["Africa", "Asia", "Europe"]

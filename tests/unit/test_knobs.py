@@ -23,11 +23,11 @@ from scripts.errors import ConfigError, StateError
 from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
+from scripts.inequality import gini, top_share
 from scripts.ladder.chain import run_chain
 from scripts.policies import load_policy, load_schema
 from scripts.scorers import metrics
 from scripts.scorers.fidelity import look_up, near_urban_mask
-from scripts.scorers.inequality import gini, top_share
 from scripts.states.allocation_law import main_axes
 from tests.chain_world import make_sources
 from tests.small_world import MERCHANTS, cut_reference

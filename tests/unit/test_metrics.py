@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from scripts import countries
 from scripts.geo.distance import great_circle_m
+from scripts.inequality import gini, top_count, top_share
 from scripts.scorers import bootstrap, metrics
-from scripts.scorers.inequality import gini, top_count, top_share
 from scripts.scorers.metrics import CollapseLimits, Sites
 
 COUNTS = hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 10_000)).filter(

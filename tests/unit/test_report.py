@@ -8,12 +8,12 @@ import shapely
 from jinja2 import Environment, StrictUndefined
 
 from scripts import countries
+from scripts.inequality import gini
 from scripts.report import close_up_figures, country_figures, dossier, embedding, style
 from scripts.report.distribution_figures import share_by_bin
 from scripts.report.fidelity_figures import cell_counts, sites_by_population
 from scripts.report.projection import EARTH_RADIUS_M, equal_earth, lambert_azimuthal
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
-from scripts.scorers.inequality import gini
 from scripts.scorers.metrics import Sites
 
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.report import console
+from scripts import console
 from scripts.report.scorecard_summary import summary
 from tests.unit.test_gates import SETTINGS, passing_card
 

@@ -1,8 +1,4 @@
-"""Gini coefficient and top shares of counts or masses.
-
-They stand apart from the other metrics because states use them too, and a state runs again when a
-module that it imports changes.
-"""
+"""Gini coefficient and top shares of counts or masses."""
 
 from __future__ import annotations
 
