@@ -15,7 +15,7 @@ rule evaluate_attempt:
         tile_population=DATA["tile_population"],
         outlet_catalogue=upstream_file("outlet_catalogue"),
         candidate_set=upstream_file("s3_candidate_set"),
-        baseline_sites=BOARD.baseline_sites,
+        baseline_sites=baseline_sites,
         cells=DATA["fidelity_cells"],
         points=DATA["fidelity_points"],
         countries=REFERENCE["countries"],

@@ -53,8 +53,8 @@ LOGS = f"{RUNS}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
 QUIET = is_quiet(workflow)
 export_quiet(QUIET)
-RELEASE_RUN_ID = BOARD.named(SETTINGS.candidate).run_id
-BASELINE_RUN_ID = BOARD.named(SETTINGS.baseline_posture).run_id
+RELEASE_RUN_ID = SETTINGS.run_named(SETTINGS.candidate).run_id
+BASELINE_RUN_ID = SETTINGS.run_named(SETTINGS.baseline_posture).run_id
 
 STATES_S4_TO_S8 = "rules/shards.smk" if SETTINGS.shards > 1 else "rules/unsharded.smk"
 CONTRACT_FILES = source(contract_files())
@@ -65,7 +65,6 @@ upstream_file = BOARD.upstream_file
 upstream_policy = BOARD.upstream_policy
 upstream_id = BOARD.upstream_id
 run_identity = BOARD.identity
-run_name = BOARD.name
 runs_root = BOARD.runs_root
 
 
@@ -76,6 +75,16 @@ wildcard_constraints:
     cycle="[0-9]+",
     attempt="[0-9]+",
     shard="[0-9]+-of-[0-9]+",
+
+
+def run_of(wildcards):
+    """The run of a job's `run_id`."""
+    return SETTINGS.run_of(wildcards.run_id)
+
+
+def run_name(wildcards):
+    """Name of a job's run."""
+    return run_of(wildcards).name
 
 
 # Paths, as the rules write them: below the runs root, each declared in the contracts.
@@ -112,18 +121,16 @@ def upstream(path):
     template = world(path)
 
     def of_run(wildcards):
-        return template.format(
-            run_id=SETTINGS.runs[wildcards.run_id].upstream_id, seed=wildcards.seed
-        )
+        return template.format(run_id=run_of(wildcards).upstream_id, seed=wildcards.seed)
 
     return of_run
 
 
 def policy(state):
-    """Input function: the policy file of a state that a run obeys."""
+    """Input function: the policy file of a state in a run."""
 
     def of_run(wildcards):
-        return source(SETTINGS.runs[wildcards.run_id].posture.policies[state])
+        return source(run_of(wildcards).posture.policies[state])
 
     return of_run
 
@@ -136,6 +143,17 @@ def reference(file):
 def logs(name):
     """Log of a job."""
     return f"{RUNS}/logs/{name}.log"
+
+
+def labels(**fixed):
+    """Label function of a file in `--report`: labels that are fixed, name of the run, seed."""
+
+    def of_job(wildcards):
+        seed = wildcards.get("seed")
+        named = {**fixed, "run": run_name(wildcards)}
+        return named if seed is None else {**named, "seed": seed}
+
+    return of_job
 
 
 def code(module):

@@ -1,70 +1,71 @@
 """Ladder: what each posture moved and why, the case for reopening, margins on further seeds."""
 
 LADDER = ("baseline", "p1", "p2", "p3", "p4", "reopened")
-P4_RUN_ID = BOARD.named("p4").run_id
+LADDER_RUNS = [SETTINGS.run_named(name) for name in LADDER]
+P4_RUN_ID = SETTINGS.run_named("p4").run_id
+
+
+def ladder_steps(wildcards):
+    """Name, run id and policy files of each step."""
+    return [
+        {
+            "posture": step.name,
+            "run_id": step.run_id,
+            "policies": {"upstream": step.posture.upstream_policy, **step.posture.policies},
+        }
+        for step in LADDER_RUNS
+    ]
 
 
 rule ladder_table:
     input:
-        scorecards=BOARD.all_scorecards(LADDER, SEEDS),
+        scorecards=expand(
+            run("scorecard/segment1b_scorecard.json"),
+            run_id=[step.run_id for step in LADDER_RUNS],
+            seed=SEEDS,
+        ),
         gates=GATES,
     output:
         report=report(
-            DATA["segment1b_ladder"],
+            reports("segment1b_ladder.json"),
             caption="../report/ladder_table.rst",
             category="Ladder",
             labels={"file": "steps, causes and checks"},
         ),
         table=report(
-            DATA["segment1b_ladder_table"],
+            reports("segment1b_ladder.csv"),
             caption="../report/ladder_table.rst",
             category="Ladder",
             labels={"file": "every metric of every step"},
         ),
     log:
-        f"{LOGS}/1B/ladder_table.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/ladder_table.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/ladder_table"),
     params:
-        version=state_version("ladder.ladder_table"),
-        steps=BOARD.steps(LADDER),
+        code=code("ladder.ladder_table"),
+        steps=ladder_steps,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Ladder: what each posture moved"
+        ENV
     script:
         "../scripts/ladder/ladder_table.py"
 
 
 rule ladder_figure:
     input:
-        report=DATA["segment1b_ladder"],
-        table=DATA["segment1b_ladder_table"],
+        report=reports("segment1b_ladder.json"),
+        table=reports("segment1b_ladder.csv"),
     output:
         figure=report(
-            DATA["segment1b_ladder_figure"],
+            reports("segment1b_ladder.svg"),
             caption="../report/ladder.rst",
             category="Ladder",
             labels={"file": "what each step moved"},
         ),
     log:
-        f"{LOGS}/1B/ladder_figure.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/ladder_figure.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/ladder_figure"),
     params:
-        version=state_version("ladder.ladder_figure"),
+        code=code("ladder.ladder_figure"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Ladder: figure"
+        ENV
     script:
         "../scripts/ladder/ladder_figure.py"
 
@@ -95,11 +96,12 @@ rule p4_contradiction:
 
 
 rule ladder:
+    "What each state moved from the baseline to the release: table, figure, case for reopening 1A."
     input:
-        DATA["segment1b_ladder"],
-        DATA["segment1b_ladder_table"],
-        DATA["segment1b_ladder_figure"],
-        DATA["segment1b_p4_red_reopen"].format(run_id=P4_RUN_ID),
+        reports("segment1b_ladder.json"),
+        reports("segment1b_ladder.csv"),
+        reports("segment1b_ladder.svg"),
+        reports("segment1b_p4_red_reopen_{run_id}.json").format(run_id=P4_RUN_ID),
 
 
 rule margins_report:

@@ -1,207 +1,160 @@
 """What people look at: maps, figures, the dossier."""
 
+FIRST_SEED = SEEDS[0]
+SITES = run("s8_site_locations/site_locations.parquet")
+SCORECARD = run("scorecard/segment1b_scorecard.json")
+COUNTRY_SHARE = run("scorecard/segment1b_scorecard_country_share.csv")
 PAGES = f"{workflow.basedir}/scripts/report/pages"
 LEAFLET = f"{workflow.basedir}/resources/vendor/leaflet"
-FIRST_SEED = SEEDS[0]
+
+
+def figure(file, category, **fixed):
+    """A figure of a run, for `--report` too: its caption in report/ has the same name."""
+    return report(
+        reports(f"figures/{{run_id}}/{file}"),
+        caption=f"../report/{Path(file).stem}.rst",
+        category=category,
+        labels=labels(**fixed),
+    )
+
+
+def of_release(path):
+    """A file of the release, of the first seed where there is one a seed."""
+    return path.format(run_id=RELEASE_RUN_ID, seed=FIRST_SEED)
 
 
 rule site_map:
     input:
-        site_locations=DATA["site_locations"],
-        countries=REFERENCE["countries"],
+        site_locations=run("s8_site_locations/site_locations.parquet"),
+        countries=reference("countries.parquet"),
     output:
         figure=report(
-            DATA["segment1b_site_map"],
+            run("scorecard/segment1b_site_map.png"),
             caption="../report/site_map.rst",
             category="Maps",
-            labels=BOARD.labels(figure="every site"),
+            labels=labels(figure="every site"),
         ),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/site_map.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/site_map.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/site_map"),
     resources:
-        mem_mb=BOARD.mem_mb("site_map"),
-        runtime=BOARD.runtime("site_map"),
+        mem_mb=memory("site_map"),
+        runtime=minutes("site_map"),
     params:
-        version=state_version("report.site_map"),
+        code=code("report.site_map"),
         name=run_name,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Map of {wildcards.run_id} seed {wildcards.seed}"
+        ENV
     script:
         "../scripts/report/site_map.py"
 
 
 rule figure_countries:
     input:
-        release=expand(DATA["segment1b_country_share"], seed=SEEDS, allow_missing=True),
-        baseline=expand(DATA["segment1b_country_share"], run_id=BASELINE_RUN_ID, seed=SEEDS),
-        mass=DATA["country_mass"],
-        countries=REFERENCE["countries"],
-        facts=REFERENCE["facts"],
+        release=expand(COUNTRY_SHARE, seed=SEEDS, allow_missing=True),
+        baseline=expand(COUNTRY_SHARE, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        mass=shared("s2_tile_weights/country_mass.parquet"),
+        countries=reference("countries.parquet"),
+        facts=reference("country_facts.csv"),
     output:
-        choropleth=report(
-            DATA["segment1b_figure_choropleth"],
-            caption="../report/choropleth.rst",
-            category="Countries",
-            labels=BOARD.labels(figure="share by country"),
-        ),
-        lorenz=report(
-            DATA["segment1b_figure_lorenz"],
-            caption="../report/lorenz.rst",
-            category="Countries",
-            labels=BOARD.labels(figure="Lorenz curves"),
-        ),
-        top=report(
-            DATA["segment1b_figure_top_countries"],
-            caption="../report/top_countries.rst",
-            category="Countries",
-            labels=BOARD.labels(figure="largest countries"),
-        ),
+        choropleth=figure("choropleth.png", "Countries", figure="share by country"),
+        lorenz=figure("lorenz.svg", "Countries", figure="Lorenz curves"),
+        top=figure("top_countries.svg", "Countries", figure="largest countries"),
     log:
-        f"{LOGS}/1B/{{run_id}}/figure_countries.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/figure_countries.tsv"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=15,
+        logs("1B/{run_id}/figure_countries"),
     params:
-        version=state_version("report.country_figures", "figure_countries"),
+        code=code("report.figure_countries"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Figures {wildcards.run_id}: countries"
+        ENV
     script:
-        "../scripts/report/country_figures.py"
+        "../scripts/report/figure_countries.py"
 
 
 rule figure_distributions:
     input:
-        release=expand(DATA["site_locations"], seed=SEEDS, allow_missing=True),
-        baseline=expand(DATA["site_locations"], run_id=BASELINE_RUN_ID, seed=SEEDS),
-        cells=DATA["fidelity_cells"],
+        release=expand(SITES, seed=SEEDS, allow_missing=True),
+        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        cells=shared("fidelity_reference/fidelity_cells.parquet"),
     output:
-        lat_lon=report(
-            DATA["segment1b_figure_lat_lon"],
-            caption="../report/lat_lon.rst",
-            category="Distributions",
-            labels=BOARD.labels(figure="latitude and longitude"),
-        ),
-        nn=report(
-            DATA["segment1b_figure_nn_distances"],
-            caption="../report/nn_distances.rst",
-            category="Distributions",
-            labels=BOARD.labels(figure="nearest-neighbour distance"),
-        ),
+        lat_lon=figure("lat_lon.svg", "Distributions", figure="latitude and longitude"),
+        nn=figure("nn_distances.svg", "Distributions", figure="nearest-neighbour distance"),
     log:
-        f"{LOGS}/1B/{{run_id}}/figure_distributions.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/figure_distributions.tsv"
-    threads: 1
+        logs("1B/{run_id}/figure_distributions"),
     resources:
-        mem_mb=BOARD.mem_mb("figure"),
-        runtime=BOARD.runtime("figure"),
+        mem_mb=memory("figure"),
+        runtime=minutes("figure"),
     params:
-        version=state_version("report.distribution_figures", "figure_distributions"),
+        code=code("report.figure_distributions"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Figures {wildcards.run_id}: distributions"
+        ENV
     script:
-        "../scripts/report/distribution_figures.py"
+        "../scripts/report/figure_distributions.py"
 
 
 rule figure_close_ups:
     input:
-        release=DATA["site_locations"].replace("{seed}", str(FIRST_SEED)),
-        countries=REFERENCE["countries"],
-        facts=REFERENCE["facts"],
+        release=expand(SITES, seed=FIRST_SEED, allow_missing=True),
+        countries=reference("countries.parquet"),
+        facts=reference("country_facts.csv"),
     output:
-        figure=report(
-            DATA["segment1b_figure_close_ups"],
-            caption="../report/close_ups.rst",
-            category="Maps",
-            labels=BOARD.labels(figure="countries close up", seed=str(FIRST_SEED)),
-        ),
+        figure=figure("close_ups.png", "Maps", figure="countries close up", seed=str(FIRST_SEED)),
     log:
-        f"{LOGS}/1B/{{run_id}}/figure_close_ups.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/figure_close_ups.tsv"
-    threads: 1
+        logs("1B/{run_id}/figure_close_ups"),
     resources:
-        mem_mb=BOARD.mem_mb("figure"),
-        runtime=BOARD.runtime("figure"),
+        mem_mb=memory("figure"),
+        runtime=minutes("figure"),
     params:
-        version=state_version("report.close_up_figures", "figure_close_ups"),
+        code=code("report.figure_close_ups"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Figures {wildcards.run_id}: countries close up"
+        ENV
     script:
-        "../scripts/report/close_up_figures.py"
+        "../scripts/report/figure_close_ups.py"
 
 
 rule figure_fidelity:
     input:
-        release=expand(DATA["site_locations"], seed=SEEDS, allow_missing=True),
-        baseline=expand(DATA["site_locations"], run_id=BASELINE_RUN_ID, seed=SEEDS),
-        release_cards=expand(DATA["segment1b_scorecard"], seed=SEEDS, allow_missing=True),
-        baseline_cards=expand(DATA["segment1b_scorecard"], run_id=BASELINE_RUN_ID, seed=SEEDS),
-        cells=DATA["fidelity_cells"],
+        release=expand(SITES, seed=SEEDS, allow_missing=True),
+        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        release_cards=expand(SCORECARD, seed=SEEDS, allow_missing=True),
+        baseline_cards=expand(SCORECARD, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        cells=shared("fidelity_reference/fidelity_cells.parquet"),
     output:
-        fidelity=report(
-            DATA["segment1b_figure_fidelity"],
-            caption="../report/fidelity.rst",
-            category="Fidelity",
-            labels=BOARD.labels(figure="sites against population"),
-        ),
-        time_zones=report(
-            DATA["segment1b_figure_time_zones"],
-            caption="../report/time_zones.rst",
-            category="Fidelity",
-            labels=BOARD.labels(figure="time zones"),
-        ),
+        fidelity=figure("fidelity.svg", "Fidelity", figure="sites against population"),
+        time_zones=figure("time_zones.svg", "Fidelity", figure="time zones"),
     log:
-        f"{LOGS}/1B/{{run_id}}/figure_fidelity.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/figure_fidelity.tsv"
-    threads: 1
+        logs("1B/{run_id}/figure_fidelity"),
     resources:
-        mem_mb=BOARD.mem_mb("figure"),
-        runtime=BOARD.runtime("figure"),
+        mem_mb=memory("figure"),
+        runtime=minutes("figure"),
     params:
-        version=state_version("report.fidelity_figures", "figure_fidelity"),
+        code=code("report.figure_fidelity"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Figures {wildcards.run_id}: fidelity"
+        ENV
     script:
-        "../scripts/report/fidelity_figures.py"
+        "../scripts/report/figure_fidelity.py"
 
 
 rule release_dossier:
     input:
-        certificate=DATA["segment1b_p5_certification"],
-        release=expand(DATA["site_locations"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        baseline=expand(DATA["site_locations"], run_id=BASELINE_RUN_ID, seed=SEEDS),
-        map_release=DATA["segment1b_site_map"].format(run_id=RELEASE_RUN_ID, seed=FIRST_SEED),
-        map_baseline=DATA["segment1b_site_map"].format(run_id=BASELINE_RUN_ID, seed=FIRST_SEED),
-        choropleth=DATA["segment1b_figure_choropleth"].format(run_id=RELEASE_RUN_ID),
-        lorenz=DATA["segment1b_figure_lorenz"].format(run_id=RELEASE_RUN_ID),
-        top_countries=DATA["segment1b_figure_top_countries"].format(run_id=RELEASE_RUN_ID),
-        lat_lon=DATA["segment1b_figure_lat_lon"].format(run_id=RELEASE_RUN_ID),
-        nn_distances=DATA["segment1b_figure_nn_distances"].format(run_id=RELEASE_RUN_ID),
-        close_ups=DATA["segment1b_figure_close_ups"].format(run_id=RELEASE_RUN_ID),
-        fidelity=DATA["segment1b_figure_fidelity"].format(run_id=RELEASE_RUN_ID),
-        time_zones=DATA["segment1b_figure_time_zones"].format(run_id=RELEASE_RUN_ID),
-        ladder=BOARD.made_before("segment1b_ladder_figure"),
-        countries=REFERENCE["countries"],
-        facts=REFERENCE["facts"],
-        manifest=REFERENCE["manifest"],
+        certificate=reports("segment1b_p5_certification.json"),
+        release=expand(SITES, run_id=RELEASE_RUN_ID, seed=SEEDS),
+        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        map_release=of_release(run("scorecard/segment1b_site_map.png")),
+        map_baseline=run("scorecard/segment1b_site_map.png").format(
+            run_id=BASELINE_RUN_ID, seed=FIRST_SEED
+        ),
+        choropleth=of_release(reports("figures/{run_id}/choropleth.png")),
+        lorenz=of_release(reports("figures/{run_id}/lorenz.svg")),
+        top_countries=of_release(reports("figures/{run_id}/top_countries.svg")),
+        lat_lon=of_release(reports("figures/{run_id}/lat_lon.svg")),
+        nn_distances=of_release(reports("figures/{run_id}/nn_distances.svg")),
+        close_ups=of_release(reports("figures/{run_id}/close_ups.png")),
+        fidelity=of_release(reports("figures/{run_id}/fidelity.svg")),
+        time_zones=of_release(reports("figures/{run_id}/time_zones.svg")),
+        # In the page when `ladder` was run before it.
+        ladder=branch(exists(reports("segment1b_ladder.svg")), then=reports("segment1b_ladder.svg")),
+        countries=reference("countries.parquet"),
+        facts=reference("country_facts.csv"),
+        manifest=reference("manifest.json"),
         template=source(f"{PAGES}/dossier.html.jinja"),
         css=source(f"{PAGES}/dossier.css"),
         js=source(f"{PAGES}/dossier.js"),
@@ -210,24 +163,19 @@ rule release_dossier:
         leaflet_licence=source(f"{LEAFLET}/LICENSE"),
     output:
         dossier=report(
-            DATA["segment1b_p5_dossier"],
+            reports("segment1b_p5_dossier.html"),
             caption="../report/dossier.rst",
             category="Verdict",
             labels={"file": "dossier"},
         ),
     log:
-        f"{LOGS}/1B/release_dossier.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/release_dossier.tsv"
-    threads: 1
+        logs("1B/release_dossier"),
     resources:
-        mem_mb=BOARD.mem_mb("release_dossier"),
-        runtime=BOARD.runtime("release_dossier"),
+        mem_mb=memory("release_dossier"),
+        runtime=minutes("release_dossier"),
     params:
-        version=state_version("report.dossier", "release_dossier"),
+        code=code("report.release_dossier"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Dossier of the release"
+        ENV
     script:
-        "../scripts/report/dossier.py"
+        "../scripts/report/release_dossier.py"

@@ -4,6 +4,19 @@
 P0_SEEDS = list(SETTINGS.required_seeds)
 
 
+def over_p0_seeds(path):
+    """A file of a run for each required seed."""
+    return expand(path, seed=P0_SEEDS, allow_missing=True)
+
+
+def baseline_sites(wildcards):
+    """Egress of the baseline for the same seed; nothing when the run is the baseline."""
+    path = run("s8_site_locations/site_locations.parquet")
+    if wildcards.run_id == BASELINE_RUN_ID:
+        return []
+    return path.format(run_id=BASELINE_RUN_ID, seed=wildcards.seed)
+
+
 rule fidelity_reference:
     input:
         tile_index=DATA["tile_index"],
@@ -33,95 +46,82 @@ rule fidelity_reference:
 
 rule scorecard:
     input:
-        site_locations=DATA["site_locations"],
-        s9_summary=DATA["validation_summary_1B"],
-        baseline_sites=BOARD.baseline_sites,
-        outlet_catalogue=upstream_file("outlet_catalogue"),
-        cells=DATA["fidelity_cells"],
-        points=DATA["fidelity_points"],
-        facts=REFERENCE["facts"],
-        places=REFERENCE["places"],
-        land_cover=REFERENCE["land_cover"],
-        s2_policy=policy_of("s2"),
+        site_locations=run("s8_site_locations/site_locations.parquet"),
+        s9_summary=run("s9_validation/s9_summary.json"),
+        baseline_sites=baseline_sites,
+        outlet_catalogue=upstream("outlet_catalogue.parquet"),
+        cells=shared("fidelity_reference/fidelity_cells.parquet"),
+        points=shared("fidelity_reference/fidelity_points.parquet"),
+        facts=reference("country_facts.csv"),
+        places=reference("places.parquet"),
+        land_cover=reference("land_cover.parquet"),
+        s2_policy=policy("s2"),
         gates=GATES,
     output:
         scorecard=report(
-            DATA["segment1b_scorecard"],
+            run("scorecard/segment1b_scorecard.json"),
             caption="../report/scorecard.rst",
             category="Scorecards",
-            labels=BOARD.labels(table="scorecard"),
+            labels=labels(table="scorecard"),
         ),
         country_share=report(
-            DATA["segment1b_country_share"],
+            run("scorecard/segment1b_scorecard_country_share.csv"),
             caption="../report/table.rst",
             category="Scorecards",
-            labels=BOARD.labels(table="shares of countries"),
+            labels=labels(table="shares of countries"),
         ),
         region_share=report(
-            DATA["segment1b_region_share"],
+            run("scorecard/segment1b_scorecard_region_share.csv"),
             caption="../report/table.rst",
             category="Scorecards",
-            labels=BOARD.labels(table="shares of regions"),
+            labels=labels(table="shares of regions"),
         ),
         nn_quantiles=report(
-            DATA["segment1b_nn_quantiles"],
+            run("scorecard/segment1b_scorecard_nn_quantiles.csv"),
             caption="../report/table.rst",
             category="Scorecards",
-            labels=BOARD.labels(table="distance quantiles"),
+            labels=labels(table="distance quantiles"),
         ),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/scorecard.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/scorecard.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/scorecard"),
     resources:
-        mem_mb=BOARD.mem_mb("scorecard"),
-        runtime=BOARD.runtime("scorecard"),
+        mem_mb=memory("scorecard"),
+        runtime=minutes("scorecard"),
     params:
-        version=state_version("scorers.scorecard"),
+        code=code("scorers.scorecard"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Scorecard {wildcards.run_id} seed {wildcards.seed}"
+        ENV
     script:
         "../scripts/scorers/scorecard.py"
 
 
 rule p0_baseline:
     input:
-        scorecards=expand(DATA["segment1b_scorecard"], seed=P0_SEEDS, allow_missing=True),
-        country_share=expand(DATA["segment1b_country_share"], seed=P0_SEEDS, allow_missing=True),
-        region_share=expand(DATA["segment1b_region_share"], seed=P0_SEEDS, allow_missing=True),
-        nn_quantiles=expand(DATA["segment1b_nn_quantiles"], seed=P0_SEEDS, allow_missing=True),
-        receipts=expand(DATA["run_receipt"], seed=P0_SEEDS, allow_missing=True),
-        s2_report=DATA["s2_run_report"],
-        s4_reports=expand(DATA["s4_run_report"], seed=P0_SEEDS, allow_missing=True),
-        s6_reports=expand(DATA["s6_run_report"], seed=P0_SEEDS, allow_missing=True),
-        s8_summaries=expand(DATA["s8_run_summary"], seed=P0_SEEDS, allow_missing=True),
+        scorecards=over_p0_seeds(run("scorecard/segment1b_scorecard.json")),
+        country_share=over_p0_seeds(run("scorecard/segment1b_scorecard_country_share.csv")),
+        region_share=over_p0_seeds(run("scorecard/segment1b_scorecard_region_share.csv")),
+        nn_quantiles=over_p0_seeds(run("scorecard/segment1b_scorecard_nn_quantiles.csv")),
+        receipts=over_p0_seeds(run("run_receipt.json")),
+        s2_report=shared("s2_tile_weights/s2_run_report.json"),
+        s4_reports=over_p0_seeds(run("s4_alloc_plan/s4_run_report.json")),
+        s6_reports=over_p0_seeds(run("s6_site_jitter/s6_run_report.json")),
+        s8_summaries=over_p0_seeds(run("s8_site_locations/s8_run_summary.json")),
         gates=GATES,
     output:
         report=report(
-            DATA["segment1b_p0_baseline"],
+            reports("segment1b_p0_baseline_{run_id}.json"),
             caption="../report/p0_baseline.rst",
             category="Verdict",
             labels={"file": "baseline (P0)"},
         ),
-        country_share=DATA["segment1b_p0_country_share"],
-        region_share=DATA["segment1b_p0_region_share"],
-        nn_quantiles=DATA["segment1b_p0_nn_quantiles"],
+        country_share=reports("segment1b_p0_baseline_{run_id}_country_share.csv"),
+        region_share=reports("segment1b_p0_baseline_{run_id}_region_share.csv"),
+        nn_quantiles=reports("segment1b_p0_baseline_{run_id}_nn_quantiles.csv"),
     log:
-        f"{LOGS}/1B/{{run_id}}/p0_baseline.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/p0_baseline.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=15,
+        logs("1B/{run_id}/p0_baseline"),
     params:
-        version=state_version("scorers.p0_baseline"),
+        code=code("scorers.p0_baseline"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "P0 {wildcards.run_id}: the baseline authority"
+        ENV
     script:
         "../scripts/scorers/p0_baseline.py"

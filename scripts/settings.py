@@ -93,6 +93,20 @@ class Settings:
     runs: Mapping[str, Run]
     upstreams: Mapping[str, Upstream]
 
+    def run_of(self, identity: str) -> Run:
+        """The run of a run id (``EC07`` when the configuration names no such run)."""
+        try:
+            return self.runs[identity]
+        except KeyError:
+            names = ", ".join(sorted({run.name for run in self.runs.values()}))
+            raise ConfigError(
+                "EC07", identity, "is no run_id of this configuration", f"runs: {names}"
+            ) from None
+
+    def run_named(self, name: str) -> Run:
+        """The run of a name."""
+        return self.runs[run_id("1B", name)]
+
 
 def _whole(value: Any) -> Any:
     """A text of digits as an integer, ``true`` and ``false`` as booleans, else unchanged."""

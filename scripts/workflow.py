@@ -121,13 +121,7 @@ class Board:
 
     def run(self, wildcards: Any) -> Run:
         """The run of a job's ``run_id``."""
-        try:
-            return self.settings.runs[wildcards.run_id]
-        except KeyError:
-            names = ", ".join(sorted({run.name for run in self.settings.runs.values()}))
-            raise ConfigError(
-                "EC07", wildcards.run_id, "is no run_id of this configuration", f"runs: {names}"
-            ) from None
+        return self.settings.run_of(wildcards.run_id)
 
     def identity(self, wildcards: Any) -> dict[str, str]:
         """Name, posture and upstream of a job's run, for its receipt."""
@@ -138,26 +132,9 @@ class Board:
         """Folder that ledgers are relative to."""
         return self.root_of_jobs
 
-    def name(self, wildcards: Any) -> str:
-        """Name of a job's run."""
-        return self.run(wildcards).name
-
     def scorecards(self, name: str, seeds: list[int]) -> list[str]:
         """Scorecards of a named run over the seeds."""
         return self.over_seeds("segment1b_scorecard", self.named(name).run_id, seeds)
-
-    def all_scorecards(self, names: Iterable[str], seeds: list[int]) -> list[str]:
-        """Scorecards of several named runs over the seeds."""
-        return [path for name in names for path in self.scorecards(name, seeds)]
-
-    def steps(self, names: Iterable[str]) -> list[dict[str, Any]]:
-        """Posture, run id and policy files of each named run, as the ladder compares them."""
-        found = []
-        for name in names:
-            run = self.named(name)
-            policies = {"upstream": run.posture.upstream_policy, **run.posture.policies}
-            found.append({"posture": name, "run_id": run.run_id, "policies": policies})
-        return found
 
     def upstream_id(self, wildcards: Any) -> str:
         """Run id of the upstream run that a job's run stands on."""
@@ -165,7 +142,7 @@ class Board:
 
     def named(self, name: str) -> Run:
         """The run of a name."""
-        return self.settings.runs[run_id("1B", name)]
+        return self.settings.run_named(name)
 
     def run_id_of(self, name: str) -> str:
         """Run id of a name, whether or not the configuration knows the run."""
@@ -314,27 +291,6 @@ class Board:
         return self.over_seeds(
             "segment1a_scorecard", self.authority_id(), self.settings.required_seeds
         )
-
-    def baseline_sites(self, wildcards: Any) -> str | list[str]:
-        """Egress of the baseline for the same seed; nothing when the run is the baseline."""
-        baseline = self.named(self.settings.baseline_posture).run_id
-        if wildcards.run_id == baseline:
-            return []
-        return self.data["site_locations"].format(run_id=baseline, seed=wildcards.seed)
-
-    def labels(self, **fixed: str) -> Callable[[Any], dict[str, str]]:
-        """Label function of a reported file: the fixed labels, the run's name, a job's seed."""
-
-        def of_job(wildcards: Any) -> dict[str, str]:
-            found = {**fixed, "run": self.name(wildcards)}
-            seed = wildcards.get("seed")
-            return found if seed is None else {**found, "seed": seed}
-
-        return of_job
-
-    def made_before(self, dataset_id: str) -> list[str]:
-        """Path of a dataset without tokens where an earlier command left it, else nothing."""
-        return [self.data[dataset_id]] if Path(self.here[dataset_id]).is_file() else []
 
     def reference_files(self) -> Mapping[str, str]:
         """Files of the snapshot that runs stand on: the one in force, or that of own polygons."""

@@ -5,7 +5,7 @@ from typing import Any
 from scripts.console import BAD, GOOD, colours_wanted, paint, say
 from scripts.contracts import read_object
 from scripts.entry import run
-from scripts.report.scorecard_summary import GRADE_NAMES
+from scripts.scorers.gates import GRADE_NAMES
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:

@@ -6,10 +6,18 @@ from typing import Any
 from scripts.console import BAD, GOOD, STRONG, colours_wanted, paint, say
 from scripts.contracts import read_object
 from scripts.entry import run
-from scripts.scorers.gates import AT_MOST, BELOW, GATES, GRADES, grade_of, load_gates, seed_rows
+from scripts.scorers.gates import (
+    AT_MOST,
+    BELOW,
+    GATES,
+    GRADE_NAMES,
+    GRADES,
+    grade_of,
+    load_gates,
+    seed_rows,
+)
 
 Json = Mapping[str, Any]
-GRADE_NAMES = {"BPLUS": "B+", "B": "B", BELOW: "below B"}
 _NAME, _COLUMN = 32, 11
 
 

@@ -18,6 +18,7 @@ from scripts.scorers.triage import advise
 
 GRADES = ("B", "BPLUS")
 BELOW = "BELOW_B"
+GRADE_NAMES = {"BPLUS": "B+", "B": "B", BELOW: "below B"}
 AT_MOST, AT_LEAST = "at_most", "at_least"
 
 Row = dict[str, Any]

@@ -9,9 +9,16 @@ from jinja2 import Environment, StrictUndefined
 
 from scripts import countries
 from scripts.inequality import gini
-from scripts.report import close_up_figures, country_figures, dossier, embedding, style
-from scripts.report.distribution_figures import share_by_bin
-from scripts.report.fidelity_figures import cell_counts, sites_by_population
+from scripts.report import (
+    dossier_tables,
+    embedding,
+    figure_close_ups,
+    figure_countries,
+    release_dossier,
+    style,
+)
+from scripts.report.figure_distributions import share_by_bin
+from scripts.report.figure_fidelity import cell_counts, sites_by_population
 from scripts.report.projection import EARTH_RADIUS_M, equal_earth, lambert_azimuthal
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
 from scripts.scorers.metrics import Sites
@@ -51,7 +58,7 @@ def test_lambert_keeps_areas_and_its_centre(centre):
 
 def test_lorenz_encloses_half_the_gini():
     counts = np.random.default_rng(7).poisson(4.0, 200)
-    x, y = country_figures.lorenz(counts)
+    x, y = figure_countries.lorenz(counts)
     assert (x[0], y[0], x[-1], y[-1]) == (0.0, 0.0, 1.0, 1.0)
     assert (np.diff(y) >= 0).all()
     assert 1.0 - 2.0 * np.trapezoid(y, x) == pytest.approx(gini(counts))
@@ -62,7 +69,7 @@ def test_mean_shares_count_a_country_that_a_seed_lacks_as_zero():
         [{"country_iso": "FR", "share": 0.5}, {"country_iso": "DE", "share": 0.5}],
         [{"country_iso": "FR", "share": 1.0}],
     ]
-    assert country_figures.mean_shares(tables) == {"DE": 0.25, "FR": 0.75}
+    assert figure_countries.mean_shares(tables) == {"DE": 0.25, "FR": 0.75}
 
 
 def test_share_by_bin_sums_to_one_and_weighs():
@@ -107,19 +114,19 @@ def test_close_ups_take_most_sites_and_least_area():
     extent = np.full(countries.CODES, np.inf)
     for iso, km2 in (("US", 9e6), ("FR", 5e5), ("MC", 2.0), ("VA", 0.4), ("SM", 60.0)):
         extent[countries.encode_one(iso)] = km2
-    original = close_up_figures.LARGEST
+    original = figure_close_ups.LARGEST
     try:
-        close_up_figures.LARGEST = 2
-        largest, small = close_up_figures.chosen(code.astype(np.int16), extent)
+        figure_close_ups.LARGEST = 2
+        largest, small = figure_close_ups.chosen(code.astype(np.int16), extent)
     finally:
-        close_up_figures.LARGEST = original
+        figure_close_ups.LARGEST = original
     assert [countries.decode_one(c) for c in largest] == ["US", "FR"]
     assert [countries.decode_one(c) for c in small] == ["MC", "SM"]
 
 
 @pytest.mark.parametrize(("width", "bar"), [(3000.0, 1000.0), (2900.0, 500.0), (700.0, 200.0)])
 def test_scale_bar_is_a_round_third(width, bar):
-    assert close_up_figures.scale_bar_m(width) == bar
+    assert figure_close_ups.scale_bar_m(width) == bar
 
 
 def unzigzag(data):
@@ -215,17 +222,17 @@ def row(**changes):
 
 def test_gate_rows_pair_the_grades():
     rows = [row(threshold=0.68, margin=0.18), row(grade="BPLUS", interval=[0.45, 0.55])]
-    (line,) = dossier.gate_rows(rows)
+    (line,) = dossier_tables.gate_rows(rows)
     assert (line["b"], line["bplus"]) == ("≤ 0.68", "≤ 0.6")
     assert line["relative"] == pytest.approx(0.1 / 0.6)
     assert line["interval"] == "0.4500 to 0.5500"
 
 
 def test_margin_of_a_broken_gate_is_negative_and_of_a_yes_or_no_gate_none():
-    assert dossier.relative_margin(row(margin=-0.3)) == pytest.approx(-0.5)
-    assert dossier.relative_margin(row(margin=None, observed=None, passed=False)) is None
-    assert dossier.relative_margin(row(family="structural", margin=0.0)) is None
-    assert dossier.relative_margin(row(threshold=0.0, margin=0.0)) is None
+    assert dossier_tables.relative_margin(row(margin=-0.3)) == pytest.approx(-0.5)
+    assert dossier_tables.relative_margin(row(margin=None, observed=None, passed=False)) is None
+    assert dossier_tables.relative_margin(row(family="structural", margin=0.0)) is None
+    assert dossier_tables.relative_margin(row(threshold=0.0, margin=0.0)) is None
 
 
 @pytest.mark.parametrize(
@@ -233,25 +240,25 @@ def test_margin_of_a_broken_gate_is_negative_and_of_a_yes_or_no_gate_none():
     [(None, "undefined"), (1.0, "1"), (0.52373, "0.5237"), (2669.6, "2,669.6"), (33445, "33,445")],
 )
 def test_numbers_read_well(value, text):
-    assert dossier.number(value) == text
+    assert dossier_tables.number(value) == text
 
 
 def test_nothing_inlined_can_close_its_element():
-    text = str(dossier._inline(json.dumps({"name": "</script><b>"})))
+    text = str(release_dossier._inline(json.dumps({"name": "</script><b>"})))
     assert "</" not in text
     assert json.loads(text) == {"name": "</script><b>"}
 
 
 def test_library_refers_to_no_file():
-    folder = dossier.Path(__file__).resolve().parents[2] / "resources/vendor/leaflet"
-    parts = dossier.library(str(folder))
+    folder = release_dossier.Path(__file__).resolve().parents[2] / "resources/vendor/leaflet"
+    parts = release_dossier.library(str(folder))
     assert "url(" not in parts["leaflet_css"]
     assert "sourceMappingURL" not in parts["leaflet_js"]
     assert "Copyright" in parts["leaflet_licence"]
 
 
 def test_template_compiles_and_names_no_address():
-    root = dossier.Path(__file__).resolve().parents[2] / "scripts/report/pages"
+    root = release_dossier.Path(__file__).resolve().parents[2] / "scripts/report/pages"
     text = (root / "dossier.html.jinja").read_text(encoding="utf-8")
     Environment(autoescape=True, undefined=StrictUndefined).from_string(text)
     assert "default-src 'none'" in text

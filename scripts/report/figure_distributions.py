@@ -21,7 +21,8 @@ _LEAST_M = 10.0
 def share_by_bin(values_deg: F64, edges_deg: F64, weights: F64 | None = None) -> F64:
     """Share of the (weighted) values in each bin, shape (len(edges) - 1,)."""
     held, _ = np.histogram(values_deg, edges_deg, weights=weights)
-    return held / held.sum()
+    share: F64 = held / held.sum()
+    return share
 
 
 def draw_lat_lon(

@@ -1,0 +1,239 @@
+"""The dossier: one HTML file with everything that a reviewer needs to sign a release.
+
+It holds its style, code, figures, coordinates and borders, and a policy that forbids the browser to
+load anything else.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from scripts.contracts import read_object
+from scripts.entry import run
+from scripts.geo.snapshot import load_countries, load_facts
+from scripts.report import dossier_tables as tables
+from scripts.report.embedding import embed_land, embed_sites
+from scripts.scorers.gates import GRADE_NAMES
+from scripts.scorers.scorecard import read_sites
+from scripts.tables import read_json, write_text
+
+Json = Mapping[str, Any]
+FIGURES: tuple[tuple[str, str, str, str, str], ...] = (
+    (
+        "map_baseline",
+        "wide",
+        "Baseline: every site of seed {seed}",
+        "World map: the baseline's sites stand in short rows in few countries.",
+        "One translucent disc per site, Equal Earth projection.",
+    ),
+    (
+        "map_release",
+        "wide",
+        "Release: every site of seed {seed}",
+        "World map: the release's sites cover the inhabited land of all countries.",
+        "One translucent disc per site, Equal Earth projection: equal tone is equal density.",
+    ),
+    (
+        "choropleth",
+        "wide middle",
+        "Share of sites by country",
+        "Three world maps: baseline share, release share, release share over governed mass.",
+        "Means over the seeds. The third map compares with the country mass that S2 governs: pale "
+        "is on target, violet above, brown below.",
+    ),
+    (
+        "lorenz",
+        "",
+        "Lorenz curves",
+        "Lorenz curves: the release lies far nearer to equality than the baseline.",
+        "Eligible countries, those without a site included; one curve per seed. Twice the area "
+        "between a curve and the dotted line is the Gini.",
+    ),
+    (
+        "nn_distances",
+        "",
+        "Distance to the nearest other site",
+        "Cumulative curves of nearest-neighbour distance of both runs, logarithmic metres.",
+        "All sites, great-circle distance, no sampling; one curve per seed.",
+    ),
+    (
+        "top_countries",
+        "wide chart",
+        "Twenty largest countries",
+        "Bar charts of the twenty largest countries of baseline and release.",
+        "Means over the seeds; diamonds mark the mass that S2 governs.",
+    ),
+    (
+        "lat_lon",
+        "wide chart",
+        "Latitude and longitude",
+        "Histograms of sites by latitude and longitude against the population's.",
+        "Seeds pooled, five-degree bins; the grey area is the population of the reference Earth.",
+    ),
+    (
+        "close_ups",
+        "wide chart",
+        "Ten largest countries and five microstates",
+        "Fifteen small maps of countries with their sites of seed {seed}.",
+        "Seed {seed}, over the outlines of the snapshot; equal-area, each with its own scale.",
+    ),
+    (
+        "fidelity",
+        "wide chart",
+        "Sites against population",
+        "Sites per cell rise with people per cell; rank correlation by country against chance.",
+        "Left: mean sites in one-degree cells of like population. Right: a dot per country, its "
+        "area the number of sites; on the dotted line the release agrees with population as well "
+        "as a random map of the same size.",
+    ),
+    (
+        "time_zones",
+        "wide middle chart",
+        "Time zones",
+        "For each country of several UTC offsets, the number of offsets with sites.",
+        "In brackets the sites that a map in proportion to people would put off the main offset; "
+        "every country shown has sites enough that a second offset is asked for.",
+    ),
+    (
+        "ladder",
+        "wide chart",
+        "The ladder",
+        "What each posture of the ladder moved, metric by metric.",
+        "From the baseline through p1 to p4 to the release.",
+    ),
+)
+
+
+def _svg_size(text: str) -> tuple[int, int]:
+    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+    if not found:
+        return 800, 600
+    return round(float(found[1])), round(float(found[2]))
+
+
+def load_figure(path: str) -> dict[str, Any]:
+    """A figure as base64 with its media type and its size in pixels."""
+    data = Path(path).read_bytes()
+    vector = path.endswith(".svg")
+    if vector:
+        size = _svg_size(data[:4000].decode("utf-8", "replace"))
+    else:
+        with Image.open(path) as picture:
+            size = picture.size
+    return {
+        "type": "image/svg+xml" if vector else "image/png",
+        "vector": vector,
+        "size": size,
+        "data": base64.b64encode(data).decode("ascii"),
+    }
+
+
+def load_figures(paths: Mapping[str, str], seed: int) -> list[dict[str, Any]]:
+    """Figures in reading order; those without a path are left out."""
+    return [
+        {
+            "id": name,
+            "width": width,
+            "title": title.format(seed=seed),
+            "alt": alt.format(seed=seed),
+            "caption": caption.format(seed=seed),
+            **load_figure(paths[name]),
+        }
+        for name, width, title, alt, caption in FIGURES
+        if paths.get(name)
+    ]
+
+
+def _inline(text: str) -> Markup:
+    """Text for a script element: nothing in it can close the element."""
+    return Markup(text.replace("</", "<\\/"))
+
+
+def library(folder: str) -> dict[str, Any]:
+    """Leaflet's code, style and licence, without references to files of its own."""
+    root = Path(folder)
+    code = (root / "leaflet.js").read_text(encoding="utf-8")
+    style = (root / "leaflet.css").read_text(encoding="utf-8")
+    return {
+        "leaflet_js": _inline(re.sub(r"//# sourceMappingURL=\S+", "", code)),
+        "leaflet_css": Markup(re.sub(r"[\w-]+:\s*url\([^)]*\);?", "", style)),
+        "leaflet_licence": (root / "LICENSE").read_text(encoding="utf-8"),
+    }
+
+
+def map_data(
+    release: Sequence[str],
+    baseline: Sequence[str],
+    seeds: Sequence[int],
+    countries: str,
+    names: Json,
+) -> str:
+    """JSON that the map is drawn from: sites of both runs by seed, land, names of countries."""
+    runs = {
+        name: {
+            str(seed): embed_sites(read_sites(path))
+            for seed, path in zip(seeds, paths, strict=True)
+        }
+        for name, paths in (("release", release), ("baseline", baseline))
+    }
+    land = embed_land(load_countries(countries).geometry)
+    whole = {"runs": runs, "land": land, "names": names}
+    return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def render(template: str, document: Json, **parts: Any) -> str:
+    """The page of a certificate."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    verdict = document["verdict"]
+    sites = [document["seeds_measured"][str(seed)]["counts"]["sites"] for seed in document["seeds"]]
+    page = environment.from_string(template).render(
+        run=document["run"],
+        verdict=verdict,
+        grade_name=GRADE_NAMES[verdict["grade"]],
+        minimum_name=GRADE_NAMES[verdict["minimum_grade"]],
+        seeds=document["seeds"],
+        sites_text=f"{min(sites):,} to {max(sites):,} sites a seed",
+        all_rows=len(document["rows"]),
+        passed_rows=sum(row["passed"] for row in document["rows"]),
+        failing=tables.failing(document),
+        headline=tables.headline(document),
+        gate_blocks=tables.gate_blocks(document),
+        fidelity=tables.fidelity(document),
+        identity=tables.identity(document),
+        digests=tables.digest_groups(document),
+        eligible=document["eligible_countries"],
+        **parts,
+    )
+    return page + "\n"
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``release_dossier``."""
+    document = read_object("segment1b_p5_certification", inputs.certificate)
+    facts = load_facts(inputs.facts)
+    names = dict(zip(facts["country_iso"].to_pylist(), facts["name"].to_pylist(), strict=True))
+    paths = {name: str(inputs.get(name) or "") for name, *_ in FIGURES}
+    page = render(
+        Path(inputs.template).read_text(encoding="utf-8"),
+        document,
+        css=Markup(Path(inputs.css).read_text(encoding="utf-8")),
+        js=_inline(Path(inputs.js).read_text(encoding="utf-8")),
+        map_data=_inline(
+            map_data(inputs.release, inputs.baseline, document["seeds"], inputs.countries, names)
+        ),
+        figures=load_figures(paths, document["seeds"][0]),
+        licences=tables.licences(read_json(inputs.manifest)),
+        **library(str(Path(inputs.leaflet_js).parent)),
+    )
+    write_text(outputs.dossier, page)
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])
