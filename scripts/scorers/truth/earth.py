@@ -1,0 +1,178 @@
+"""What a map is held against: people and weights of tiles, places, and the reference density."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from scripts import countries
+from scripts.contracts import read_dataset
+from scripts.errors import ReferenceSnapshotError
+from scripts.geo.distance import great_circle_m
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import load_places
+from scripts.randomness import keyed_uniforms
+from scripts.scorers.metrics import Codes, FloatArray, IntArray
+
+CELL_GRID = Grid(60.0)
+WIDTH_NAMESPACE = "scorers.truth.width"
+WIDTH_PAIRS = 2048
+DENSITY_SCHEMA = pa.schema([("country_iso", pa.string()), ("sites", pa.int64())])
+
+
+@dataclass(frozen=True)
+class Earth:
+    """Tiles and places by country.
+
+    Attributes
+    ----------
+    grid
+        The tile grid.
+    country, tile_id
+        Tiles, shape (tiles,), int16 codes and uint64 ids, rising by both.
+    area_m2, population, weight
+        Land, persons, and the share of a country's sites that a tile should have (any scale within
+        the country), shape (tiles,).
+    place_country, place_lon_deg, place_lat_deg
+        Named places, shape (places,), by rising country and falling population.
+    reference_sites
+        Sites of the reference density by country code, shape (676,).
+    """
+
+    grid: Grid
+    country: Codes
+    tile_id: npt.NDArray[np.uint64]
+    area_m2: FloatArray
+    population: FloatArray
+    weight: FloatArray
+    place_country: Codes
+    place_lon_deg: FloatArray
+    place_lat_deg: FloatArray
+    reference_sites: IntArray
+
+    @cached_property
+    def _tile_starts(self) -> IntArray:
+        return _starts(self.country)
+
+    @cached_property
+    def _place_starts(self) -> IntArray:
+        return _starts(self.place_country)
+
+    def tiles(self, code: int) -> slice:
+        """Rows of a country's tiles."""
+        return slice(*self._tile_starts[code : code + 2].tolist())
+
+    def places(self, code: int) -> slice:
+        """Rows of a country's places, the most populous first."""
+        return slice(*self._place_starts[code : code + 2].tolist())
+
+    def people_per_km2(self, code: int) -> FloatArray:
+        """Density of people on the land of a country's tiles."""
+        rows = self.tiles(code)
+        return self.population[rows] / (self.area_m2[rows] / 1e6)
+
+    def cells(self, code: int) -> tuple[IntArray, FloatArray]:
+        """One-degree cells of a country, rising, and the weight of the tiles in each."""
+        rows = self.tiles(code)
+        at = CELL_GRID.tile_at(*self.grid.centre_deg(self.tile_id[rows])).astype(np.int64)
+        cell, group = np.unique(at, return_inverse=True)
+        return cell, np.bincount(group, self.weight[rows], len(cell)).astype(np.float64)
+
+    @cached_property
+    def width_m(self) -> FloatArray:
+        """Median distance of two people of a country by code, metres, shape (676,).
+
+        Both are drawn at random: a tile by its people and a point anywhere in the tile. The draws
+        are keyed by the country alone, so every map is measured with the same ones. NaN for a
+        country without people.
+        """
+        width = np.full(countries.CODES, math.nan)
+        for code in np.unique(self.country):
+            lon, lat = self._people(int(code), 2 * WIDTH_PAIRS)
+            if len(lon):
+                ends = np.s_[:WIDTH_PAIRS], np.s_[WIDTH_PAIRS:]
+                width[code] = np.median(
+                    great_circle_m(*(x[end] for end in ends for x in (lon, lat)))
+                )
+        return width
+
+    def _people(self, code: int, size: int) -> tuple[FloatArray, FloatArray]:
+        rows = self.tiles(code)
+        running = np.cumsum(self.population[rows])
+        if not len(running) or not running[-1] > 0.0:
+            return np.empty(0), np.empty(0)
+        u = keyed_uniforms(0, WIDTH_NAMESPACE, 0, code, np.arange(size))
+        row = np.searchsorted(running, u[:, 0] * running[-1], side="right")
+        edges = self.grid.bounds(self.tile_id[rows][np.minimum(row, len(running) - 1)])
+        return (
+            edges.west_deg + u[:, 1] * (edges.east_deg - edges.west_deg),
+            edges.south_deg + u[:, 2] * (edges.north_deg - edges.south_deg),
+        )
+
+
+def _starts(country: Codes) -> IntArray:
+    """First row of every country code in a rising column, and the number of rows at the end."""
+    return np.searchsorted(country, np.arange(countries.CODES + 1, dtype=np.int16))
+
+
+def read_density(path: str | Path) -> IntArray:
+    """Sites of the reference density by country code, shape (676,).
+
+    Raises
+    ------
+    ReferenceSnapshotError
+        ``ER01`` unreadable, ``ER02`` not a country code, ``ER05`` a negative number.
+    """
+    options = pa_csv.ConvertOptions(
+        column_types=DENSITY_SCHEMA,
+        strings_can_be_null=False,
+        null_values=[],
+        include_columns=DENSITY_SCHEMA.names,
+    )
+    try:
+        table = pa_csv.read_csv(path, convert_options=options)
+        code = countries.encode(table["country_iso"])
+    except (pa.ArrowException, OSError) as error:
+        raise ReferenceSnapshotError("ER01", path, str(error), "a file of the build") from None
+    except KeyError as error:
+        raise ReferenceSnapshotError(
+            "ER02", path, f"country_iso {error.args[0]!r} is no country code", "two capital letters"
+        ) from None
+    sites = table["sites"].to_numpy()
+    if len(sites) and sites.min() < 0:
+        raise ReferenceSnapshotError("ER05", path, "sites below zero", "zero or more")
+    return np.bincount(code, sites, countries.CODES).astype(np.int64)
+
+
+def read_earth(
+    tile_index: str | Path,
+    tile_population: str | Path,
+    tile_weights: str | Path,
+    places: str | Path,
+    density: str | Path,
+    grid: Grid,
+) -> Earth:
+    """The Earth of a run: tiles and people of S1, weights of S2, places of its snapshot."""
+    index = read_dataset("tile_index", tile_index, ["country_iso", "tile_id", "area_m2"])
+    people = read_dataset("tile_population", tile_population, ["population"])
+    weights = read_dataset("tile_weights", tile_weights, ["weight_fp"])
+    named = load_places(places, ("country_iso", "lon_deg", "lat_deg"))
+    return Earth(
+        grid,
+        countries.encode(index["country_iso"]),
+        index["tile_id"].to_numpy(),
+        index["area_m2"].to_numpy(),
+        people["population"].to_numpy(),
+        weights["weight_fp"].to_numpy().astype(np.float64),
+        countries.encode(named["country_iso"]),
+        named["lon_deg"].to_numpy(),
+        named["lat_deg"].to_numpy(),
+        read_density(density),
+    )

@@ -1,0 +1,137 @@
+"""The eleven tests: what is accepted of each, and the verdict on a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from scripts.scorers.metrics import published
+
+Bounds = tuple[float | None, float | None]
+Detail = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test: the name of its statistic, what it tells, and the least and greatest value that
+    passes (None where there is no such end).
+    """
+
+    name: str
+    title: str
+    accepted: Bounds
+
+
+TESTS: Mapping[str, Test] = {
+    "T1": Test("lone_share", "sites alone within 10 km", (0.05, 0.75)),
+    "T2": Test("paired_per_lone", "sites in groups of two, per lone site", (None, 1.1)),
+    "T3": Test("twin_share", "sites in isolated mutual pairs", (None, 0.24)),
+    "T4": Test("variance_ratio", "variance of counts over that of chance", (1.05, 25.0)),
+    "T5a": Test("small_local_share", "2-4 outlets: all within 50 km", (0.50, 0.90)),
+    "T5b": Test("medium_spread", "5-19 outlets: spread over that of people", (None, 0.45)),
+    "T6": Test("sibling_share", "outlets with a sibling within 5 km", (0.17, 0.60)),
+    "T7": Test("same_tile_excess", "close pairs in one tile, over shifted grids", (-0.06, 0.06)),
+    "T8": Test("place_share", "sites within 1 km of a named place", (0.25, 0.52)),
+    "T9": Test("entry_city_share", "entries within 50 km of the largest city", (0.55, 0.95)),
+    "T10": Test("empty_land_share", "sites where nobody lives", (None, 0.0035)),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One test of one map.
+
+    Attributes
+    ----------
+    test, name
+        ``T1`` ... ``T10``, and the name of its statistic.
+    value
+        None where it is undefined, or infinite.
+    accepted
+        Least and greatest value that passes; None where there is no such end.
+    passed
+        False for an undefined value as well.
+    measured
+        Whether the map has what the test looks at.
+    margin
+        Distance to the nearer end as a share of that end, positive on the passing side; None
+        without a value.
+    reason
+        Why it failed, or could not be measured.
+    count
+        Sites, pairs, networks or outlets that the value rests on.
+    details
+        The same by country or size.
+    """
+
+    test: str
+    name: str
+    value: float | None
+    accepted: Bounds
+    passed: bool
+    measured: bool
+    margin: float | None
+    reason: str
+    count: int
+    details: Sequence[Detail] = field(default=(), repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """The row as a JSON object."""
+        return {**vars(self), "accepted": list(self.accepted), "details": list(self.details)}
+
+
+def margin_of(value: float, accepted: Bounds) -> float:
+    """Distance to the nearer end of an interval, as a share of that end's size."""
+    low, high = accepted
+    margin = math.inf
+    if low is not None:
+        margin = min(margin, (value - low) / abs(low))
+    if high is not None:
+        margin = min(margin, (high - value) / abs(high))
+    return margin
+
+
+def judge(
+    test: str, value: float, count: int, unmeasured: str = "", details: Sequence[Detail] = ()
+) -> Row:
+    """The row of a value.
+
+    Parameters
+    ----------
+    test
+        A key of :data:`TESTS`.
+    value
+        NaN where it is undefined.
+    count
+        What it rests on.
+    unmeasured
+        Why the map has too little to measure it; such a value is not looked at.
+    details
+        The same by country or size.
+    """
+    name, accepted = TESTS[test].name, TESTS[test].accepted
+    details = published(details)
+    if unmeasured or math.isnan(value):
+        reason = unmeasured or "undefined"
+        return Row(test, name, None, accepted, False, not unmeasured, None, reason, count, details)
+    low, high = accepted
+    margin = margin_of(value, accepted)
+    reason = ""
+    if high is not None and value > high:
+        reason = f"{value:.4g} is above {high:g}"
+    elif low is not None and value < low:
+        reason = f"{value:.4g} is below {low:g}"
+    return Row(
+        test,
+        name,
+        published(value),
+        accepted,
+        not reason,
+        True,
+        published(margin),
+        reason,
+        count,
+        details,
+    )
