@@ -63,15 +63,8 @@ rule certify:
 # One workflow at a time on a runs root; then superseded runs are looked at, before a new candidate
 # takes their room.
 onstart:
-    occupancy.heed_sigterm()
-    PROMOTION.before_first_job(workflow.dag.jobs, workflow.dag.needrun_jobs())
+    start.begin(workflow, SETTINGS, ROOT_OF_JOBS)
 
 
-# Snakemake takes its locks away after this.
 onsuccess:
-    PROMOTION.after_success(workflow)
-    occupancy.leave(BOARD.root_of_jobs)
-
-
-onerror:
-    occupancy.leave(BOARD.root_of_jobs)
+    start.end(workflow, DATA, BOARD.here)

@@ -7,14 +7,15 @@ sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 
+from scripts import root_lock
 from scripts.contracts import require_declared
 from scripts.errors import SegmentError
-from scripts.governance import occupancy
+from scripts.governance import start
 from scripts.governance.versions import state_version
 from scripts.ladder.calibration import load_calibration
 from scripts.progress import export_quiet
-from scripts.console import is_quiet
 from scripts.settings import load_settings
+from scripts.snakemake_private import is_job, is_quiet, root_of_jobs, source
 from scripts.workflow import (
     STATE_RULES,
     Board,
@@ -22,9 +23,7 @@ from scripts.workflow import (
     contract_files,
     export_package_path,
     reference_paths,
-    root_of_jobs,
     shipped_paths,
-    source,
 )
 
 # Sources are files of this folder, also where the runs are in object storage.
@@ -35,12 +34,15 @@ export_package_path(workflow.basedir)
 try:
     SETTINGS = load_settings(config)
     ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
-    occupancy.attend(ROOT_OF_JOBS, workflow.is_main_process)
     BOARD = Board(SETTINGS, ROOT_OF_JOBS)
     PROMOTION = Promotion(BOARD)
     SEARCH = load_calibration(CALIBRATION)
 except SegmentError as error:
     raise WorkflowError(str(error)) from None
+
+root_lock.name_to_jobs(ROOT_OF_JOBS)
+if is_job(workflow):
+    root_lock.hold_as_job()
 
 DATA = BOARD.data
 REFERENCE = BOARD.reference_files()

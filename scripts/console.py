@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, TextIO
+from typing import TextIO
 
 GOOD, BAD, STRONG = "\033[32m", "\033[31m", "\033[1m"
 _PLAIN = "\033[0m"
@@ -19,11 +19,6 @@ def coloured(stream: TextIO, environment: Mapping[str, str]) -> bool:
 def paint(text: str, tone: str, colours: bool) -> str:
     """Text in a tone where colours are wanted."""
     return f"{tone}{text}{_PLAIN}" if colours else text
-
-
-def is_quiet(workflow: Any) -> bool:
-    """Whether Snakemake was asked for no output at all (``--quiet all``)."""
-    return any(kind.name == "ALL" for kind in workflow.output_settings.quiet or ())
 
 
 def say(lines: Iterable[str], quiet: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts import progress
 from scripts.errors import ContractError, SegmentError
-from scripts.governance.occupancy import hold_shared
+from scripts.root_lock import hold_as_job
 
 
 def run(main: Callable[..., None], smk: Any) -> None:
@@ -24,7 +24,7 @@ def run(main: Callable[..., None], smk: Any) -> None:
     Anything else is a defect and keeps its traceback. A job that succeeds leaves its cost in the
     log file: seconds of ``main`` alone, and CPU seconds and peak memory of the process.
     """
-    hold_shared()
+    hold_as_job()
     if smk.log:
         progress.begin(smk.log[0])
     start = time.perf_counter()

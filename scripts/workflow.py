@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from snakemake.io import sourcecache_entry
-
 from scripts.contracts import CONTRACTS_DIR, datasets
-from scripts.errors import ConfigError, GovernanceError, SegmentError
-from scripts.governance import locks, occupancy
+from scripts.errors import ConfigError
+from scripts.governance import locks
 from scripts.governance.attestation import byproduct_paths
 from scripts.governance.identity import run_id
 from scripts.governance.phases import REFERENCE
-from scripts.governance.retention import prune
 from scripts.policies import load_policy
 from scripts.resources import DEMANDS
 from scripts.settings import WITNESS, Run, Settings, upstream_name
+from scripts.snakemake_private import source
 from scripts.states import CHAIN
 from scripts.tables import read_json, row_count
 from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
@@ -41,15 +39,6 @@ BUNDLE_1A = (
     "manifest_fingerprint_resolved_1A",
     "validation_bundle_index_1A",
 )
-READERS = frozenset({"status", "explain", "verify"})
-# Rules that look at a whole run tree, not at declared inputs: it has to be on disk.
-ON_DISK = READERS | {
-    *("p1", "p2", "p3", "p4", "integrated", "recover", "lock", "reopen"),
-    *("fork", "prune", "sign"),
-    *("reference_environment", "build_reference", "validate_reference"),
-}
-# What `certify` writes beside a verdict that it made already.
-BESIDE_VERDICT = ("last_good_pointer", "segment1b_p5_lock_set")
 # What a run receipt holds: every state but the validation, which reads the receipt.
 STATE_RULES = CHAIN[:-1]
 
@@ -64,35 +53,9 @@ def reference_paths(folder: str) -> Mapping[str, str]:
     return {name: f"{folder}/{file}" for name, file in REFERENCE_FILES.items()}
 
 
-def source(path: Any) -> Any:
-    """Mark one or more files as sources: read where they are, also when runs are in storage.
-
-    Snakemake's ``local`` would do that too, and tie every job that reads one to the machine where
-    it was started.
-    """
-    if isinstance(path, str):
-        return sourcecache_entry(path, str(path))
-    return [source(part) for part in path]
-
-
 def shipped_paths(folder: str) -> Mapping[str, str]:
     """Files of a reference snapshot that no rule makes."""
     return {name: source(path) for name, path in reference_paths(folder).items()}
-
-
-def in_storage(workflow: Any, path: str) -> Any:
-    """Object of a path at the default storage provider; None where files are on disk."""
-    storage = workflow.storage_settings
-    if storage is None or storage.default_storage_provider is None:
-        return None
-    query = f"{storage.default_storage_prefix.rstrip('/')}/{os.path.normpath(path)}"
-    return workflow.storage_registry.default_storage_provider.object(query)
-
-
-def root_of_jobs(workflow: Any, runs_root: str) -> str:
-    """Folder below which a job finds the files of the runs root: itself or a copy."""
-    stored = in_storage(workflow, runs_root)
-    return runs_root if stored is None else str(stored.local_path())
 
 
 def contract_files() -> list[str]:
@@ -114,7 +77,6 @@ class Board:
     def __init__(self, settings: Settings, root_of_jobs: str):
         self.settings = settings
         self.root_of_jobs = root_of_jobs
-        self.in_storage = root_of_jobs != settings.runs_root
         self.here = path_templates(root_of_jobs)
         self.data = path_templates(settings.runs_root)
         self._sites: dict[tuple[str, str], float] = {}
@@ -402,55 +364,6 @@ class Promotion:
             identity: run.name if identity == run_id("1B", run.name) else f"{run.name} {WITNESS}"
             for identity, run in self.settings.runs.items()
         }
-
-    def before_first_job(self, jobs: Iterable[Any], to_run: Iterable[Any]) -> None:
-        """Take the runs root, then see to superseded runs; one line and status 1 on refusal.
-
-        Targets that only read are let in beside a workflow at work.
-        """
-        try:
-            rules = {job.rule.name for job in jobs}
-            self._refuse_in_storage(rules & ON_DISK)
-            if not rules <= READERS:
-                occupancy.enter(self.board.root_of_jobs)
-                waiting = list(to_run)
-                made = {str(path) for job in waiting for path in job.output}
-                read = {str(path) for job in waiting for path in job.input}
-                occupancy.refuse_later_files(self.board.root_of_jobs, sorted(read - made))
-                if not self.board.in_storage:
-                    self.before_new_candidate()
-        except (SegmentError, OSError) as error:
-            raise SystemExit(f"{type(error).__name__}: {error}") from None
-        occupancy.end_turn()
-
-    def _refuse_in_storage(self, rules: Iterable[str]) -> None:
-        """Refuse targets that need a run tree on disk (``EG95``)."""
-        if self.board.in_storage and rules:
-            raise GovernanceError(
-                "EG95",
-                ", ".join(sorted(rules)),
-                "works on a run tree on disk, the runs are in object storage",
-                "copy them to a folder and name it with runs_root",
-            )
-
-    def after_success(self, workflow: Any) -> None:
-        """Bring what ``certify`` wrote beside its verdict to object storage, if runs are there."""
-        if not self.board.in_storage:
-            return
-        for name in BESIDE_VERDICT:
-            path = Path(self.board.here[name])
-            if path.is_file():
-                stored = in_storage(workflow, self.data[name])
-                workflow.async_run(stored.managed_store())
-                path.unlink()
-
-    def before_new_candidate(self) -> None:
-        """List, or delete, superseded runs when the candidate's folder is about to be made."""
-        root = Path(self.settings.runs_root)
-        release = self.release().run_id
-        if not (root / "segment_1B" / release).exists():
-            baseline = self.board.named(self.settings.baseline_posture).run_id
-            prune(root, [release, baseline], self.settings.prune_execute)
 
     def reference_run(self, phase: str) -> Run:
         """Run that a phase is measured against."""

@@ -26,10 +26,7 @@ TRIGGERS = ("mtime", "params", "input", "software-env")
 
 def plan(target):
     """Jobs that would run, by rule."""
-    # Versions of code are cached by module; a scenario may have changed a module. The turn that the
-    # last reading of the workflow took would else be held by nobody that could end it.
-    if occupancy := sys.modules.get("scripts.governance.occupancy"):
-        occupancy.end_turn()
+    # Versions of code are cached by module; a scenario may have changed a module.
     for name in [name for name in sys.modules if name.split(".")[0] == "scripts"]:
         del sys.modules[name]
     with (

@@ -10,8 +10,6 @@ an output before its job, and jobs publish by renaming a temporary file over the
 it is still shared.
 """
 
-import base64
-import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -23,9 +21,8 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import retention
-from scripts.tables import changed_files, publish
-
-METADATA = Path(".snakemake/metadata")
+from scripts.snakemake_private import METADATA, copy_record
+from scripts.tables import changed_files
 
 
 def share(source: Path, target: Path) -> str:
@@ -37,28 +34,6 @@ def share(source: Path, target: Path) -> str:
         shutil.copy2(source, target)
         return "copy"
     return "hard_link"
-
-
-def record_path(folder: Path, output: str) -> Path:
-    """Where Snakemake keeps its record of an output: its path in URL-safe base64, in pieces."""
-    longest = os.pathconf(folder, "PC_NAME_MAX") - 1
-    name = base64.urlsafe_b64encode(output.encode()).decode()
-    pieces = [name[i : i + longest] for i in range(0, len(name), longest)]
-    return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
-
-
-def copy_record(folder: Path, source: str, target: str, renamed: Mapping[str, str]) -> bool:
-    """Copy Snakemake's record of one output to another, with run ids renamed; False without one."""
-    path = record_path(folder, source)
-    if not path.is_file():
-        return False
-    text = path.read_text(encoding="utf-8")
-    for old, new in renamed.items():
-        text = text.replace(old, new)
-    record = json.loads(text)
-    with publish(record_path(folder, target)) as temporary:
-        temporary.write_text(json.dumps(record), encoding="utf-8")
-    return True
 
 
 def vouched(root: Path, receipts: Iterable[Path]) -> dict[str, str]:

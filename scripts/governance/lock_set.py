@@ -56,7 +56,7 @@ def final_lock_set(
     """
     segment = root / "segment_1B"
     standing = locks.lock_set(segment / "reports")
-    kept = retention.kept_runs(segment, named, used=())
+    kept = retention.kept_runs(segment, named)
     folders = retention.run_folders(segment)
     records = [path for pattern in RECORDS for path in segment.glob(pattern)]
     content = {

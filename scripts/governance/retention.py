@@ -1,9 +1,9 @@
 """Retention: which run folders stay, and the careful deletion of the others.
 
 Kept are the runs that the three pointers name, those of the certificate, those that the caller
-names, those that a running Snakemake uses, and every run that a kept record refers to: lock and
-reopen records, the authority envelope, the fork and receipt files of kept runs, and so on until
-nothing new is found. Records themselves are never deleted. Segment 1A is left alone.
+names, and every run that a kept record refers to: lock and reopen records, the authority envelope,
+the fork and receipt files of kept runs, and so on until nothing new is found. Records
+themselves are never deleted. Segment 1A is left alone.
 
 A folder is deleted only when it lies directly below ``segment_1B`` of the runs root under a run
 id, neither it nor anything in it is a symbolic link, and it is not read-only.
@@ -33,7 +33,6 @@ RECORD_PATTERNS = (
     "reports/segment1b_p[1-4]_lock_record.json",
     "reports/segment1b_p[1-4]_reopen_record_*.json",
 )
-SNAKEMAKE_LOCKS = Path(".snakemake/locks")
 RUN_RECORDS = ("candidate.json", "seed=*/run_receipt.json")
 
 
@@ -49,24 +48,9 @@ def mentioned(path: Path) -> set[str]:
     return set(RUN_ID.findall(path.read_text(encoding="utf-8"))) if path.is_file() else set()
 
 
-def in_use() -> set[str]:
-    """Run ids whose files a running Snakemake has locked."""
-    found: set[str] = set()
-    for lock in sorted(SNAKEMAKE_LOCKS.glob("*.lock")):
-        found |= mentioned(lock)
-    return found
-
-
-def kept_runs(
-    segment: Path, named: Iterable[str], used: Iterable[str] | None = None
-) -> dict[str, str]:
-    """Run ids that stay and why, closed over what kept records refer to.
-
-    ``used`` are the runs that a running Snakemake works on; by default its locks are read.
-    """
+def kept_runs(segment: Path, named: Iterable[str]) -> dict[str, str]:
+    """Run ids that stay and why, closed over what kept records refer to."""
     reasons = dict.fromkeys(named, "named by the configuration")
-    for run_id in sorted(in_use() if used is None else used):
-        reasons.setdefault(run_id, "a running Snakemake uses it")
     records = [segment / name for name in RECORDS]
     for pattern in RECORD_PATTERNS:
         records += sorted(segment.glob(pattern))

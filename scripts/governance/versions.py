@@ -22,9 +22,9 @@ _NEUTRAL = {
     "scripts",
     "scripts.entry",
     "scripts.errors",
-    "scripts.governance.occupancy",
     "scripts.lightness",
     "scripts.progress",
+    "scripts.root_lock",
 }
 
 

@@ -115,7 +115,7 @@ def test_certify_in_a_bucket(environment, on_disk, tmp_path, where):
     if where == "apart":
         # Jobs find no file of another one: profiles/generic names a folder of each in FOLDER.
         arguments += (
-            *("--workflow-profile", "profiles/generic", "--jobs", "2"),
+            *("--profile", "profiles/generic", "--jobs", "2"),
             *("--seconds-between-status-checks", "1"),
             *("--remote-job-local-storage-prefix", "$FOLDER/storage"),
         )

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts import root_lock
 from scripts.errors import GovernanceError
-from scripts.governance import occupancy
 from tests.small_world import REPOSITORY
 from tests.torture import worlds
 from tests.torture.record import record
@@ -119,13 +119,12 @@ def test_inputs_later_than_the_clock_are_refused_and_others_are_not(tmp_path, mo
         Path(name).write_text("x")
         moment = time.time() + ahead_s
         os.utime(name, (moment, moment))
-    occupancy.take_turn("runs/root")
-    occupancy.lock_files("runs/root")[0].write_text("")
-    occupancy.refuse_later_files("runs/root", ["gone", "new", "old"])
-    occupancy.refuse_later_files("runs/root", [])
+    Path("runs").mkdir()
+    root_lock.lock_files("runs/root")[0].write_text("")
+    root_lock.refuse_later_files("runs/root", ["gone", "new", "old"])
+    root_lock.refuse_later_files("runs/root", [])
     with pytest.raises(GovernanceError, match=r"EG94 latest: is 86\d+ s later .* of 2 files"):
-        occupancy.refuse_later_files("runs/root", ["later", "latest", "new", "old"])
-    occupancy.end_turn()
+        root_lock.refuse_later_files("runs/root", ["later", "latest", "new", "old"])
 
 
 def test_a_clock_set_back_is_seen_and_refused_by_name(tmp_path, clock, monkeypatch):
@@ -133,9 +132,9 @@ def test_a_clock_set_back_is_seen_and_refused_by_name(tmp_path, clock, monkeypat
     path = tmp_path / "input"
     path.write_text("x")
     program = (
-        "from scripts.governance import occupancy\n"
-        "occupancy.enter('runs/root')\n"
-        "occupancy.refuse_later_files('runs/root', ['gone', 'input'])\n"
+        "from scripts import root_lock\n"
+        "root_lock.take('runs/root')\n"
+        "root_lock.refuse_later_files('runs/root', ['gone', 'input'])\n"
     )
     said = {}
     for offset_s in (0, -HOUR_S):

@@ -168,7 +168,7 @@ def test_recovers_from_one_blow_of_each_kind(certified_world, tmp_path):
 
 ENDS_BESIDE = """
 import os, signal, threading, time
-from scripts.governance import occupancy
+from scripts import snakemake_private
 lock, ended = threading.Lock(), threading.Event()
 
 def end(*args):
@@ -176,7 +176,7 @@ def end(*args):
         ended.set()
 
 signal.signal(signal.SIGTERM, end)
-occupancy.heed_sigterm()
+snakemake_private.handle_sigterm_in_thread()
 with lock:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(0.1)

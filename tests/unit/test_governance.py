@@ -366,13 +366,6 @@ def test_prune_keeps_what_records_refer_to_through_others(tree):
     assert all((segment / identity).exists() for identity in (A, B, C))
 
 
-def test_prune_keeps_a_run_that_a_running_snakemake_uses(tree):
-    (tree / ".snakemake/locks").mkdir(parents=True)
-    (tree / ".snakemake/locks/0.output.lock").write_text(f"runs/segment_1B/{D}/seed=7/file\n")
-    retention.prune(tree, [A, B, C], execute=True)
-    assert (tree / "segment_1B" / D).exists()
-
-
 def test_what_is_no_superseded_run_is_not_removable(tree):
     segment = tree / "segment_1B"
     with pytest.raises(GovernanceError, match="EG50"):

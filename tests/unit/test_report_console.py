@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts import console
+from scripts import console, snakemake_private
 from scripts.report.scorecard_summary import summary
 from tests.unit.test_gates import SETTINGS, passing_card
 
@@ -32,7 +32,7 @@ def test_colours_need_a_terminal_and_no_objection(stream, environment, wanted):
 def test_only_quiet_all_silences_the_summary(kinds, quiet):
     named = None if kinds is None else [SimpleNamespace(name=kind) for kind in kinds]
     workflow = SimpleNamespace(output_settings=SimpleNamespace(quiet=named))
-    assert console.is_quiet(workflow) is quiet
+    assert snakemake_private.is_quiet(workflow) is quiet
 
 
 def test_quiet_says_nothing(capsys):

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import pytest
 from snakemake.io import is_flagged
 
+from scripts.governance.start import ON_DISK, begin
 from scripts.policies import parse_yaml
 from scripts.settings import load_settings
-from scripts.workflow import ON_DISK, Board, Promotion, root_of_jobs, shipped_paths
+from scripts.snakemake_private import root_of_jobs
+from scripts.workflow import shipped_paths
 
 # An input of a rule, or a constant that inputs are given by.
 SOURCE = re.compile(
@@ -62,16 +64,9 @@ def test_jobs_find_the_runs_root_on_disk_or_in_their_copy():
 
 
 @pytest.mark.parametrize("rule", sorted(ON_DISK))
-def test_targets_on_a_run_tree_are_refused_in_object_storage(rule, tmp_path):
+def test_targets_on_a_run_tree_are_refused_in_object_storage(rule):
     settings = load_settings(parse_yaml("config/config.yaml"))
-    board = Board(settings, str(tmp_path / "copies/bucket/runs/fix-data-engine"))
     jobs = [SimpleNamespace(rule=SimpleNamespace(name=rule))]
+    workflow = SimpleNamespace(dag=SimpleNamespace(jobs=jobs))
     with pytest.raises(SystemExit, match=f"EG95 {rule}: "):
-        Promotion(board).before_first_job(jobs, [])
-
-
-def test_a_run_tree_on_disk_refuses_no_target():
-    settings = load_settings(parse_yaml("config/config.yaml"))
-    promotion = Promotion(Board(settings, settings.runs_root))
-    promotion._refuse_in_storage(ON_DISK)
-    assert not promotion.board.in_storage
+        begin(workflow, settings, "copies/bucket/runs/fix-data-engine")

@@ -1,0 +1,77 @@
+"""What a workflow does before its first job and after its last one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts import root_lock, snakemake_private
+from scripts.errors import GovernanceError, SegmentError
+from scripts.governance.identity import run_id
+from scripts.governance.retention import prune
+from scripts.settings import Settings
+
+# Rules that look at a whole run tree, not at declared inputs: it has to be on disk.
+ON_DISK = frozenset(
+    {
+        *("p1", "p2", "p3", "p4", "integrated", "recover", "lock", "reopen"),
+        *("fork", "prune", "sign", "status", "explain", "verify"),
+        *("reference_environment", "build_reference", "validate_reference"),
+    }
+)
+READERS = frozenset({"status", "explain", "verify"})
+# What `certify` writes beside a verdict that it made already.
+BESIDE_VERDICT = ("last_good_pointer", "segment1b_p5_lock_set")
+
+
+def refuse_in_storage(rules: Iterable[str]) -> None:
+    """Refuse targets that need a run tree on disk (``EG95``)."""
+    refused = sorted(ON_DISK.intersection(rules))
+    if refused:
+        raise GovernanceError(
+            "EG95",
+            ", ".join(refused),
+            "works on a run tree on disk, the runs are in object storage",
+            "copy them to a folder and name it with runs_root",
+        )
+
+
+def list_superseded(settings: Settings) -> None:
+    """List, or delete, superseded runs when the candidate's folder is about to be made."""
+    root = Path(settings.runs_root)
+    release, baseline = (run_id("1B", n) for n in (settings.candidate, settings.baseline_posture))
+    if not (root / "segment_1B" / release).exists():
+        prune(root, [release, baseline], settings.prune_execute)
+
+
+def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
+    """Take the runs root, then see to superseded runs; one line and status 1 on refusal."""
+    snakemake_private.handle_sigterm_in_thread()
+    rules = snakemake_private.rules_to_run(workflow)
+    in_storage = root_of_jobs != settings.runs_root
+    try:
+        if in_storage:
+            refuse_in_storage(rules)
+        if not rules <= READERS:
+            root_lock.take(root_of_jobs)
+            root_lock.refuse_later_files(root_of_jobs, snakemake_private.files_to_read(workflow))
+            if not in_storage:
+                list_superseded(settings)
+    except (SegmentError, OSError) as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from None
+
+
+def end(workflow: Any, stored: Mapping[str, str], local: Mapping[str, str]) -> None:
+    """Bring what ``certify`` wrote beside its verdict to object storage, if runs are there.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's workflow.
+    stored, local
+        Path of each dataset below the runs root, and below the folder where jobs find it.
+    """
+    for name in BESIDE_VERDICT:
+        if stored[name] != local[name] and Path(local[name]).is_file():
+            snakemake_private.store(workflow, stored[name], Path(local[name]))

@@ -1,0 +1,122 @@
+"""Every use of Snakemake that is no part of its documented interface, each with its reason.
+
+All were seen in Snakemake 9.27.1; look at them again before another version is taken.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from snakemake.io import sourcecache_entry
+
+from scripts.tables import publish
+
+METADATA = Path(".snakemake/metadata")
+
+
+def source(path: Any) -> Any:
+    """Mark one or more files as sources: read where they are, also when runs are in storage.
+
+    The documented ``local`` would do that too, and tie every job that reads one to the machine
+    where it was started; ``workflow.source_path`` reads a copy in a folder with a new name each
+    time, so that every job would run again.
+    """
+    if isinstance(path, str):
+        return sourcecache_entry(path, str(path))
+    return [source(part) for part in path]
+
+
+def is_job(workflow: Any) -> bool:
+    """Whether this process reads the workflow to run one job of it, sent by another process."""
+    return not workflow.is_main_process
+
+
+def is_quiet(workflow: Any) -> bool:
+    """Whether Snakemake was asked for no output at all (``--quiet all``)."""
+    return any(kind.name == "ALL" for kind in workflow.output_settings.quiet or ())
+
+
+def in_storage(workflow: Any, path: str) -> Any:
+    """Object of a path at the default storage provider; None where files are on disk.
+
+    Snakemake translates the paths of inputs and outputs alone; records name files by their path
+    below the runs root, and so have to know where that is.
+    """
+    storage = workflow.storage_settings
+    if storage is None or storage.default_storage_provider is None:
+        return None
+    query = f"{storage.default_storage_prefix.rstrip('/')}/{os.path.normpath(path)}"
+    return workflow.storage_registry.default_storage_provider.object(query)
+
+
+def root_of_jobs(workflow: Any, runs_root: str) -> str:
+    """Folder below which a job finds the files of the runs root: itself or a copy."""
+    stored = in_storage(workflow, runs_root)
+    return runs_root if stored is None else str(stored.local_path())
+
+
+def store(workflow: Any, path: str, local: Path) -> None:
+    """Bring a file that no rule declares to object storage, and delete the local one."""
+    workflow.async_run(in_storage(workflow, path).managed_store())
+    local.unlink()
+
+
+def rules_to_run(workflow: Any) -> set[str]:
+    """Names of the rules of the planned jobs; ``onstart`` is told nothing of the plan."""
+    return {job.rule.name for job in workflow.dag.jobs}
+
+
+def files_to_read(workflow: Any) -> set[str]:
+    """Inputs of the jobs that will run which no other job will make."""
+    jobs = list(workflow.dag.needrun_jobs())
+    made = {str(path) for job in jobs for path in job.output}
+    return {str(path) for job in jobs for path in job.input} - made
+
+
+def handle_sigterm_in_thread() -> None:
+    """Hand SIGTERM to Snakemake's handler beside the main thread.
+
+    That handler takes a lock of the scheduler. The main thread, in which Python calls handlers, may
+    hold it when the signal comes, and would wait for itself for ever.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if not callable(handler):
+        return
+
+    def in_thread(number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=handler, args=(number, frame), daemon=True).start()
+
+    signal.signal(signal.SIGTERM, in_thread)
+
+
+def record_path(folder: Path, output: str) -> Path:
+    """Where Snakemake keeps its record of an output: its path in URL-safe base64, in pieces."""
+    longest = os.pathconf(folder, "PC_NAME_MAX") - 1
+    name = base64.urlsafe_b64encode(output.encode()).decode()
+    pieces = [name[i : i + longest] for i in range(0, len(name), longest)]
+    return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
+
+
+def copy_record(folder: Path, source: str, target: str, renamed: Mapping[str, str]) -> bool:
+    """Copy Snakemake's record of one output to another, with run ids renamed; False without one.
+
+    Without a record of how they were made, the files that a fork shares would all be made again.
+    """
+    path = record_path(folder, source)
+    if not path.is_file():
+        return False
+    text = path.read_text(encoding="utf-8")
+    for old, new in renamed.items():
+        text = text.replace(old, new)
+    record = json.loads(text)
+    with publish(record_path(folder, target)) as temporary:
+        temporary.write_text(json.dumps(record), encoding="utf-8")
+    return True
