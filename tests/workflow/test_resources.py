@@ -14,14 +14,17 @@ SCATTERED = CHAIN[5:-1]
 PLAN = """
 import json, sys
 from pathlib import Path
+import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import (
     ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 )
 config = json.loads(sys.argv[1])
+profile = yaml.safe_load(Path("profiles/default/config.yaml").read_text())
+default = {k: int(v) for k, v in (pair.split("=") for pair in profile["default-resources"])}
 with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
     workflow = api.workflow(
-        resource_settings=ResourceSettings(cores=1),
+        resource_settings=ResourceSettings(cores=1, default_resources=default),
         config_settings=ConfigSettings(config=config),
         snakefile=Path("Snakefile"),
     )
