@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.errors import ConfigError
-from scripts.governance.identity import run_id
 from scripts.policies import load_policy, load_schema, parse_yaml, validate
+from scripts.records.identity import run_id
 
 CONFIG_FILE = "config/config.yaml"
 SHIPPED_POSTURES = Path("config/postures")

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +106,6 @@ def row_blocks(
             del table
     if waiting:
         yield pa.Table.from_batches(waiting)
-
-
-def changed_files(root: Path, digests: Mapping[str, str]) -> Iterator[tuple[Path, str, str]]:
-    """Files below a root that are not what a list says: file, digest found, digest listed."""
-    for relative, listed in sorted(digests.items()):
-        file = root / relative
-        found = file_digest(file) if file.is_file() else "no file"
-        if found != listed:
-            yield file, found, listed
 
 
 def row_count(path: str | Path) -> int:

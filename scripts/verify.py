@@ -16,8 +16,8 @@ from typing import Any
 
 from scripts.entry import run
 from scripts.errors import GovernanceError
-from scripts.governance.identity import run_id
 from scripts.governance.verification import lines, locate, verify
+from scripts.records.identity import run_id
 
 
 def folder_of(name: str, runs_root: Path | None) -> Path:

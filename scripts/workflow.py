@@ -11,9 +11,9 @@ from scripts.contracts import CONTRACTS_DIR, datasets
 from scripts.errors import ConfigError
 from scripts.governance import locks
 from scripts.governance.attestation import byproduct_paths
-from scripts.governance.identity import run_id
 from scripts.governance.phases import REFERENCE
 from scripts.policies import load_policy
+from scripts.records.identity import run_id
 from scripts.resources import DEMANDS
 from scripts.settings import WITNESS, Run, Settings, upstream_name
 from scripts.snakemake_private import source

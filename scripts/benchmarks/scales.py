@@ -23,7 +23,7 @@ from scripts.benchmarks.floors import (
     sort_seconds,
     table_bytes,
 )
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 from scripts.states import CHAIN
 from scripts.tables import read_json, write_json
 from scripts.workflow import path_templates

@@ -20,7 +20,8 @@ import shapely
 
 from scripts import countries
 from scripts.errors import ContractError, ReferenceSnapshotError
-from scripts.tables import file_digest, read_json, read_parquet
+from scripts.records.ledger import Ledger
+from scripts.tables import read_json, read_parquet
 
 COUNTRIES = "countries.parquet"
 FACTS = "country_facts.csv"
@@ -230,12 +231,8 @@ def load_land_cover(path: str | Path) -> npt.NDArray[np.uint8]:
 
 def differing_files(folder: str | Path, manifest: dict[str, Any]) -> list[str]:
     """Data files of a folder that are absent or not those of a manifest, in name order."""
-    folder = Path(folder)
-    return [
-        name
-        for name, entry in sorted(manifest["files"].items())
-        if not (folder / name).is_file() or file_digest(folder / name) != entry["sha256"]
-    ]
+    listed = {name: entry["sha256"] for name, entry in manifest["files"].items()}
+    return [change.file.name for change in Ledger(Path(folder), listed).changes()]
 
 
 def verify_snapshot(folder: str | Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from typing import Any
 
 from scripts.contracts import dataset, read_object
 from scripts.errors import GovernanceError
-from scripts.tables import file_digest
+from scripts.records.ledger import Ledger
 
 Json = Mapping[str, Any]
 
@@ -90,9 +90,8 @@ def byproduct_paths(certificate: Json, authority_id: str) -> list[str]:
 
 def descriptors(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
     """Resource descriptors of files below the runs root, in order of their names."""
-    return [
-        {"name": path, "digest": {"sha256": file_digest(root / path)}} for path in sorted(paths)
-    ]
+    ledger = Ledger.of(root, (root / path for path in paths))
+    return [{"name": path, "digest": {"sha256": sha}} for path, sha in ledger.digests.items()]
 
 
 def dependencies(certificate: Json, receipts: Iterable[Json], lock_file: str) -> list[Json]:

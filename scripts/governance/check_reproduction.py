@@ -5,29 +5,26 @@ run's own id is read as a placeholder first, because it is the one thing that mu
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from scripts.contracts import write_object
 from scripts.entry import run
+from scripts.records.ledger import Ledger
+from scripts.tables import file_digest
 
 
-def contents(root: Path, paths: Sequence[str], run_id: str) -> dict[str, str]:
-    """SHA-256 of each file of a run by its path below the run's folder."""
-    found = {}
-    for path in sorted(paths):
-        data = Path(path).read_bytes()
-        if path.endswith(".json"):
-            data = data.replace(run_id.encode(), b"{run_id}")
-        relative = Path(path).relative_to(root / "segment_1B" / run_id).as_posix()
-        found[relative] = hashlib.sha256(data).hexdigest()
-    return found
+def contents(root: Path, paths: Iterable[str], run_id: str) -> Ledger:
+    """Ledger of a run's files below its folder, its id in JSON reports read as a placeholder."""
 
+    def digest(path: Path) -> str:
+        if path.suffix != ".json":
+            return file_digest(path)
+        data = path.read_bytes().replace(run_id.encode(), b"{run_id}")
+        return hashlib.sha256(data).hexdigest()
 
-def compare(first: dict[str, str], second: dict[str, str]) -> list[str]:
-    """Paths that one run lacks or that differ."""
-    return sorted(p for p in {*first, *second} if first.get(p) != second.get(p))
+    return Ledger.of(root / "segment_1B" / run_id, paths, digest)
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -35,7 +32,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     root = Path(params.runs_root)
     first = contents(root, inputs.outputs, wildcards.run_id)
     second = contents(root, inputs.witness, wildcards.witness_id)
-    differing = compare(first, second)
+    differing = first.differing(second)
     write_object(
         "segment1b_repro_check",
         outputs.check,
@@ -44,9 +41,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "run_id": wildcards.run_id,
             "witness_id": wildcards.witness_id,
             "seed": params.seed,
-            "identical": bool(first) and not differing,
+            "identical": bool(first.digests) and not differing,
             "differing": differing,
-            "digests": first,
+            "digests": first.digests,
         },
     )
 

@@ -21,8 +21,8 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import retention
+from scripts.records.ledger import Ledger
 from scripts.snakemake_private import METADATA, copy_record
-from scripts.tables import changed_files
 
 
 def share(source: Path, target: Path) -> str:
@@ -47,13 +47,7 @@ def vouched(root: Path, receipts: Iterable[Path]) -> dict[str, str]:
     ledger: dict[str, str] = {}
     for path in receipts:
         ledger.update(read_object("run_receipt", path)["outputs"])
-    for file, actual, digest in changed_files(root, ledger):
-        raise GovernanceError(
-            "EG72",
-            file,
-            f"has digest {actual[:12]}, its receipt says {digest[:12]}",
-            "finish the parent before it is forked",
-        )
+    Ledger(root, ledger).verify("EG72", "its receipt", "finish the parent before it is forked")
     return dict(sorted(ledger.items()))
 
 

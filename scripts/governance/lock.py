@@ -16,7 +16,7 @@ from scripts.errors import GovernanceError
 from scripts.governance import locks
 from scripts.governance.enforce_phase import check_witness, enforce_candidate, enforce_integrated
 from scripts.governance.pointers import verify_baseline
-from scripts.tables import file_digest
+from scripts.records.ledger import Ledger
 
 Json = Mapping[str, Any]
 
@@ -135,10 +135,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         params.policies,
         {"run_id": pin["run_id"], "report_sha256": pin["digests"][report]},
         found,
-        {
-            Path(path).relative_to(root).as_posix(): file_digest(path)
-            for path in (inputs.record, inputs.check)
-        },
+        Ledger.of(root, (inputs.record, inputs.check)).digests,
     )
     write_object("segment1b_lock_record", locks.lock_path(reports, phase), lock)
     say([*lines, f"{phase} locked, number {lock['sequence']}"], params.quiet)

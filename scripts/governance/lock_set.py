@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.governance import locks, retention
-from scripts.governance.pointers import digests_below
+from scripts.records.ledger import Ledger
 
 Json = Mapping[str, Any]
 RECORDS = (
@@ -71,7 +71,7 @@ def final_lock_set(
         "files": locks.surface_digests("P4", policies),
         "rule_versions": locks.rule_versions("P4"),
         "scorecards": dict(certificate["digests"]["scorecards"]),
-        "records": digests_below(root, map(str, records)),
+        "records": Ledger.of(root, records).digests,
         "retained_runs": {run_id: kept[run_id] for run_id in sorted(folders) if run_id in kept},
         "superseded_runs": sorted(set(folders) - set(kept)),
     }

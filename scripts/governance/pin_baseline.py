@@ -10,7 +10,8 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.governance.locks import refuse_moved_baseline, standing_records
-from scripts.governance.pointers import baseline_pointer, digests_below
+from scripts.governance.pointers import baseline_pointer
+from scripts.records.ledger import Ledger
 from scripts.scorers.certificate import verify_ledger
 
 
@@ -18,11 +19,13 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Pin the baseline."""
     root = Path(params.runs_root)
     receipts = [read_object("run_receipt", path) for path in inputs.receipts]
-    verify_ledger(receipts, digests_below(root, inputs.state_outputs))
-    digests = digests_below(root, [inputs.report, *inputs.scorecards, *inputs.receipts])
+    verify_ledger(receipts, Ledger.of(root, inputs.state_outputs).digests)
+    digests = Ledger.of(root, [inputs.report, *inputs.scorecards, *inputs.receipts]).digests
     report = read_object("segment1b_p0_baseline", inputs.report)
     refuse_moved_baseline(
-        standing_records(Path(inputs.report).parent), report, digests_below(root, [inputs.report])
+        standing_records(Path(inputs.report).parent),
+        report,
+        Ledger.of(root, [inputs.report]).digests,
     )
     write_object(
         "baseline_pointer",

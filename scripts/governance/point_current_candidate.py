@@ -5,7 +5,8 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.governance.pointers import candidate_pointer, digests_below
+from scripts.governance.pointers import candidate_pointer
+from scripts.records.ledger import Ledger
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -17,7 +18,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         candidate_pointer(
             [read_object("segment1b_scorecard", path) for path in inputs.scorecards],
             [read_object("run_receipt", path) for path in inputs.receipts],
-            digests_below(root, [*inputs.scorecards, *inputs.receipts]),
+            Ledger.of(root, [*inputs.scorecards, *inputs.receipts]).digests,
             inputs.scorecards[0],
         ),
     )

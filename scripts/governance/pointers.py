@@ -15,19 +15,15 @@ pointer                claims
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scripts.errors import GovernanceError
-from scripts.tables import changed_files, file_digest, read_json
+from scripts.records.ledger import Ledger
+from scripts.tables import read_json
 
 Json = Mapping[str, Any]
-
-
-def digests_below(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of files by their path below ``root``."""
-    return {Path(path).relative_to(root).as_posix(): file_digest(path) for path in sorted(paths)}
 
 
 def pointer(kind: str, receipts: Sequence[Json], claim: Json, digests: Json) -> dict[str, Any]:
@@ -93,13 +89,9 @@ def last_good_pointer(certificate: Json, digests: Json, where: object) -> dict[s
 
 def verify(found: Json, root: Path, where: object) -> None:
     """Hash every file that a pointer's claim rests on (``EG33`` names the one that changed)."""
-    for file, actual, digest in changed_files(root, found["digests"]):
-        raise GovernanceError(
-            "EG33",
-            file,
-            f"has digest {actual[:12]}, {where} pins {digest[:12]}",
-            "restore the pinned file, or delete it and let its rule make it again",
-        )
+    Ledger(root, found["digests"]).verify(
+        "EG33", where, "restore the pinned file, or delete it and let its rule make it again"
+    )
 
 
 def verify_baseline(found: Json, root: Path, where: object) -> None:

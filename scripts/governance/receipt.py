@@ -7,13 +7,12 @@ policies.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.governance.identity import parameter_hash
-from scripts.tables import file_digest
+from scripts.records.identity import parameter_hash
+from scripts.records.ledger import Ledger, by_name
 
 
 def still_shared(fork: Mapping[str, Any], ledger: Mapping[str, str]) -> dict[str, Any]:
@@ -26,12 +25,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``run_receipt``."""
     sealed = read_object("sealed_inputs_1B", inputs.sealed_inputs)
     gate = read_object("s0_gate_receipt_1B", inputs.gate_receipt)
-    policies = {Path(path).name: file_digest(path) for path in inputs.policies}
-    root = Path(params.runs_root)
-    ledger = {
-        Path(path).relative_to(root).as_posix(): file_digest(path)
-        for path in sorted(inputs.outputs)
-    }
+    policies = by_name(inputs.policies)
+    ledger = Ledger.of(params.runs_root, inputs.outputs).digests
     fork = read_object("candidate_fork", inputs.fork) if inputs.fork else None
     write_object(
         "run_receipt",

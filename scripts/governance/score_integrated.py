@@ -10,7 +10,8 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.governance import phases
-from scripts.governance.pointers import digests_below, verify_baseline
+from scripts.governance.pointers import verify_baseline
+from scripts.records.ledger import Ledger
 from scripts.scorers.classification import AMBER, RED, verdict
 from scripts.scorers.gates import evaluate, load_gates
 from scripts.scorers.metrics import published
@@ -99,7 +100,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             {
                 **head,
                 "metrics": {str(card["seed"]): card["metrics"] for card in cards},
-                "scorecards": digests_below(root, inputs.scorecards),
+                "scorecards": Ledger.of(root, inputs.scorecards).digests,
                 **found,
             }
         ),

@@ -7,7 +7,8 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.governance import phases
-from scripts.governance.pointers import digests_below, verify_baseline
+from scripts.governance.pointers import verify_baseline
+from scripts.records.ledger import Ledger
 from scripts.scorers.gates import load_gates
 from scripts.scorers.metrics import published
 from scripts.tables import file_digest, read_json
@@ -54,7 +55,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 "delta": phases.deltas(cards, references),
                 "rows": phases.with_triage(rows),
                 "checks_all_pass": phases.accepted(rows),
-                "scorecards": digests_below(root, inputs.scorecards),
+                "scorecards": Ledger.of(root, inputs.scorecards).digests,
             }
         ),
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 from scripts import root_lock, snakemake_private
 from scripts.errors import GovernanceError, SegmentError
-from scripts.governance.identity import run_id
 from scripts.governance.retention import prune
+from scripts.records.identity import run_id
 from scripts.settings import Settings
 
 # Rules that look at a whole run tree, not at declared inputs: it has to be on disk.

@@ -23,9 +23,9 @@ from typing import Any
 from scripts.contracts import dataset, datasets, read_dataset, read_object
 from scripts.errors import SegmentError
 from scripts.governance import attestation, locks
-from scripts.governance.bundle import FLAG, bundle_digest, verify_bundle
-from scripts.governance.identity import manifest_fingerprint, parameter_hash
 from scripts.governance.versions import registry
+from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
+from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.tables import file_digest, read_json, to_json_bytes
 from scripts.upstream.freeze_guard import judge_files
 

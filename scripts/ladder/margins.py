@@ -18,7 +18,7 @@ from typing import Any
 
 from scripts.contracts import dataset, read_object
 from scripts.errors import ConfigError, SegmentError
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 
 RUNS_ROOT = "runs/margins"
 Json = Mapping[str, Any]

@@ -12,10 +12,10 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, StateError
-from scripts.governance.identity import run_id
 from scripts.ladder.calibration import STATES, propose
 from scripts.ladder.evaluate_attempt import scorecard_of, write_policy
 from scripts.ladder.recovery import NOT_RUN, REFUSED, judge, load_search, standing, unjudged
+from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
 from scripts.scorers.metrics import published
 from scripts.tables import file_digest

@@ -13,8 +13,9 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
-from scripts.governance.identity import OWN_INPUTS
 from scripts.governance.locks import lock_set
+from scripts.records.identity import OWN_INPUTS
+from scripts.records.ledger import Ledger, by_name
 from scripts.scorers.gates import evaluate, load_gates, reaches
 from scripts.scorers.metrics import published
 from scripts.scorers.p0_baseline import by_seed
@@ -210,13 +211,12 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         (read_object("run_receipt", path) for path in inputs.receipts), key=lambda r: r["seed"]
     )
     check_alike(cards, baseline, where)
-    root = Path(params.runs_root)
 
-    def digests(paths: Sequence[str]) -> dict[str, str]:
-        return {Path(p).relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)}
+    def digests(paths: Sequence[str]) -> Mapping[str, str]:
+        return Ledger.of(params.runs_root, paths).digests
 
     decision = read_object("segment1b_p0_baseline", inputs.baseline_report)["readiness"]["decision"]
-    policies = {Path(path).name: file_digest(path) for path in inputs.policies}
+    policies = by_name(inputs.policies)
     verify_policies(receipts, policies)
     outputs_now = verify_ledger(receipts, digests(inputs.state_outputs))
     write_object(

@@ -15,10 +15,10 @@ from scripts.entry import run
 from scripts.errors import ConfigError, ScoreError
 from scripts.governance.lock_set import final_lock_set
 from scripts.governance.locks import refuse
-from scripts.governance.pointers import digests_below, last_good_pointer, verify_promotion
+from scripts.governance.pointers import last_good_pointer, verify_promotion
 from scripts.governance.verification import verify
+from scripts.records.ledger import Ledger
 from scripts.scorers.gates import GATES, GRADES, reaches
-from scripts.tables import file_digest
 
 Json = Mapping[str, Any]
 
@@ -110,16 +110,9 @@ def verify_files(document: Json, root: Path) -> int:
         for group in ("state_outputs", "scorecards", "receipts", "validation")
         for path, digest in document["digests"][group].items()
     }
-    for path, digest in sorted(listed.items()):
-        if not (root / path).is_file():
-            raise ScoreError("ES32", root / path, "is certified but gone", "run certify again")
-        if file_digest(root / path) != digest:
-            raise ScoreError(
-                "ES32",
-                root / path,
-                "is not the file that was certified",
-                "delete it and run certify again",
-            )
+    Ledger(root, listed).verify(
+        "ES32", "the certificate", "delete it and run certify again", ScoreError
+    )
     return len(listed)
 
 
@@ -174,9 +167,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             print(failing_line(row), file=sys.stderr)
         raise
     verify_records(document, params)
-    good = last_good_pointer(
-        document, digests_below(root, [inputs.certificate]), inputs.certificate
-    )
+    certified = Ledger.of(root, [inputs.certificate]).digests
+    good = last_good_pointer(document, certified, inputs.certificate)
     write_object("last_good_pointer", params.last_good, good)
     found = final_lock_set(root, document, params.policies, params.keep)
     write_object("segment1b_p5_lock_set", params.lock_set, found)

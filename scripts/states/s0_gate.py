@@ -14,8 +14,8 @@ from scripts.contracts import write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.snapshot import verify_snapshot
-from scripts.governance.bundle import verify_bundle
-from scripts.governance.identity import OWN_INPUTS, manifest_fingerprint
+from scripts.records.bundle import verify_bundle
+from scripts.records.identity import OWN_INPUTS, manifest_fingerprint
 from scripts.tables import file_digest, read_json
 
 _REFERENCE = ("countries", "facts", "places", "land_cover", "manifest")

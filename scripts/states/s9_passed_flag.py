@@ -7,7 +7,7 @@ from typing import Any
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import StateError
-from scripts.governance.bundle import write_flag
+from scripts.records.bundle import write_flag
 
 
 def refuse_failure(summary: dict[str, Any], where: str | Path) -> None:

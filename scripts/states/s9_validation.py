@@ -24,8 +24,8 @@ from scripts.contracts import arrow_schema, read_object, write_object
 from scripts.entry import run
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_countries, load_facts
-from scripts.governance.bundle import INDEX, write_index
 from scripts.policies import load_policy
+from scripts.records.bundle import INDEX, write_index
 from scripts.scorers.metrics import published
 from scripts.states.s5_site_tile_assignment import read_plan
 from scripts.states.s6_site_jitter import read_places

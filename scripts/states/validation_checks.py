@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
-from scripts.governance.identity import manifest_fingerprint, parameter_hash
 from scripts.progress import track
+from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.scorers import metrics
 from scripts.states import s5_site_tile_assignment, s6_site_jitter
 from scripts.states.sites import (

@@ -7,7 +7,7 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import UpstreamError
-from scripts.governance.bundle import verify_bundle
+from scripts.records.bundle import verify_bundle
 from scripts.tables import file_digest
 from scripts.upstream.freeze_guard import judge_files
 

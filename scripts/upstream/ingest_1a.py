@@ -7,7 +7,8 @@ from scripts.contracts import write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import UpstreamError
 from scripts.geo.snapshot import load_facts
-from scripts.governance.bundle import verify_bundle, verify_checksums
+from scripts.records.bundle import verify_bundle
+from scripts.records.ledger import Ledger
 from scripts.tables import read_json
 from scripts.upstream.ingest_external import check_countries, check_worlds_agree, load_table
 from scripts.upstream.prior import eligible_facts
@@ -20,7 +21,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     digest = verify_bundle(bundle, inputs.flag)
     paths = {name: path for name, path in inputs.items() if name in ALL_TABLES}
     sealed = sealed_files(bundle, [Path(path).name for path in paths.values()])
-    verify_checksums(bundle.parent, sealed)
+    Ledger(bundle.parent, sealed).verify("EG26", inputs.index, "the table that was sealed")
 
     facts = eligible_facts(load_facts(inputs.facts))
     tables = {}

@@ -6,7 +6,7 @@ from typing import Any
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import UpstreamError
-from scripts.governance.bundle import write_flag
+from scripts.records.bundle import write_flag
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 from scripts.contracts import datasets, read_object, write_object
 from scripts.entry import run
 from scripts.geo.snapshot import load_facts
-from scripts.governance.bundle import verify_bundle, verify_checksums
 from scripts.policies import load_policy
+from scripts.records.bundle import verify_bundle
+from scripts.records.ledger import Ledger
 from scripts.tables import file_digest, read_json
 from scripts.upstream.prior import eligible_facts
 from scripts.upstream.replay import StoredTables
@@ -18,8 +19,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Prove the bundle and the tables that it seals, then score them."""
     bundle = Path(inputs.flag).parent
     digest = verify_bundle(bundle, inputs.flag)
-    sealed = read_json(bundle / "egress_checksums.json")["files"]
-    verify_checksums(bundle.parent, sealed)
+    checksums = bundle / "egress_checksums.json"
+    sealed = read_json(checksums)["files"]
+    Ledger(bundle.parent, sealed).verify("EG26", checksums, "the table that was sealed")
     files = {
         name: path
         for name, path in inputs.items()

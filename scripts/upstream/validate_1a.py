@@ -7,9 +7,10 @@ from typing import Any
 from scripts.contracts import datasets, read_object, write_object
 from scripts.entry import run
 from scripts.geo.snapshot import load_facts
-from scripts.governance.bundle import write_index
-from scripts.governance.identity import manifest_fingerprint, parameter_hash
 from scripts.policies import load_policy
+from scripts.records.bundle import write_index
+from scripts.records.identity import manifest_fingerprint, parameter_hash
+from scripts.records.ledger import by_name
 from scripts.tables import file_digest
 from scripts.upstream.generator import draw_up
 from scripts.upstream.prior import eligible_facts
@@ -29,7 +30,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         replayed: dict[str, Any] | None
         replayed, draws = replay(files, blueprint)
         alpha = policy["evidence"]["test_alpha"]
-        policies = {Path(policy_file).name: file_digest(policy_file)}
+        policies = by_name([policy_file])
         if params.merchants_total:
             override = str(params.merchants_total).encode("ascii")
             policies["config.upstream.merchants_total"] = hashlib.sha256(override).hexdigest()
@@ -41,14 +42,15 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     report = validate(StoredTables(files), eligible_facts(facts), seed, alpha, replayed)
 
     identity = {"run_id": wildcards.run_id, "seed": seed}
+    contracts = by_name(inputs.contracts)
     sealed = {"country_facts.csv": file_digest(inputs.facts)}
-    sealed |= {f"contracts/{Path(path).name}": file_digest(path) for path in inputs.contracts}
+    sealed |= {f"contracts/{name}": digest for name, digest in contracts.items()}
     folder = Path(outputs.index).parent
     write_object("validation_summary_1A", outputs.summary, {**identity, **report})
     write_object(
         "egress_checksums_1A",
         outputs.checksums,
-        {"files": {Path(path).name: file_digest(path) for path in files.values()}},
+        {"files": by_name(files.values())},
     )
     write_object("rng_accounting_1A", outputs.rng_accounting, draws)
     write_object(

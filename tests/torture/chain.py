@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from scripts.governance.identity import run_id
 from scripts.ladder.chain import run_chain
 from scripts.policies import load_policy
+from scripts.records.identity import run_id
 from scripts.tables import content_digest, file_digest
 from tests.chain_world import make_sources
 

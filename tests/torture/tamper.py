@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.governance.identity import run_id
 from scripts.governance.verification import verify
+from scripts.records.identity import run_id
 
 RUNS = Path("runs/fix-data-engine")
 SEGMENT = RUNS / "segment_1B"

@@ -10,8 +10,8 @@ import pytest
 
 from scripts import root_lock
 from scripts.errors import GovernanceError
-from scripts.governance.identity import run_id
 from scripts.governance.verification import verify
+from scripts.records.identity import run_id
 from tests import small_world
 from tests.torture import worlds
 from tests.torture.environments import egress_digests
@@ -19,12 +19,6 @@ from tests.torture.record import record
 
 HOLD = """
 import sys, time
-from scripts import root_lock
-if sys.argv[1] == "take":
-    root_lock.take(sys.argv[2])
-else:
-    root_lock.name_to_jobs(sys.argv[2])
-    root_lock.hold_as_job()
 print("held", flush=True)
 time.sleep(60)
 """

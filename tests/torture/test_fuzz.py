@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from scripts import countries
 from scripts.contracts import read_dataset
 from scripts.errors import SegmentError
-from scripts.governance.identity import run_id
 from scripts.ladder.chain import STEPS, Sources, run_chain
 from scripts.policies import load_policy, parse_yaml
+from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
 from scripts.settings import load_posture, load_settings
 from scripts.upstream.ingest_external import check_countries, check_worlds_agree, load_table

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
 

@@ -15,8 +15,8 @@ from scripts import countries
 from scripts.contracts import arrow_schema, write_dataset
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import FACTS_SCHEMA, PLACES_SCHEMA, Countries
-from scripts.governance.identity import manifest_fingerprint, parameter_hash
 from scripts.policies import parse_yaml
+from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states import (
     s5_site_tile_assignment,
     s6_site_jitter,

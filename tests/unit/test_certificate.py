@@ -11,7 +11,8 @@ import pytest
 from scripts.contracts import read_object, write_object
 from scripts.errors import ScoreError
 from scripts.governance.locks import SURFACES
-from scripts.governance.pointers import digests_below, pointer
+from scripts.governance.pointers import pointer
+from scripts.records.ledger import Ledger
 from scripts.scorers import certificate, certify, companions, p0_baseline
 from scripts.tables import file_digest, read_json, write_json
 from tests.unit.test_gates import passing_card
@@ -120,7 +121,7 @@ class Runs:
         path = self.root / "certificate.json"
         path.write_bytes((self.folder / "certificate.json").read_bytes())
         (self.root / "p0_report").write_bytes((self.folder / "p0_report").read_bytes())
-        digests = digests_below(self.root, [str(self.root / "p0_report")])
+        digests = Ledger.of(self.root, [self.root / "p0_report"]).digests
         pins = {}
         for kind, run_id in (("baseline", BASELINE), ("current_candidate", RELEASE)):
             receipt = read_json(self.path(run_id, 7, "run_receipt.json"))

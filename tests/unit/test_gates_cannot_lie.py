@@ -15,17 +15,24 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.errors import GovernanceError, SegmentError
-from scripts.governance import bundle, enforce_phase, lock, locks, phases, pointers, verification
+from scripts.governance import enforce_phase, lock, locks, phases, pointers, verification
+from scripts.records import bundle, ledger
 from scripts.scorers import certificate, certify, gates, p0_baseline
 from scripts.scorers.certificate import release_faults
 from scripts.scorers.p0_baseline import readiness
 from scripts.states import s9_passed_flag
 from scripts.states.validation_checks import CHECKS
 from scripts.tables import read_json, write_json
-from scripts.upstream import enforce_freeze_guard, freeze_guard, pass_1a
+from scripts.upstream import enforce_freeze_guard, freeze_guard, ingest_1a, pass_1a
 from scripts.upstream.freeze_guard import GUARD_CHECKS
 from tests.torture.record import record
-from tests.unit import test_certificate, test_governance, test_s9_validation, test_upstream_guard
+from tests.unit import (
+    test_certificate,
+    test_governance,
+    test_s9_validation,
+    test_upstream_guard,
+    test_upstream_ingest,
+)
 from tests.unit.test_gates import SETTINGS, passing_card
 from tests.unit.test_governance import BETTER, S2, card, failing, locked, reopened, s4
 
@@ -447,6 +454,24 @@ def failed_1a(request):
     pass_1a.main(SimpleNamespace(summary=path, index=path), None, None, None)
 
 
+def ingested(change):
+    """Tables of an external producer, taken over after a change."""
+
+    def violate(request):
+        folder = request.getfixturevalue("tmp_path")
+        test_upstream_ingest.publish(folder, test_upstream_ingest.sound())
+        change(folder)
+        test_upstream_ingest.ingest(folder)
+
+    return violate
+
+
+def unsealed(folder):
+    write_json(folder / "validation/egress_checksums.json", {"files": {}})
+    bundle.write_index(folder / "validation", ["egress_checksums.json"])
+    bundle.write_flag(folder / "validation")
+
+
 def certified_file_gone(request):
     groups = ("state_outputs", "scorecards", "receipts", "validation")
     digests = {**{key: {} for key in groups}, "receipts": {"gone.json": "0" * 64}}
@@ -463,7 +488,8 @@ NO_GO = {"readiness": {"decision": "NO_GO", "checks": [{"check": "c", "passed": 
 LEDGER = {"outputs": {"a": "1" * 64}}
 PINNED = {"run_id": "b", "digests": {}}
 REFUSALS = {
-    "EG26": lambda q: bundle.verify_checksums(q.getfixturevalue("tmp_path"), {"a": "0" * 64}),
+    "EG26": ingested(lambda f: (f / "outlet_catalogue.parquet").write_bytes(b"x")),
+    "EG27": lambda q: ledger.below(q.getfixturevalue("tmp_path"), "../x"),
     "EG30": lambda q: pointers.baseline_pointer(NO_GO, [], {}, "w"),
     "EG31": lambda q: pointers.candidate_pointer([card(7)], [], {}, "w"),
     "EG32": lambda q: pointers.last_good_pointer(
@@ -501,6 +527,7 @@ REFUSALS = {
     "ES31": graded(grade="BELOW_B"),
     "ES32": certified_file_gone,
     "ES33": found_fault,
+    "EU20": ingested(unsealed),
     "EU30": guarded(spoilt("guard", lambda v: v.update(status="FAIL"))),
     "EU31": guarded(spoilt("scorecards", lambda v: v.update(parameter_hash="9" * 64))),
     "EU32": lambda q: guard_of({**test_upstream_guard.authority_file(), "status": "NOT_CERTIFIED"}),
@@ -511,8 +538,9 @@ REFUSALS = {
          "checks": [{"status": "FAIL", "code": "E900", "check": "x", "reason": "y"}]}, "w"
     ),
 }  # fmt: skip
-ON_THE_WAY = (bundle, pointers, locks, lock, enforce_phase, certify, certificate, p0_baseline,
-              enforce_freeze_guard, freeze_guard, pass_1a, s9_passed_flag)  # fmt: skip
+ON_THE_WAY = (bundle, ledger, ingest_1a, pointers, locks, lock, enforce_phase, certify,
+              certificate, p0_baseline, enforce_freeze_guard, freeze_guard, pass_1a,
+              s9_passed_flag)  # fmt: skip
 CODES = sorted(
     {
         code

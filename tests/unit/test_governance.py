@@ -18,7 +18,7 @@ from scripts.governance import (
     retention,
     status,
 )
-from scripts.governance.check_reproduction import compare, contents
+from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
 from scripts.tables import file_digest, write_json
 
@@ -165,12 +165,12 @@ def write_run(root, identity, text):
 
 def test_reproduction_compares_bytes_and_reads_run_ids_as_placeholders(tmp_path):
     first = contents(tmp_path, write_run(tmp_path, A, '"{run_id}"'), A)
-    second = contents(tmp_path, write_run(tmp_path, B, '"{run_id}"'), B)
-    assert compare(first, second) == []
+    paths = write_run(tmp_path, B, '"{run_id}"')
+    second = contents(tmp_path, paths, B)
+    assert first.differing(second) == []
     other = contents(tmp_path, write_run(tmp_path, C, '"{run_id}" '), C)
-    assert compare(first, other) == ["shared/report.json"]
-    del second["shared/table.parquet"]
-    assert compare(first, second) == ["shared/table.parquet"]
+    assert first.differing(other) == ["shared/report.json"]
+    assert first.differing(contents(tmp_path, paths[:1], B)) == ["shared/table.parquet"]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from scripts.errors import ConfigError
-from scripts.governance.identity import combined_digest, run_id
+from scripts.records.identity import combined_digest, run_id
 from scripts.settings import load_settings
 
 CONFIG = yaml.safe_load(Path("config/config.yaml").read_text())

@@ -5,8 +5,8 @@ import copy
 import pytest
 
 from scripts.errors import UpstreamError
-from scripts.governance.bundle import write_flag, write_index
 from scripts.policies import load_policy
+from scripts.records.bundle import write_flag, write_index
 from scripts.tables import file_digest, read_json, write_json
 from scripts.upstream.enforce_freeze_guard import enforce
 from scripts.upstream.freeze_guard import GUARD_CHECKS, compare, judge, judge_files

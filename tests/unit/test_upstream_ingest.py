@@ -6,7 +6,7 @@ import pytest
 
 from scripts.contracts import read_dataset
 from scripts.errors import GovernanceError, UpstreamError
-from scripts.governance.bundle import write_flag, write_index
+from scripts.records.bundle import write_flag, write_index
 from scripts.tables import file_digest, read_json, write_json, write_parquet
 from scripts.upstream.ingest_1a import main
 from scripts.upstream.tables_1a import ALL_TABLES, REQUIRED_TABLES, supplied_tables

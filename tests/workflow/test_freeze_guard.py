@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json, read_parquet, write_json
 from scripts.upstream.freeze_guard import GUARD_CHECKS
 from scripts.upstream.tables_1a import ALL_TABLES

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scripts.governance import pointers
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 from scripts.settings import WITNESS
 from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
@@ -73,7 +73,7 @@ def test_a_changed_baseline_is_found_at_its_next_use(world):
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     output = call(world, "certify", status=1)
     assert re.search(
-        r"EG33 .*segment1b_p0_baseline_\w+\.json: has digest \w{12}, .*pins \w{12}", output
+        r"EG33 .*segment1b_p0_baseline_\w+\.json: has digest \w{64}, .*says \w{64}", output
     )
     path.write_bytes(before)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from scripts.contracts import read_object
-from scripts.governance.identity import run_id
 from scripts.ladder.calibration import order_key
+from scripts.records.identity import run_id
 from scripts.scorers import companions
 from scripts.tables import file_digest
 from tests import small_world

@@ -12,7 +12,7 @@ from rasterio.transform import from_origin
 from scripts.contracts import check_object, read_dataset
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_countries, load_facts
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json
 from tests import small_world
 

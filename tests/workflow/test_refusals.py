@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 from tests import small_world
 
 POLICIES = Path("config/layer1/1B/policy")

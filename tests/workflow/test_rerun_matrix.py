@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.governance.identity import run_id
 from scripts.governance.iteration_protocol import RERUNS
+from scripts.records.identity import run_id
 from scripts.upstream.tables_1a import ALL_TABLES
 from tests import small_world
 

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from scripts.contracts import datasets
-from scripts.governance.identity import run_id
 from scripts.governance.versions import registry
+from scripts.records.identity import run_id
 from scripts.states import CHAIN
 from scripts.tables import file_digest
 from tests import small_world

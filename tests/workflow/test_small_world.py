@@ -13,7 +13,7 @@ import shapely
 
 from scripts.contracts import check_object, datasets, read_dataset
 from scripts.geo.snapshot import load_countries
-from scripts.governance.identity import run_id
+from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json
 from tests import small_world
 from tests.torture.environments import PINNED, egress_digests

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from scripts.errors import ContractError, GovernanceError
-from scripts.tables import file_digest, read_json, write_json, write_text
+from scripts.records.ledger import Ledger, below
+from scripts.tables import read_json, write_json, write_text
 
 INDEX = "index.json"
 FLAG = "_passed.flag"
@@ -33,14 +34,15 @@ def write_index(folder: str | Path, paths: Iterable[str]) -> None:
         Files of the bundle, relative to the folder, without index and flag.
     """
     folder = Path(folder)
+    sealed = Ledger.of(folder, (folder / path for path in paths))
     rows: list[dict[str, Any]] = [
         {
             "artifact_id": path.removesuffix(".json").replace("/", "."),
             "kind": "evidence",
             "path": path,
-            "sha256": file_digest(folder / path),
+            "sha256": digest,
         }
-        for path in sorted(paths)
+        for path, digest in sealed.digests.items()
     ]
     rows.append({"artifact_id": "index", "kind": "index", "path": INDEX})
     write_json(folder / INDEX, sorted(rows, key=lambda row: row["path"]))
@@ -108,15 +110,13 @@ def bundle_digest(folder: str | Path) -> str:
     for path in sorted(named ^ present):
         rule = f"is in no row of {INDEX}" if path in present else f"is absent but in {INDEX}"
         raise GovernanceError("EG22", folder / path, rule, "index and folder name the same files")
+    sealed = Ledger(folder, {row["path"]: row["sha256"] for row in rows if "sha256" in row})
+    sealed.verify("EG22", INDEX, "the bundle that was sealed")
     total = hashlib.sha256()
-    for row in sorted(rows, key=lambda row: row["path"]):
-        data = (folder / row["path"]).read_bytes()
-        expected = row.get("sha256")
-        if expected is not None and hashlib.sha256(data).hexdigest() != expected:
-            raise GovernanceError(
-                "EG22", folder / row["path"], f"does not match its digest in {INDEX}", expected
-            )
-        total.update(data)
+    for path in sorted(named):
+        with open(below(folder, path), "rb") as handle:
+            while block := handle.read(1 << 20):
+                total.update(block)
     return total.hexdigest()
 
 
@@ -154,16 +154,3 @@ def verify_bundle(folder: str | Path, flag: str | Path | None = None) -> str:
             "EG25", flag, f"names {match[1]}", f"{INDEX} and its files have {digest}"
         )
     return digest
-
-
-def verify_checksums(root: str | Path, checksums: Mapping[str, str]) -> None:
-    """Hold files below ``root`` against ``{relative path: sha256}`` (``EG26``)."""
-    for path, expected in sorted(checksums.items()):
-        try:
-            found = file_digest(Path(root) / path)
-        except OSError as error:
-            raise GovernanceError(
-                "EG26", Path(root) / path, f"cannot be read ({error.strerror})", "the sealed file"
-            ) from None
-        if found != expected:
-            raise GovernanceError("EG26", Path(root) / path, f"has SHA-256 {found}", expected)
