@@ -41,7 +41,7 @@ rule certify:
         mem_mb=500,
         runtime=5,
     params:
-        version=state_version("scorers.certify"),
+        version=state_version("governance.certify"),
         missing_seeds=MISSING_SEEDS,
         faults=CERTIFY_FAULTS,
         last_good=BOARD.here["last_good_pointer"],
@@ -57,7 +57,7 @@ rule certify:
     message:
         "Certify: hold the certificate against the minimum grade"
     script:
-        "scripts/scorers/certify.py"
+        "scripts/governance/certify.py"
 
 
 # One workflow at a time on a runs root; then superseded runs are looked at, before a new candidate

@@ -86,7 +86,7 @@ rule certify_release:
         mem_mb=1000,
         runtime=30,
     params:
-        version=state_version("scorers.certificate", "certify_release"),
+        version=state_version("governance.certify_release"),
         runs_root=runs_root,
         demands=DEMANDS,
     conda:
@@ -94,7 +94,7 @@ rule certify_release:
     message:
         "P5: certificate over seeds {SEEDS}"
     script:
-        "../scripts/scorers/certificate.py"
+        "../scripts/governance/certify_release.py"
 
 
 rule attest_release:

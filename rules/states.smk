@@ -181,7 +181,7 @@ rule run_receipt:
     message:
         "Receipt of {wildcards.run_id} seed {wildcards.seed}"
     script:
-        "../scripts/governance/receipt.py"
+        "../scripts/governance/run_receipt.py"
 
 
 rule s9_validation:

@@ -14,8 +14,8 @@ from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import locks, phases
 from scripts.governance.pointers import verify_baseline
-from scripts.scorers.certify import failing_line
 from scripts.scorers.classification import RED
+from scripts.scorers.triage import failing_line
 
 
 def check_witness(check: dict[str, Any], where: object) -> str:

@@ -11,15 +11,15 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.governance.locks import refuse_moved_baseline, standing_records
 from scripts.governance.pointers import baseline_pointer
+from scripts.governance.run_receipt import verify_outputs
 from scripts.records.ledger import Ledger
-from scripts.scorers.certificate import verify_ledger
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Pin the baseline."""
     root = Path(params.runs_root)
     receipts = [read_object("run_receipt", path) for path in inputs.receipts]
-    verify_ledger(receipts, Ledger.of(root, inputs.state_outputs).digests)
+    verify_outputs(receipts, Ledger.of(root, inputs.state_outputs))
     digests = Ledger.of(root, [inputs.report, *inputs.scorecards, *inputs.receipts]).digests
     report = read_object("segment1b_p0_baseline", inputs.report)
     refuse_moved_baseline(

@@ -419,7 +419,7 @@ def check_certificate(
 ) -> None:
     """The certificate: every digest, and its verdict judged again from its scorecards."""
     # Heavier imports than a copied run folder needs.
-    from scripts.scorers.certificate import certificate
+    from scripts.governance.certify_release import certificate
     from scripts.scorers.metrics import published
 
     assert place.root is not None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from scripts.contracts import read_object, write_object
 from scripts.errors import ScoreError
+from scripts.governance import certify, certify_release, run_receipt
 from scripts.governance.locks import SURFACES
 from scripts.governance.pointers import pointer
 from scripts.records.ledger import Ledger
-from scripts.scorers import certificate, certify, companions, p0_baseline
+from scripts.scorers import companions, p0_baseline
 from scripts.tables import file_digest, read_json, write_json
 from tests.unit.test_gates import passing_card
 
@@ -100,7 +102,7 @@ class Runs:
 
         out = self.folder / "certificate.json"
         self.p0()
-        certificate.main(
+        certify_release.main(
             SimpleNamespace(
                 scorecards=of(RELEASE, "card.json"),
                 baseline_scorecards=of(BASELINE, "card.json"),
@@ -238,17 +240,18 @@ def test_a_changed_shared_file_is_named(runs):
 
 def test_the_ledger_must_list_what_is_hashed_and_the_other_way_round():
     receipt = {"outputs": {"a": "1" * 64}}
-    assert certificate.verify_ledger([receipt], {"a": "1" * 64}) == {"a": "1" * 64}
+    made = {"a": "1" * 64}
+    run_receipt.verify_outputs([receipt], Ledger(Path(), made))
     with pytest.raises(ScoreError, match="ES20 b"):
-        certificate.verify_ledger([receipt], {"a": "1" * 64, "b": "2" * 64})
+        run_receipt.verify_outputs([receipt], Ledger(Path(), {**made, "b": "2" * 64}))
     with pytest.raises(ScoreError, match="ES22 a"):
-        certificate.verify_ledger([receipt], {})
+        run_receipt.verify_outputs([receipt], Ledger(Path(), {}))
 
 
 def test_receipts_that_disagree_on_a_shared_file_are_refused():
     receipts = [{"outputs": {"a": "1" * 64}}, {"outputs": {"a": "2" * 64}}]
     with pytest.raises(ScoreError, match="ES21 a"):
-        certificate.verify_ledger(receipts, {"a": "1" * 64})
+        run_receipt.verify_outputs(receipts, Ledger(Path(), {"a": "1" * 64}))
 
 
 def test_a_policy_changed_after_the_run_is_refused(runs):

@@ -15,10 +15,20 @@ from types import SimpleNamespace
 import pytest
 
 from scripts.errors import GovernanceError, SegmentError
-from scripts.governance import enforce_phase, lock, locks, phases, pointers, verification
+from scripts.governance import (
+    certify,
+    certify_release,
+    enforce_phase,
+    lock,
+    locks,
+    phases,
+    pointers,
+    run_receipt,
+    verification,
+)
+from scripts.governance.certify_release import release_faults
 from scripts.records import bundle, ledger
-from scripts.scorers import certificate, certify, gates, p0_baseline
-from scripts.scorers.certificate import release_faults
+from scripts.scorers import gates, p0_baseline
 from scripts.scorers.p0_baseline import readiness
 from scripts.states import s9_passed_flag
 from scripts.states.validation_checks import CHECKS
@@ -487,6 +497,12 @@ def graded(**verdict):
 NO_GO = {"readiness": {"decision": "NO_GO", "checks": [{"check": "c", "passed": False}]}}
 LEDGER = {"outputs": {"a": "1" * 64}}
 PINNED = {"run_id": "b", "digests": {}}
+
+
+def made(digests):
+    return ledger.Ledger(Path(), digests)
+
+
 REFUSALS = {
     "EG26": ingested(lambda f: (f / "outlet_catalogue.parquet").write_bytes(b"x")),
     "EG27": lambda q: ledger.below(q.getfixturevalue("tmp_path"), "../x"),
@@ -518,9 +534,9 @@ REFUSALS = {
     "EG48": lambda q: lock.main(None, None, SimpleNamespace(faults=[], phase="P5"), None),
     "EC09": lambda q: certify.main(None, None, SimpleNamespace(missing_seeds=[101]), None),
     "ES12": lambda q: p0_baseline.by_seed([passing_card(7), passing_card(7)], "cards"),
-    "ES20": lambda q: certificate.verify_ledger([LEDGER], {"a": "1" * 64, "b": "2" * 64}),
-    "ES21": lambda q: certificate.verify_ledger([LEDGER], {"a": "2" * 64}),
-    "ES22": lambda q: certificate.verify_ledger([LEDGER], {}),
+    "ES20": lambda q: run_receipt.verify_outputs([LEDGER], made({"a": "1" * 64, "b": "2" * 64})),
+    "ES21": lambda q: run_receipt.verify_outputs([LEDGER], made({"a": "2" * 64})),
+    "ES22": lambda q: run_receipt.verify_outputs([LEDGER], made({})),
     "ES23": changed_policy,
     "ES24": changed_receipt,
     "ES30": graded(not_a_release_because=["seeds 101 are missing"]),
@@ -539,8 +555,8 @@ REFUSALS = {
     ),
 }  # fmt: skip
 ON_THE_WAY = (bundle, ledger, ingest_1a, pointers, locks, lock, enforce_phase, certify,
-              certificate, p0_baseline, enforce_freeze_guard, freeze_guard, pass_1a,
-              s9_passed_flag)  # fmt: skip
+              certify_release, run_receipt, p0_baseline, enforce_freeze_guard, freeze_guard,
+              pass_1a, s9_passed_flag)  # fmt: skip
 CODES = sorted(
     {
         code

@@ -13,12 +13,12 @@ from scripts.countries import encode_one
 from scripts.errors import ConfigError, ReferenceSnapshotError, StateError
 from scripts.geo.grid import Grid
 from scripts.geo.population import Surface, Tiles
+from scripts.governance.certify_release import release_faults
 from scripts.own_inputs import libraries
 from scripts.own_inputs.polygons import read_polygons
 from scripts.own_inputs.raster import sum_to_cells
 from scripts.own_inputs.surface import surface_of_raster
 from scripts.policies import parse_yaml
-from scripts.scorers.certificate import release_faults
 from scripts.settings import CONFIG_FILE, load_settings
 
 GRID = Grid(5)

@@ -6,11 +6,12 @@ SHA-256 of every output of S0 to S8. Paths are relative to the runs root, or to 
 policies.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
+from scripts.errors import ScoreError
 from scripts.records.identity import parameter_hash
 from scripts.records.ledger import Ledger, by_name
 
@@ -19,6 +20,42 @@ def still_shared(fork: Mapping[str, Any], ledger: Mapping[str, str]) -> dict[str
     """The parent of a fork, and the outputs that are still those it inherited."""
     shared = [path for path, digest in ledger.items() if fork["inherited"].get(path) == digest]
     return {**fork["parent"], "outputs": sorted(shared)}
+
+
+def verify_outputs(receipts: Sequence[Mapping[str, Any]], made: Ledger) -> None:
+    """Hold the outputs of a run as they are now against the ledgers of all its receipts.
+
+    Parameters
+    ----------
+    receipts
+        Run receipts; ``outputs`` maps a path below the runs root to a SHA-256.
+    made
+        The same of the files as they are now.
+
+    Raises
+    ------
+    ScoreError
+        ``ES20`` a file that no receipt lists, ``ES21`` a file that is not what its receipt says,
+        ``ES22`` a listed file that is not among them.
+    """
+    for receipt in receipts:
+        for path, digest in sorted(receipt["outputs"].items()):
+            now = made.digests.get(path)
+            if now is None:
+                raise ScoreError(
+                    "ES22", path, "stands in the receipt but was not re-hashed", "an input"
+                )
+            if now != digest:
+                raise ScoreError(
+                    "ES21",
+                    path,
+                    f"has digest {now}, its receipt says {digest}",
+                    "delete the file and let its state run again",
+                )
+    listed = {path for receipt in receipts for path in receipt["outputs"]}
+    unlisted = sorted(set(made.digests) - listed)
+    if unlisted:
+        raise ScoreError("ES20", unlisted[0], "stands in no run receipt", "run the receipt again")
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:

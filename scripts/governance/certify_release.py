@@ -14,6 +14,7 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.governance.locks import lock_set
+from scripts.governance.run_receipt import verify_outputs
 from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger, by_name
 from scripts.scorers.gates import evaluate, load_gates, reaches
@@ -23,48 +24,6 @@ from scripts.tables import file_digest
 
 LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely")
 Json = Mapping[str, Any]
-
-
-def verify_ledger(receipts: Sequence[Json], found: Mapping[str, str]) -> dict[str, str]:
-    """Hold digests of files against the ledgers of all receipts.
-
-    Parameters
-    ----------
-    receipts
-        Run receipts; ``outputs`` maps a path below the runs root to a SHA-256.
-    found
-        The same of the files as they are now.
-
-    Returns
-    -------
-    The verified ledger, sorted by path.
-
-    Raises
-    ------
-    ScoreError
-        ``ES20`` a file that no receipt lists, ``ES21`` a file that is not what its receipt says,
-        ``ES22`` a listed file that is not among the inputs.
-    """
-    ledger: dict[str, str] = {}
-    for receipt in receipts:
-        for path, digest in sorted(receipt["outputs"].items()):
-            ledger.setdefault(path, digest)
-            actual = found.get(path)
-            if actual is None:
-                raise ScoreError(
-                    "ES22", path, "stands in the receipt but was not re-hashed", "an input"
-                )
-            if actual != digest:
-                raise ScoreError(
-                    "ES21",
-                    path,
-                    f"has digest {actual[:12]}, its receipt says {digest[:12]}",
-                    "delete the file and let its state run again",
-                )
-    unlisted = sorted(set(found) - set(ledger))
-    if unlisted:
-        raise ScoreError("ES20", unlisted[0], "stands in no run receipt", "run the receipt again")
-    return dict(sorted(ledger.items()))
 
 
 def verify_policies(receipts: Sequence[Json], found: Mapping[str, str]) -> None:
@@ -212,13 +171,14 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     )
     check_alike(cards, baseline, where)
 
-    def digests(paths: Sequence[str]) -> Mapping[str, str]:
-        return Ledger.of(params.runs_root, paths).digests
+    def ledger(paths: Sequence[str]) -> Ledger:
+        return Ledger.of(params.runs_root, paths)
 
     decision = read_object("segment1b_p0_baseline", inputs.baseline_report)["readiness"]["decision"]
     policies = by_name(inputs.policies)
     verify_policies(receipts, policies)
-    outputs_now = verify_ledger(receipts, digests(inputs.state_outputs))
+    made = ledger(inputs.state_outputs)
+    verify_outputs(receipts, made)
     write_object(
         "segment1b_p5_certification",
         outputs.certificate,
@@ -226,11 +186,11 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             **published(certificate(cards, baseline, receipts, settings, params.demands, decision)),
             "locks": lock_set(Path(outputs.certificate).parent),
             "digests": {
-                "state_outputs": outputs_now,
-                "scorecards": digests([*inputs.scorecards, *inputs.baseline_scorecards]),
+                "state_outputs": made.digests,
+                "scorecards": ledger([*inputs.scorecards, *inputs.baseline_scorecards]).digests,
                 "baseline_report": file_digest(inputs.baseline_report),
-                "receipts": digests(inputs.receipts),
-                "validation": digests(inputs.validation),
+                "receipts": ledger(inputs.receipts).digests,
+                "validation": ledger(inputs.validation).digests,
                 "policies": dict(sorted(policies.items())),
                 "gates": file_digest(inputs.gates),
             },

@@ -19,24 +19,9 @@ from scripts.governance.pointers import last_good_pointer, verify_promotion
 from scripts.governance.verification import verify
 from scripts.records.ledger import Ledger
 from scripts.scorers.gates import GATES, GRADES, reaches
+from scripts.scorers.triage import failing_line, number
 
 Json = Mapping[str, Any]
-
-
-def _number(value: Any) -> str:
-    return "undefined" if value is None else f"{value:.6g}"
-
-
-def failing_line(row: Json) -> str:
-    """One failing gate in one line."""
-    advice = row["triage"]
-    knobs = ", ".join(advice["knobs"]) or "none"
-    distance = "undefined" if row["margin"] is None else f"{-row['margin']:.6g}"
-    return (
-        f"FAIL {row['grade']} {row['gate']} seed {row['seed']}: {row['metric']} is "
-        f"{_number(row['observed'])}, threshold {_number(row['threshold'])}, distance {distance} "
-        f"({row['reason']}); retune {advice['state']}: {knobs}"
-    )
 
 
 def obstacles(document: Json, minimum: str) -> list[Json]:
@@ -59,7 +44,7 @@ def summary(document: Json) -> list[str]:
     lines = [" ".join([f"{'metric':<32}", *(f"{seed:>10}" for seed in seeds)])]
     for gate in GATES:
         values = (document["seeds_measured"][seed]["metrics"][gate.metric] for seed in seeds)
-        lines.append(" ".join([f"{gate.metric:<32}", *(f"{_number(v):>10}" for v in values)]))
+        lines.append(" ".join([f"{gate.metric:<32}", *(f"{number(v):>10}" for v in values)]))
     missed = [row["metric"] for row in document["fidelity_rows"] if not row["passed"]]
     lines.append(f"fidelity rows missed: {len(missed)} of {len(document['fidelity_rows'])}")
     verdict = document["verdict"]
