@@ -22,7 +22,8 @@ merchants T5 spread of a merchant's outlets, T6 siblings, T9 where it enters a c
 ground    T8 named places, T10 empty land
 thinning  the reference density that T1 to T4 and T7 are measured at
 earth     what a map is held against: people, weights, places
-measure   all of them
+country   all that is measured of one country
+measure   the tests of a map, from its countries
 judgement what is accepted, and the verdict
 ========  ==================================================================================
 """

@@ -78,12 +78,20 @@ class Earth:
         rows = self.tiles(code)
         return self.population[rows] / (self.area_m2[rows] / 1e6)
 
+    @cached_property
+    def _cells(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """First row of every country, cells and weights, by rising country and cell."""
+        at = CELL_GRID.tile_at(*self.grid.centre_deg(self.tile_id)).astype(np.int64)
+        key, group = np.unique(self.country * np.int64(CELL_GRID.ntiles) + at, return_inverse=True)
+        weight = np.bincount(group, self.weight, len(key)).astype(np.float64)
+        country, cell = np.divmod(key, CELL_GRID.ntiles)
+        return _starts(country.astype(np.int16)), cell, weight
+
     def cells(self, code: int) -> tuple[IntArray, FloatArray]:
         """One-degree cells of a country, rising, and the weight of the tiles in each."""
-        rows = self.tiles(code)
-        at = CELL_GRID.tile_at(*self.grid.centre_deg(self.tile_id[rows])).astype(np.int64)
-        cell, group = np.unique(at, return_inverse=True)
-        return cell, np.bincount(group, self.weight[rows], len(cell)).astype(np.float64)
+        starts, cell, weight = self._cells
+        rows = slice(*starts[code : code + 2].tolist())
+        return cell[rows], weight[rows]
 
     @cached_property
     def width_m(self) -> FloatArray:

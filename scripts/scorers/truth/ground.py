@@ -12,7 +12,6 @@ from scripts.scorers.truth.spacing import chord_of_m
 
 PLACE_REACH_M = 1_000.0
 EMPTY_BELOW_PER_KM2 = 1.0
-PLACE_COUNTRIES = ("US", "DE", "FR", "IT", "PT", "JP", "CL", "GB", "CA", "DZ", "MA", "ZA")
 
 
 def sites_at_places(

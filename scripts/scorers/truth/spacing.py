@@ -172,6 +172,11 @@ class Spacing:
     same_shifted: float
     nearest_m: FloatArray
 
+    @staticmethod
+    def empty() -> Spacing:
+        """No sites."""
+        return Spacing(0, 0, 0, 0, 0, 0, 0.0, np.empty(0))
+
     def __add__(self, other: Spacing) -> Spacing:
         return Spacing(
             self.sites + other.sites,

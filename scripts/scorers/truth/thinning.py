@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scripts.randomness import counters, family_key, philox4x64
 from scripts.scorers.metrics import THINNING_NAMESPACE, Sites
 
-MAPS_AT_MOST = 8
+MAPS_AT_MOST = 32
 
 
 def thinning_rank(sites: Sites, seed: int) -> npt.NDArray[np.uint64]:
@@ -26,15 +26,17 @@ def thinning_rank(sites: Sites, seed: int) -> npt.NDArray[np.uint64]:
 
 
 def disjoint_maps(rank: npt.NDArray[np.uint64], size: int) -> list[npt.NDArray[np.int64]]:
-    """Rows of up to eight thinned maps of ``size`` sites that share none, by rising rank.
+    """Rows of up to 32 thinned maps of ``size`` sites that share none, by rising rank.
 
     Parameters
     ----------
     rank
         Keyed ranks of the sites of one country, shape (n,).
     size
-        Sites of each map, positive. Fewer sites than that are one map.
+        Sites of each map; none for zero. Fewer sites than that are one map.
     """
+    if size <= 0:
+        return []
     if len(rank) <= size:
         return [np.arange(len(rank))]
     maps = min(len(rank) // size, MAPS_AT_MOST)
