@@ -11,9 +11,9 @@ from scripts import root_lock
 from scripts.contracts import require_declared
 from scripts.errors import SegmentError
 from scripts.governance import start
-from scripts.governance.versions import state_version
 from scripts.ladder.calibration import load_calibration
 from scripts.progress import export_quiet
+from scripts.records.code_digest import code_digest
 from scripts.settings import load_settings
 from scripts.snakemake_private import is_job, is_quiet, root_of_jobs, source
 from scripts.workflow import (
@@ -60,7 +60,7 @@ BASELINE_RUN_ID = SETTINGS.run_named(SETTINGS.baseline_posture).run_id
 
 STATES_S4_TO_S8 = "rules/shards.smk" if SETTINGS.shards > 1 else "rules/unsharded.smk"
 CONTRACT_FILES = source(contract_files())
-RULE_VERSIONS = {rule: state_version(f"states.{rule}") for rule in STATE_RULES}
+RULE_VERSIONS = {rule: code_digest(f"states.{rule}") for rule in STATE_RULES}
 
 policy_of = BOARD.policy
 upstream_file = BOARD.upstream_file
@@ -160,7 +160,12 @@ def labels(**fixed):
 
 def code(module):
     """Digest of a module, of what it imports and of the contracts that it names."""
-    return state_version(module)
+    return code_digest(module)
+
+
+def state_version(module, rule=None):
+    """The same, as the rules that are still to be rewritten call it."""
+    return code_digest(module)
 
 
 def memory(job):

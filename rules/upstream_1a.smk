@@ -6,7 +6,7 @@ from scripts.workflow import BUNDLE_1A
 BUILTIN_1A = BOARD.upstream_ids("builtin")
 EXTERNAL_1A = BOARD.upstream_ids("external")
 EXTERNAL_TABLES = BOARD.external_tables()
-CONTRACT_FILES_1A = [path for path in CONTRACT_FILES if "/1A/" in path]
+CONTRACT_FILES_1A = CONTRACT_FILES
 BANDS_1A = source("config/layer1/1A/policy/policy.1a.bands.yaml")
 
 

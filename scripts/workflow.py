@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.contracts import CONTRACTS_DIR, datasets
+from scripts.contracts import CONTRACTS, datasets, state_datasets
 from scripts.errors import ConfigError
 from scripts.governance import locks
 from scripts.governance.attestation import byproduct_paths
@@ -59,9 +59,8 @@ def shipped_paths(folder: str) -> Mapping[str, str]:
 
 
 def contract_files() -> list[str]:
-    """Dictionary, schemas and registry of both segments, relative to the repository."""
-    folder = CONTRACTS_DIR.parents[1]
-    return [path.relative_to(folder).as_posix() for path in sorted(CONTRACTS_DIR.glob("*/*.yaml"))]
+    """The contract file, relative to the repository."""
+    return [CONTRACTS.relative_to(CONTRACTS.parents[1]).as_posix()]
 
 
 def export_package_path(basedir: str) -> None:
@@ -305,11 +304,8 @@ class Board:
 
     def outputs_of(self, identity: str, seeds: list[Any]) -> list[str]:
         """Every declared output of S0 to S8 of a run."""
-        from scripts.governance.versions import registry
-
-        produced = [d for rule in STATE_RULES for d in registry()[rule]["produces"]]
         paths = []
-        for dataset_id in produced:
+        for dataset_id in state_datasets():
             template = self.data[dataset_id]
             if "{seed}" in template:
                 paths += [template.format(run_id=identity, seed=seed) for seed in seeds]

@@ -3,9 +3,9 @@
     python tests/planner.py < scenarios.json
 
 runs in the folder of a workflow that has finished. A scenario is a name and the files that change:
-``append`` writes a comment at the end, ``byte`` a space, ``touch`` moves the time alone, ``remove``
-deletes. Each is undone, times included, before the next. Prints the jobs that ``certify`` would
-run, by scenario and rule.
+``comment`` writes a comment at the end, ``constant`` a statement, ``byte`` a space, ``touch`` moves
+the time alone, ``remove`` deletes, a pair of texts puts the second for the first. Each is undone,
+times included, before the next. Prints the jobs that ``certify`` would run, by scenario and rule.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from snakemake.settings.enums import Quietness, RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
 TRIGGERS = ("mtime", "params", "input", "software-env")
+ADDED = {"comment": b"\n# changed\n", "constant": b"\nCHANGED = 1\n", "byte": b" "}
 
 
 def plan(target):
@@ -57,8 +58,13 @@ def change(path, how):
         path.unlink()
     elif how == "touch":
         os.utime(path)
+    elif isinstance(how, str):
+        path.write_bytes(path.read_bytes() + ADDED[how])
     else:
-        path.write_bytes(path.read_bytes() + {"append": b"\n# changed\n", "byte": b" "}[how])
+        text = path.read_text(encoding="utf-8")
+        if how[0] not in text:
+            raise SystemExit(f"{path} does not hold {how[0]!r}")
+        path.write_text(text.replace(*how, 1), encoding="utf-8")
 
 
 def main():

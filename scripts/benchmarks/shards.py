@@ -19,7 +19,7 @@ import numpy as np
 
 from scripts.benchmarks.collect import collect
 from scripts.benchmarks.scales import files_of, run_seed
-from scripts.governance.versions import registry
+from scripts.contracts import state_datasets
 from scripts.states import CHAIN
 from scripts.tables import file_digest, row_count, write_json
 
@@ -44,8 +44,7 @@ def measure(root: Path, merchants: int, shards: list[int]) -> dict[str, Any]:
     digests: dict[str, str] = {}
     for number in shards:
         for state in STATES:
-            first = registry()[state]["produces"][0]
-            shutil.rmtree(Path(files[first]).parent, ignore_errors=True)
+            shutil.rmtree(Path(files[state_datasets(state)[0]]).parent, ignore_errors=True)
         shutil.rmtree(benchmarks)
         wall = run_seed(files["site_locations"], root, merchants, number)
         rules = collect(root, seconds=np.max)
@@ -54,9 +53,7 @@ def measure(root: Path, merchants: int, shards: list[int]) -> dict[str, Any]:
             rules,
         )
         made = {
-            name: file_digest(files[name])
-            for state in STATES
-            for name in registry()[state]["produces"]
+            name: file_digest(files[name]) for state in STATES for name in state_datasets(state)
         }
         digests = digests or made
         if made != digests:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.contracts import SEGMENTS, contract, schema_of
+from scripts.contracts import datasets
 from scripts.policies import load_schema, parse_yaml
 from scripts.states import CHAIN
 
@@ -156,23 +156,21 @@ def datasets_page() -> str:
     """Every dataset: path, format, keys, and the columns of the tables."""
     parts = [
         "# Datasets",
-        "Every file below `runs_root`, from the dataset dictionaries. Nothing else is written "
-        "there but logs and benchmarks.",
+        "Every file below `runs_root`, from `config/contracts.yaml`. Nothing else is written there "
+        "but logs and benchmarks.",
     ]
-    for segment in SEGMENTS:
+    for segment in ("1A", "1B"):
         parts.append(f"## Segment {segment}")
-        makers = {a["id"]: a["produced_by"] for a in contract(segment, "registry")["artefacts"]}
-        for entry in contract(segment, "dictionary")["datasets"]:
-            lines = [f"### {entry['id']}", "", f"`{entry['path']}`", ""]
-            lines.append(f"{entry['format']}, made by rule `{makers.get(entry['id'], '')}`")
-            if entry.get("primary_key"):
-                lines[-1] += ", unique by " + ", ".join(f"`{k}`" for k in entry["primary_key"])
-            lines[-1] += "."
-            if entry.get("schema") != "none":
-                columns = schema_of(entry["id"]).get("columns", [])
-                rows = [[f"`{c['name']}`", c["type"], c.get("description", "")] for c in columns]
-                if rows:
-                    lines += ["", table(["column", "type", "meaning"], rows)]
+        for entry in datasets().values():
+            if not entry.path.startswith(f"segment_{segment}/"):
+                continue
+            lines = [f"### {entry.id}", "", f"`{entry.path}`", ""]
+            lines.append(entry.description or entry.format)
+            if entry.keys:
+                lines[-1] += f" Unique by {', '.join(f'`{key}`' for key in entry.keys)}."
+            rows = [[f"`{c['name']}`", c["type"], c.get("description", "")] for c in entry.columns]
+            if rows:
+                lines += ["", table(["column", "type", "meaning"], rows)]
             parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 

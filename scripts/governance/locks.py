@@ -22,8 +22,8 @@ from typing import Any
 
 from scripts.contracts import read_object
 from scripts.errors import GovernanceError, SegmentError
-from scripts.governance.versions import PACKAGE, modules_of, source_of, state_version
 from scripts.policies import schema_name
+from scripts.records.code_digest import PACKAGE, code_digest, modules_of, source_of
 from scripts.states import CHAIN
 from scripts.tables import file_digest, to_json_bytes
 
@@ -105,7 +105,7 @@ def _digest(path: str) -> str:
 def rule_versions(phase: str) -> dict[str, str]:
     """Version of each rule that a phase locks: its code and the contracts that it obeys."""
     return {
-        module.rsplit(".", 1)[-1]: state_version(module)
+        module.rsplit(".", 1)[-1]: code_digest(module)
         for module in SURFACES[phase].modules
         if module.startswith("states.")
     }

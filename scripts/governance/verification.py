@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts.contracts import dataset, datasets, read_dataset, read_object
+from scripts.contracts import dataset, datasets, read_dataset, read_object, state_datasets
 from scripts.errors import SegmentError
 from scripts.governance import attestation, locks
-from scripts.governance.versions import registry
 from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.tables import file_digest, read_json, to_json_bytes
@@ -222,15 +221,12 @@ def _any_of(templates: Iterable[str]) -> re.Pattern[str]:
 
 
 def check_unlisted(found: Findings, place: Place, receipts: Sequence[Json]) -> None:
-    """Files in the run's folder that no receipt lists and no dictionary declares."""
+    """Files in the run's folder that no receipt lists and no contract declares."""
     run_id = receipts[0]["run_id"]
     listed = {place.of_run(path, run_id) for receipt in receipts for path in receipt["outputs"]}
     prefix = f"{SEGMENT}/{{run_id}}/"
-    states = {
-        d for rule, e in registry().items() if STATE_PREFIX.match(rule) for d in e["produces"]
-    }
     declared = _any_of(e.path for e in datasets().values() if e.path.startswith(prefix))
-    of_states = _any_of(dataset(name).path for name in sorted(states))
+    of_states = _any_of(dataset(name).path for name in state_datasets())
     for path in sorted(place.folder.rglob("*")):
         if path.is_symlink():
             found.fault(path, "is a symbolic link")
@@ -239,7 +235,7 @@ def check_unlisted(found: Findings, place: Place, receipts: Sequence[Json]) -> N
             continue
         relative = path.relative_to(place.folder).as_posix()
         if not declared.fullmatch(relative):
-            found.fault(path, f"has digest {found.digest(path)}, no dataset dictionary declares it")
+            found.fault(path, f"has digest {found.digest(path)}, no contract declares it")
         elif of_states.fullmatch(relative) and path not in listed:
             found.fault(path, f"has digest {found.digest(path)}, no run receipt lists it")
 

@@ -1,1 +1,1 @@
-"""What runs are called, and how the files that they wrote are held against their records."""
+"""What runs are called, what their code is, and how their files are held against records."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
-from scripts.contracts import schema_of
+from scripts.contracts import dataset
 from scripts.scorers.metrics import (
     NN_QUANTILES,
     FloatArray,
@@ -87,7 +87,7 @@ def quantile_rows(sites: Sites, nn_m: FloatArray, country: Sequence[Row]) -> lis
 
 def write_csv(dataset_id: str, path: str | Path, rows: Iterable[Row]) -> None:
     """Publish rows in the columns of their contract: plain line ends, ten significant digits."""
-    fields = [column["name"] for column in schema_of(dataset_id)["columns"]]
+    fields = dataset(dataset_id).column_names
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(fields)
@@ -99,7 +99,7 @@ def write_csv(dataset_id: str, path: str | Path, rows: Iterable[Row]) -> None:
 
 def read_csv(dataset_id: str, path: str | Path) -> list[dict[str, Any]]:
     """Rows that :func:`write_csv` wrote; an empty number is None."""
-    kinds = {c["name"]: _PYTHON_TYPES[c["type"]] for c in schema_of(dataset_id)["columns"]}
+    kinds = {c["name"]: _PYTHON_TYPES[c["type"]] for c in dataset(dataset_id).columns}
     with open(path, encoding="utf-8", newline="") as handle:
         return [
             {name: kinds[name](text) if text else None for name, text in row.items()}

@@ -66,7 +66,7 @@ class Target:
 
 TARGETS = (
     Target("reference snapshot", ("resources/reference/*",)),
-    Target("contract", ("config/contracts/*/*.yaml",)),
+    Target("contract", ("config/contracts.yaml",)),
     Target("sealed 1A table", (f"{UPSTREAM}/seed=*/outlet_catalogue.parquet",
                                f"{UPSTREAM}/seed=*/s3_candidate_set.parquet")),
     Target("other 1A table", (f"{UPSTREAM}/seed=*/*.parquet", f"{AUTHORITY}/seed=*/*.parquet")),

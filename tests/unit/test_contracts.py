@@ -1,18 +1,14 @@
-"""Contracts that were damaged are refused by name."""
+"""Contracts that were damaged are refused by name; every file has one declaration."""
+
+import re
 
 import pytest
 
-from scripts import contracts
+from scripts.contracts import datasets, require_declared
+from scripts.contracts.declared import CONTRACTS, read_contracts
 from scripts.errors import ContractError
 
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(contracts, "CONTRACTS_DIR", tmp_path)
-    contracts.contract.cache_clear()
-    (tmp_path / "1B").mkdir()
-    yield tmp_path / "1B"
-    contracts.contract.cache_clear()
+HEAD = "defaults: [{path: '*', licence: x, pii: false, retention_days: 1}]\ncolumns: {}\n"
 
 
 @pytest.mark.parametrize(
@@ -20,18 +16,52 @@ def folder(tmp_path, monkeypatch):
     [
         (b"datasets: \xa4", "is not plain YAML"),
         (b"datasets: [", "is not plain YAML"),
-        (b"- 1", "is no mapping with datasets"),
-        (b"datasetz: []", "is no mapping with datasets"),
-        (b"datasets: [{id: a, path: b, farmat: c}]", r"datasets\[0\] has no format"),
-        (b"datasets: [1]", r"datasets\[0\] has no id"),
+        (b"- 1", "has no defaults"),
+        (b"defaults: []\ndatasetz: {}", "has no columns"),
+        (b"defaults: []\ndefaults: []", "'defaults' stands twice"),
+        ("definitions:\ndatasets: {a: {path: b, kays: [c]}}", "a: has an unknown 'kays'"),
+        ("definitions:\ndatasets: {a: {keys: [c]}}", "a: has no path"),
+        ("definitions:\ndatasets: {a: {path: b, keys: [c]}}", "a: has the key 'c'"),
+        ("definitions:\ndatasets: {a: {path: b, columns: [d]}}", r"KeyError\('d'\)"),
+        (
+            "definitions:\ndatasets: {a: {path: b, schema: {}, properties: {}}}",
+            "a: holds more than one of",
+        ),
     ],
 )
-def test_a_damaged_dictionary_is_refused_by_name(folder, data, rule):
-    (folder / "dataset_dictionary.layer1.1B.yaml").write_bytes(data)
-    with pytest.raises(ContractError, match=f"EX04 .*dictionary.*1B.yaml: {rule}"):
-        contracts.contract("1B", "dictionary")
+def test_a_damaged_contract_is_refused_by_name(tmp_path, data, rule):
+    file = tmp_path / "contracts.yaml"
+    file.write_bytes(data if isinstance(data, bytes) else (HEAD + data).encode())
+    with pytest.raises(ContractError, match=f"EX04 .*contracts.yaml.*{rule}"):
+        read_contracts(file)
 
 
-def test_a_contract_that_is_gone_is_refused_by_name(folder):
-    with pytest.raises(ContractError, match=r"EX04 .*schemas\.1B\.yaml"):
-        contracts.contract("1B", "schemas")
+def test_a_contract_that_is_gone_is_refused_by_name(tmp_path):
+    with pytest.raises(ContractError, match=r"EX04 .*contracts\.yaml"):
+        read_contracts(tmp_path / "contracts.yaml")
+
+
+def test_defaults_hold_where_a_dataset_says_nothing(tmp_path):
+    file = tmp_path / "contracts.yaml"
+    text = "definitions:\ndatasets: {a: {path: b.json}, c: {path: d.json, pii: true}}"
+    file.write_text(HEAD + text, encoding="utf-8")
+    a, c = read_contracts(file).values()
+    assert (a.licence, a.pii, c.licence, c.pii) == ("x", False, "x", True)
+
+
+def test_no_path_is_declared_twice():
+    shapes = [re.sub(r"\{\w+\}", "{}", entry.path) for entry in datasets().values()]
+    assert len(set(shapes)) == len(shapes)
+
+
+def test_a_path_that_no_dataset_has_is_refused():
+    require_declared("segment_1B/{run_id}/seed={seed}/run_receipt.json")
+    with pytest.raises(ContractError, match="EX03 segment_1B/x"):
+        require_declared("segment_1B/x")
+
+
+def test_every_table_says_what_each_column_means():
+    assert CONTRACTS.is_file()
+    for entry in datasets().values():
+        for column in entry.columns:
+            assert column.get("description"), (entry.id, column["name"])

@@ -67,10 +67,12 @@ def own_world(tmp_path_factory) -> Path:
 
 
 def test_runs_stand_on_the_own_polygons_and_raster(own_world):
-    shared = own_world / RUNS / f"segment_1B/{RELEASE}/shared/s1_tile_index"
-    table = read_dataset("tile_population", shared / "tile_population.parquet", check=True)
-    read_dataset("raster_population", shared / "raster_population.parquet", check=True)
-    report = shared / "raster_population_report.json"
+    shared = own_world / RUNS / f"segment_1B/{RELEASE}/shared"
+    surface = shared / "s1_tile_index/tile_population.parquet"
+    table = read_dataset("tile_population", surface, check=True)
+    cells = shared / "own_raster/raster_population.parquet"
+    read_dataset("raster_population", cells, check=True)
+    report = shared / "own_raster/raster_population_report.json"
     check_object("raster_population_report", read_json(report), report)
     iso = np.array(table["country_iso"].to_pylist())
     assert "TO" not in iso

@@ -99,8 +99,8 @@ AUTHORITY_1A = {
     **both_from("s0_gate"),
 }
 BANDS = {**jobs(2 * N, "score_1a", "judge_1a_seed"), **GUARD, **both_from("s0_gate")}
-# Both segments seal their contracts, so a changed one is validated against and sealed anew.
-SCHEMAS_1A = {
+# Both segments seal the contracts, so changed ones are validated against and sealed anew.
+CONTRACTS = {
     **jobs(2 * N, "validate_1a", "pass_1a", "score_1a", "judge_1a_seed"),
     **GUARD,
     **both_from("s0_gate"),
@@ -161,22 +161,25 @@ def scenarios():
     yield "nothing", (), "touch", NOTHING
     yield "everything touched", everything, "touch", NOTHING
     for path, expected in POLICIES.items():
-        yield path, (path,), "append", expected
-    yield "every schema of a policy", ("config/schemas/*.yaml",), "append", NOTHING
-    yield "calibration and recovery", ("config/[cr]*ry.yaml",), "append", NOTHING
-    for segment, expected in (("1A", SCHEMAS_1A), ("1B", both_from("s0_gate"))):
-        path = f"config/contracts/{segment}/schemas.{segment}.yaml"
-        yield path, (path,), "append", expected
+        yield path, (path,), "comment", expected
+    yield "every schema of a policy", ("config/schemas/*.yaml",), "comment", NOTHING
+    yield "calibration and recovery", ("config/[cr]*ry.yaml",), "comment", NOTHING
+    yield "contracts", ("config/contracts.yaml",), "comment", CONTRACTS
     for name, expected in REFERENCE.items():
         yield name, (f"resources/reference/{name}",), "byte", expected
     for name in TABLES_1A:
         yield name, (table_1a(name),), "byte", ONE_SEED
+    yield "a comment in every module", ("scripts/**/*.py",), "comment", NOTHING
+    law = ("scripts/states/jitter_law.py",)
+    yield "a docstring", law, ('"""', '"""Changed. '), NOTHING
+    yield "a line break", law, ("_Z_MAX = 8", "_Z_MAX = (\n    8\n)"), NOTHING
+    yield "a constant of a law", law, ("_Z_MAX = 8", "_Z_MAX = 9"), both_from("s6_site_jitter")
     for state in STATES:
-        yield f"{state}.py", (f"scripts/states/{state}.py",), "append", both_from(state)
+        yield f"{state}.py", (f"scripts/states/{state}.py",), "constant", both_from(state)
     yield (
         "s9_validation.py",
         ("scripts/states/s9_validation.py",),
-        "append",
+        "constant",
         {
             **jobs(2 * N, *S9),
             "s9_passed_flag": N,
@@ -187,10 +190,10 @@ def scenarios():
     yield (
         "a helper of S2 and S4",
         ("scripts/geo/hilbert.py",),
-        "append",
+        "constant",
         both_from("s2_tile_weights"),
     )
-    yield "a figure", ("scripts/report/*figures.py",), "append", NOTHING
+    yield "a figure", ("scripts/report/*figures.py",), "constant", NOTHING
     yield (
         "a deleted S6",
         (f"runs/fix-data-engine/segment_1B/{RELEASE}/seed=*/s6_site_jitter/*",),

@@ -3,8 +3,7 @@
 import re
 from pathlib import Path
 
-from scripts.contracts import datasets
-from scripts.governance.versions import registry
+from scripts.contracts import datasets, state_datasets
 from scripts.records.identity import run_id
 from scripts.states import CHAIN
 from scripts.tables import file_digest
@@ -23,7 +22,7 @@ def published() -> list[str]:
     return [
         f"{root}/{datasets()[name].path}".format(run_id=RELEASE, seed=SEED)
         for state in STATES
-        for name in registry()[state]["produces"]
+        for name in state_datasets(state)
     ]
 
 

@@ -1,0 +1,208 @@
+"""The datasets that ``config/contracts.yaml`` declares."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from scripts.errors import ContractError
+
+Json = Mapping[str, Any]
+
+CONTRACTS = Path(__file__).resolve().parents[2] / "config" / "contracts.yaml"
+_SECTIONS = ("defaults", "columns", "definitions", "datasets")
+_HOLDS = ("columns", "properties", "schema")
+_WORDS = frozenset(
+    {"description", "path", "keys", "sort", "optional", "final_in_layer", *_HOLDS}
+    | {"licence", "pii", "retention_days"}
+)
+_TYPES = {
+    "bool": pa.bool_(),
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "uint8": pa.uint8(),
+    "uint64": pa.uint64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "list<string>": pa.list_(pa.string()),
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One kind of file: where it lies and what it holds.
+
+    ``columns`` is empty unless it is a table, ``schema`` None unless it is a JSON document; a file
+    that is neither is declared by its path alone.
+    """
+
+    id: str
+    path: str
+    description: str
+    columns: tuple[Json, ...]
+    schema: Json | None
+    keys: tuple[str, ...]
+    sort: tuple[str, ...]
+    licence: str
+    pii: bool
+    retention_days: int
+    final_in_layer: bool
+
+    @property
+    def format(self) -> str:
+        """Suffix of the path."""
+        return self.path.rsplit(".", 1)[-1]
+
+    @property
+    def column_names(self) -> list[str]:
+        """Columns of a table, in order."""
+        return [column["name"] for column in self.columns]
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML in which no key stands twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise yaml.MarkedYAMLError(
+                problem=f"{twice!r} stands twice", problem_mark=node.start_mark
+            )
+        return dict(super().construct_mapping(node, deep))
+
+
+def _broken(where: object, rule: str) -> ContractError:
+    return ContractError("EX04", where, rule, "restore it from git")
+
+
+@functools.cache
+def read_contracts(path: Path = CONTRACTS) -> Mapping[str, Dataset]:
+    """All datasets of a contract file by id.
+
+    Raises
+    ------
+    ContractError
+        ``EX04`` when the file cannot be read as one.
+    """
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _broken(path, f"is not plain YAML: {error}") from None
+    for section in _SECTIONS:
+        if not isinstance(document, Mapping) or section not in document:
+            raise _broken(path, f"has no {section}")
+    try:
+        return {
+            name: _dataset(path, name, entry, document)
+            for name, entry in document["datasets"].items()
+        }
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise _broken(path, f"is not as its head says: {error!r}") from None
+
+
+def _dataset(file: Path, name: str, entry: Json, document: Json) -> Dataset:
+    where = f"{file} {name}"
+    unknown = sorted(set(entry) - _WORDS)
+    if unknown or not isinstance(entry.get("path"), str):
+        raise _broken(where, f"has an unknown {unknown[0]!r}" if unknown else "has no path")
+    if sum(word in entry for word in _HOLDS) > 1:
+        raise _broken(where, "holds more than one of columns, properties and schema")
+    given: dict[str, Any] = {}
+    for default in document["defaults"]:
+        if fnmatchcase(entry["path"], default["path"]):
+            given |= default
+    given |= entry
+    shared = document["columns"]
+    columns = tuple(
+        {"name": column, **shared[column]} if isinstance(column, str) else column
+        for column in entry.get("columns", ())
+    )
+    keys = tuple(entry.get("keys", ()))
+    sort = tuple(entry.get("sort", keys if given["path"].endswith(".parquet") else ()))
+    absent = sorted({*keys, *sort} - {column["name"] for column in columns})
+    if absent:
+        raise _broken(where, f"has the key {absent[0]!r}, which is no column of it")
+    return Dataset(
+        id=name,
+        path=given["path"],
+        description=given.get("description", ""),
+        columns=columns,
+        schema=_json_schema(entry),
+        keys=keys,
+        sort=sort,
+        licence=given["licence"],
+        pii=given["pii"],
+        retention_days=given["retention_days"],
+        final_in_layer=given.get("final_in_layer", False),
+    )
+
+
+def _json_schema(entry: Json) -> Json | None:
+    if "properties" not in entry:
+        schema: Json | None = entry.get("schema")
+        return schema
+    optional = entry.get("optional", ())
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name in entry["properties"] if name not in optional],
+        "properties": entry["properties"],
+    }
+
+
+def datasets() -> Mapping[str, Dataset]:
+    """All datasets by id, in the order of the file."""
+    return read_contracts()
+
+
+def dataset(dataset_id: str) -> Dataset:
+    """One dataset; ``EX03`` when the contracts do not declare it."""
+    try:
+        return datasets()[dataset_id]
+    except KeyError:
+        raise ContractError(
+            "EX03", dataset_id, "is no dataset", "declare it in config/contracts.yaml"
+        ) from None
+
+
+@functools.cache
+def _paths() -> frozenset[str]:
+    return frozenset(entry.path for entry in datasets().values())
+
+
+def require_declared(path: str) -> None:
+    """Refuse a path template below the runs root that no dataset has (``EX03``)."""
+    if path not in _paths():
+        raise ContractError(
+            "EX03", path, "is the path of no dataset", "declare it in config/contracts.yaml"
+        )
+
+
+def state_datasets(folder: str = r"s[0-8]_\w+") -> tuple[str, ...]:
+    """Datasets that S0 to S8 publish: the files in a state's own folder, of one state or of all."""
+    of_state = re.compile(rf"segment_1B/{{run_id}}/(shared|seed={{seed}})/{folder}/[^/]+")
+    return tuple(name for name, entry in datasets().items() if of_state.fullmatch(entry.path))
+
+
+@functools.cache
+def arrow_schema(dataset_id: str) -> pa.Schema:
+    """Arrow schema of a table; every column that is not ``nullable`` is required."""
+    return pa.schema(
+        [
+            pa.field(c["name"], _TYPES[c["type"]], nullable=c.get("nullable", False))
+            for c in dataset(dataset_id).columns
+        ]
+    )

@@ -1,0 +1,138 @@
+"""Datasets read and published as their contract says."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scripts.contracts.check import check_object, check_order, check_table
+from scripts.contracts.declared import arrow_schema
+from scripts.errors import ContractError
+from scripts.tables import (
+    ROW_GROUP,
+    parquet_writer,
+    publish,
+    read_json,
+    read_parquet,
+    write_json,
+    write_parquet,
+)
+
+
+def _as_declared(dataset_id: str, path: str | Path, table: pa.Table) -> pa.Table:
+    """Columns in the declared order and types; metadata stay."""
+    schema = arrow_schema(dataset_id)
+    undeclared = sorted(set(table.column_names) - set(schema.names))
+    if undeclared:
+        raise ContractError("EX10", path, f"column {undeclared[0]!r} is not declared", "declare it")
+    table = table.select([name for name in schema.names if name in table.column_names])
+    if table.column_names == schema.names:
+        table = table.cast(schema).replace_schema_metadata(table.schema.metadata)
+    return table
+
+
+def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
+    """Cast to the declared column order, hold against the contract, publish."""
+    table = _as_declared(dataset_id, path, table)
+    check_table(dataset_id, table, path)
+    write_parquet(path, table)
+
+
+class DatasetStream:
+    """Takes a table piece by piece; see :func:`dataset_stream`."""
+
+    def __init__(
+        self, dataset_id: str, path: str | Path, file: pq.ParquetWriter, row_group: int
+    ) -> None:
+        self.rows = 0
+        self._id, self._path, self._file, self._row_group = dataset_id, path, file, row_group
+        self._open: list[pa.Table] = []
+        self._waiting = 0
+        self._last: pa.Table | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Hold the next rows against the contract and write the row groups that they fill."""
+        table = _as_declared(self._id, self._path, table).replace_schema_metadata(None)
+        where = f"{self._path} (from row {self.rows} on)" if self.rows else self._path
+        check_table(self._id, table, where)
+        if self._last is not None and table.num_rows:
+            check_order(self._id, pa.concat_tables([self._last, table.slice(0, 1)]), where)
+        if table.num_rows:
+            self._last = pa.table(
+                [column.take([table.num_rows - 1]) for column in table.columns], table.schema
+            )
+        self.rows += table.num_rows
+        while table.num_rows:
+            piece = table.slice(0, self._row_group - self._waiting)
+            table = table.slice(piece.num_rows)
+            self._open.append(piece)
+            self._waiting += piece.num_rows
+            if self._waiting == self._row_group:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits as one row group, in one chunk a column as a whole table has it."""
+        group = pa.concat_tables(self._open).combine_chunks()
+        self._file.write_table(
+            group.replace_schema_metadata(self._file.schema.metadata), self._row_group
+        )
+        self._open, self._waiting = [], 0
+
+    def finish(self) -> None:
+        """Write the last row group; an empty table has one without rows."""
+        if not self.rows:
+            self._open = [arrow_schema(self._id).empty_table()]
+        if self._open:
+            self.flush()
+
+
+@contextlib.contextmanager
+def dataset_stream(
+    dataset_id: str,
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    row_group: int = ROW_GROUP,
+) -> Iterator[DatasetStream]:
+    """Publish a table that comes in pieces, in its sort order: one row group is in memory.
+
+    The bytes are those of :func:`write_dataset` on the whole table, however it is cut.
+    """
+    schema = arrow_schema(dataset_id)
+    if metadata is not None:
+        schema = schema.with_metadata(metadata)
+    with publish(path) as temporary, parquet_writer(temporary, schema) as file:
+        stream = DatasetStream(dataset_id, path, file, row_group)
+        yield stream
+        stream.finish()
+
+
+def read_dataset(
+    dataset_id: str, path: str | Path, columns: Sequence[str] | None = None, check: bool = False
+) -> pa.Table:
+    """Read (columns of) a table; ``check`` holds the whole of it against its contract.
+
+    Without ``check``, named columns of countries come as dictionaries.
+    """
+    table = read_parquet(path, None if check else columns, dictionaries=True)
+    if check:
+        check_table(dataset_id, table, path)
+        table = table.select(list(columns)) if columns is not None else table
+    return table
+
+
+def write_object(dataset_id: str, path: str | Path, value: Any) -> None:
+    """Hold a JSON object against its schema and publish it."""
+    check_object(dataset_id, value, path)
+    write_json(path, value)
+
+
+def read_object(dataset_id: str, path: str | Path) -> Any:
+    """Read a JSON object and hold it against its schema."""
+    value = read_json(path)
+    check_object(dataset_id, value, path)
+    return value

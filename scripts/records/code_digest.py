@@ -1,0 +1,156 @@
+"""Digests of code that change when what it does may change, and not with its comments.
+
+Snakemake watches the time stamp of one script. What a result depends on is the meaning of that
+script, of every module of this package that it imports, and of the contracts of the datasets that
+they name. Rules carry this digest among their parameters: a changed constant in a helper reruns
+exactly the rules that import it; a comment, a docstring, a line break or a touched file nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.contracts import datasets
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# The edge and the messages decide nothing that is published.
+_NEUTRAL = {
+    "scripts",
+    "scripts.console",
+    "scripts.entry",
+    "scripts.errors",
+    "scripts.lightness",
+    "scripts.progress",
+    "scripts.root_lock",
+}
+
+
+@dataclass(frozen=True)
+class _Module:
+    """Digest of a module's syntax, the package modules that it imports, the datasets it names."""
+
+    digest: str
+    imports: frozenset[str]
+    datasets: frozenset[str]
+
+
+def _path_of(module: str) -> Path | None:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def source_of(module: str) -> Path:
+    """Source file of a module of this package."""
+    source = _path_of(module)
+    if source is None:
+        raise FileNotFoundError(module)
+    return source
+
+
+class _Syntax:
+    """Writes a syntax tree down, alike on every Python, and notes what it imports and names."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.words: list[str] = []
+        self.imports: set[str] = set()
+        self.strings: set[str] = set()
+        self._node(tree)
+
+    def _node(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Constant):
+            self.words.append(repr(node.value))
+            if isinstance(node.value, str):
+                self.strings.add(node.value)
+            return
+        if isinstance(node, ast.Import):
+            self.imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            self.imports.add(node.module)
+            self.imports.update(f"{node.module}.{alias.name}" for alias in node.names)
+        self.words.append(f"({type(node).__name__}")
+        if isinstance(node, ast.JoinedStr):
+            # Some versions of Python put empty text between the parts of an f-string.
+            node.values = [part for part in node.values if getattr(part, "value", None) != ""]
+        for name in node._fields:
+            # A field that a later Python adds is empty in code of today; ctx says again whether a
+            # name is read or set.
+            value = getattr(node, name, None)
+            if value is not None and value != [] and name != "ctx":
+                self.words.append(name)
+                self._value(value)
+        self.words.append(")")
+
+    def _value(self, value: Any) -> None:
+        if isinstance(value, ast.AST):
+            self._node(value)
+        elif isinstance(value, list):
+            for item in value:
+                # A constant that stands as a statement, such as a docstring, does nothing.
+                if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)):
+                    self._value(item)
+        else:
+            self.words.append(repr(value))
+
+
+@functools.cache
+def _parsed(module: str) -> _Module:
+    syntax = _Syntax(ast.parse(source_of(module).read_bytes()))
+    local = {name for name in syntax.imports if name.split(".")[0] == PACKAGE.name}
+    return _Module(
+        hashlib.sha256(" ".join(syntax.words).encode()).hexdigest(),
+        frozenset(name for name in local - _NEUTRAL if _path_of(name)),
+        frozenset(syntax.strings & datasets().keys()),
+    )
+
+
+@functools.cache
+def modules_of(module: str) -> tuple[str, ...]:
+    """The module and all modules of this package that it imports, directly or not, sorted."""
+    known: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in known:
+            known.add(name)
+            waiting.extend(_parsed(name).imports)
+    return tuple(sorted(known))
+
+
+def module_digests(modules: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the syntax of each module."""
+    return {name: _parsed(name).digest for name in sorted(modules)}
+
+
+@functools.cache
+def contract_digest(dataset_id: str) -> str:
+    """SHA-256 of what a dataset holds: columns or schema, keys and order, without descriptions."""
+    entry = datasets()[dataset_id]
+    columns = [{k: v for k, v in c.items() if k != "description"} for c in entry.columns]
+    holds = {"columns": columns, "schema": entry.schema, "keys": entry.keys, "sort": entry.sort}
+    return hashlib.sha256(json.dumps(holds, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """Digest that changes with the meaning of a module, of its imports and of its contracts.
+
+    Parameters
+    ----------
+    module
+        Path below the package with dots, for example ``states.s2_tile_weights``.
+    """
+    names = modules_of(f"{PACKAGE.name}.{module}")
+    named = sorted(frozenset().union(*(_parsed(name).datasets for name in names)))
+    parts = module_digests(names) | {name: contract_digest(name) for name in named}
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
