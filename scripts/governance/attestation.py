@@ -5,19 +5,13 @@ the inputs that S0 sealed, the policies, the gates and the lock file of the libr
 are the files that the certificate rests on and does not list itself. No clock, host or path of a
 machine is in it, so the same release has the same statement everywhere.
 
-A signature is optional: an envelope in the DSSE form (Dead Simple Signing Envelope 1.0) over the
-statement's bytes, with an Ed25519 key of the user's. Signing and checking call ``openssl``, so no
-library is needed for it.
+A signature is optional, see :mod:`scripts.governance.envelope`.
 
-Formats: in-toto.io/Statement/v1, slsa.dev/provenance/v1, github.com/secure-systems-lab/dsse.
+Formats: in-toto.io/Statement/v1, slsa.dev/provenance/v1.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +24,6 @@ Json = Mapping[str, Any]
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
 BUILD_TYPE = "urn:segment1b:certify:v1"
 BUILDER = "urn:segment1b:snakemake"
 LOCK_FILE = "envs/runtime.lock.txt"
@@ -188,101 +181,3 @@ def lock_file_digest(found: Json) -> str:
         if entry["uri"] == _LOCK_URI:
             return str(entry["digest"]["sha256"])
     raise GovernanceError("EG82", "attestation", f"names no {LOCK_FILE}", "one dependency of it")
-
-
-def pre_authentication(payload: bytes) -> bytes:
-    """The bytes that a DSSE signature is over: types and lengths, then the payload."""
-    kind = PAYLOAD_TYPE.encode("ascii")
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-
-
-def _openssl(*arguments: str, where: object, rule: str) -> bytes:
-    try:
-        result = subprocess.run(
-            ["openssl", *arguments], capture_output=True, check=False, stdin=subprocess.DEVNULL
-        )
-    except OSError as error:
-        raise GovernanceError(
-            "EG83", "openssl", f"cannot be started ({error.strerror})", "OpenSSL 1.1.1 or later"
-        ) from None
-    if result.returncode != 0:
-        said = (result.stderr or result.stdout).decode(errors="replace").strip().splitlines()
-        raise GovernanceError("EG84", where, f"{rule} ({said[-1] if said else 'openssl'})", "")
-    return result.stdout
-
-
-def key_id(public_key: Path) -> str:
-    """SHA-256 of a public key's DER form."""
-    form = _openssl(
-        *("pkey", "-pubin", "-in", str(public_key), "-outform", "DER"),
-        where=public_key,
-        rule="is no public key",
-    )
-    return hashlib.sha256(form).hexdigest()
-
-
-def sign(payload: bytes, private_key: Path) -> dict[str, Any]:
-    """Envelope of a statement's bytes, signed with an Ed25519 key (``EG83``, ``EG84``)."""
-    with tempfile.TemporaryDirectory() as folder:
-        message, public = Path(folder, "message"), Path(folder, "public.pem")
-        message.write_bytes(pre_authentication(payload))
-        rule, key = "is no Ed25519 private key that can sign", str(private_key)
-        public.write_bytes(_openssl("pkey", "-in", key, "-pubout", where=private_key, rule=rule))
-        signature = _openssl(
-            *("pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", str(message)),
-            where=private_key,
-            rule=rule,
-        )
-        keyid = key_id(public)
-    if len(signature) != 64:
-        raise GovernanceError("EG84", private_key, "is no Ed25519 key", "openssl genpkey ...")
-    return {
-        "payloadType": PAYLOAD_TYPE,
-        "payload": base64.b64encode(payload).decode("ascii"),
-        "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode("ascii")}],
-    }
-
-
-def _payload(envelope: Json) -> bytes:
-    try:
-        return base64.b64decode(envelope["payload"], validate=True)
-    except ValueError:
-        raise GovernanceError("EG85", "envelope", "payload is not base64", "a DSSE one") from None
-
-
-def payload_digest(envelope: Json) -> str:
-    """SHA-256 of the statement inside an envelope."""
-    return hashlib.sha256(_payload(envelope)).hexdigest()
-
-
-def verify_envelope(envelope: Json, public_key: Path, where: object) -> None:
-    """Hold an envelope against a public key.
-
-    Raises
-    ------
-    GovernanceError
-        ``EG85`` another payload type, or no base64; ``EG86`` no signature of this key;
-        ``EG84`` a signature that does not verify.
-    """
-    if envelope["payloadType"] != PAYLOAD_TYPE:
-        raise GovernanceError(
-            "EG85", where, f"payload type {envelope['payloadType']!r}", PAYLOAD_TYPE
-        )
-    keyid = key_id(public_key)
-    mine = [s["sig"] for s in envelope["signatures"] if s["keyid"] == keyid]
-    if not mine:
-        raise GovernanceError("EG86", where, f"holds no signature of key {keyid}", "that key's")
-    with tempfile.TemporaryDirectory() as folder:
-        message, signature = Path(folder, "message"), Path(folder, "signature")
-        message.write_bytes(pre_authentication(_payload(envelope)))
-        for text in mine:
-            try:
-                signature.write_bytes(base64.b64decode(text, validate=True))
-            except ValueError:
-                raise GovernanceError("EG85", where, "signature is not base64", "") from None
-            _openssl(
-                *("pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", str(public_key)),
-                *("-sigfile", str(signature), "-in", str(message)),
-                where=where,
-                rule=f"signature of key {keyid} does not verify",
-            )

@@ -6,7 +6,7 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
-from scripts.governance.attestation import sign
+from scripts.governance.envelope import private_key, sign
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -17,7 +17,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "EG87", "sign", f"signing_key {params.signing_key!r} is no file", "signing_key=KEY.pem"
         )
     read_object("segment1b_p5_attestation", path)
-    envelope = sign(path.read_bytes(), key)
+    envelope = sign(path.read_bytes(), private_key(key))
     write_object("segment1b_p5_attestation_envelope", params.envelope, envelope)
     print(f"{params.envelope}: signed by key {envelope['signatures'][0]['keyid']}")
 

@@ -5,13 +5,15 @@ import subprocess
 import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scripts import verify as command
-from scripts.governance import attestation
+from scripts.governance.envelope import private_key, sign
 from scripts.governance.verification import verify
 from scripts.tables import read_json, write_json
 from tests import small_world
 from tests.torture import tamper
+from tests.unit.test_envelope import write_pair
 
 RELEASE, BASELINE = tamper.RELEASE, tamper.BASELINE
 STATEMENT = tamper.SEGMENT / "reports/segment1b_p5_attestation.json"
@@ -118,16 +120,9 @@ def test_the_statement_names_every_seed_and_no_machine(world):
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
     """Two Ed25519 key pairs."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on this machine")
     folder = tmp_path_factory.mktemp("keys")
     for name in ("mine", "other"):
-        key, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
-        for arguments in (
-            ("genpkey", "-algorithm", "ed25519", "-out", str(key)),
-            ("pkey", "-in", str(key), "-pubout", "-out", str(public)),
-        ):
-            subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+        write_pair(folder, name, Ed25519PrivateKey.generate())
     return folder
 
 
@@ -139,7 +134,7 @@ def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
     envelope = read_json(world / ENVELOPE)
     assert faults(world, public_key=keys / "mine.pub.pem") == []
     assert any("EG86" in line for line in faults(world, public_key=keys / "other.pub.pem"))
-    forged = attestation.sign((world / STATEMENT).read_bytes(), keys / "other.pem")
+    forged = sign((world / STATEMENT).read_bytes(), private_key(keys / "other.pem"))
     (mine,), (signature,) = envelope["signatures"], forged["signatures"]
     stolen = {**envelope, "signatures": [{**signature, "keyid": mine["keyid"]}]}
     write_json(world / ENVELOPE, stolen)
