@@ -101,13 +101,22 @@ class _Syntax:
         else:
             self.words.append(repr(value))
 
+    def digest(self) -> str:
+        """SHA-256 of the tree, without comments, docstrings and layout."""
+        return hashlib.sha256(" ".join(self.words).encode()).hexdigest()
+
+
+def syntax_digest(path: Path) -> str:
+    """SHA-256 of the syntax of a Python file: comments, docstrings and layout do not count."""
+    return _Syntax(ast.parse(path.read_bytes())).digest()
+
 
 @functools.cache
 def _parsed(module: str) -> _Module:
     syntax = _Syntax(ast.parse(source_of(module).read_bytes()))
     local = {name for name in syntax.imports if name.split(".")[0] == PACKAGE.name}
     return _Module(
-        hashlib.sha256(" ".join(syntax.words).encode()).hexdigest(),
+        syntax.digest(),
         frozenset(name for name in local - _NEUTRAL if _path_of(name)),
         frozenset(syntax.strings & datasets().keys()),
     )
@@ -127,8 +136,11 @@ def modules_of(module: str) -> tuple[str, ...]:
 
 
 def module_digests(modules: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the syntax of each module."""
-    return {name: _parsed(name).digest for name in sorted(modules)}
+    """:func:`syntax_digest` of each module, by the path of its source below the repository."""
+    return {
+        source_of(name).relative_to(PACKAGE.parent).as_posix(): _parsed(name).digest
+        for name in sorted(modules)
+    }
 
 
 @functools.cache
