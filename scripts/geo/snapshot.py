@@ -27,6 +27,9 @@ COUNTRIES = "countries.parquet"
 FACTS = "country_facts.csv"
 PLACES = "places.parquet"
 LAND_COVER = "land_cover.parquet"
+DENSITY = "outlet_density.csv"
+STATISTICS = "outlet_statistics.csv"
+SAMPLES = "outlet_samples.csv"
 MANIFEST = "manifest.json"
 DATA_FILES = (COUNTRIES, FACTS, PLACES, LAND_COVER)
 

@@ -101,9 +101,9 @@ def _few(count: int, least: int, what: str) -> str:
     return "" if count >= least else f"{count} {what}, fewer than {least}"
 
 
-def spacing_rows(parts: Sequence[CountryPart]) -> list[Row]:
-    """T1 to T4; the table of countries stands with T1."""
-    table: list[dict[str, Any]] = [
+def spacing_table(parts: Sequence[CountryPart]) -> list[dict[str, Any]]:
+    """T1 to T4 of every country with at least 60 sites a map; T2 may be infinite or NaN."""
+    return [
         {
             "country_iso": part.iso,
             "sites": part.sites,
@@ -120,8 +120,13 @@ def spacing_rows(parts: Sequence[CountryPart]) -> list[Row]:
         for part in parts
         if part.map_sites >= MIN_SITES
     ]
+
+
+def spacing_rows(parts: Sequence[CountryPart]) -> list[Row]:
+    """T1 to T4; the table of countries stands with T1."""
+    table = spacing_table(parts)
     none = "" if table else f"no country with {MIN_SITES} sites"
-    sites = sum(part.spacing.sites for part in parts if part.map_sites >= MIN_SITES)
+    sites = sum(row["maps"] * row["sites_a_map"] for row in table)
     details: dict[str, Sequence[Detail]] = {"T1": table}
     return [
         judge(test, _median([row[test] for row in table]), sites, none, details.get(test, ()))
@@ -178,11 +183,9 @@ def spread_rows(networks: Networks, width_m: FloatArray) -> list[Row]:
     ]
 
 
-def grid_row(parts: Sequence[CountryPart]) -> Row:
-    """T7."""
-    pairs = sum(part.spacing.pairs for part in parts)
-    excess = sum(part.spacing.same_tile - part.spacing.same_shifted for part in parts)
-    table = [
+def grid_table(parts: Sequence[CountryPart]) -> list[dict[str, Any]]:
+    """T7 of every country with at least 500 close nearest pairs."""
+    return [
         {
             "country_iso": part.iso,
             "pairs": part.spacing.pairs,
@@ -191,27 +194,35 @@ def grid_row(parts: Sequence[CountryPart]) -> Row:
         for part in parts
         if part.spacing.pairs >= MIN_PAIRS
     ]
+
+
+def grid_row(parts: Sequence[CountryPart]) -> Row:
+    """T7."""
+    pairs = sum(part.spacing.pairs for part in parts)
+    excess = sum(part.spacing.same_tile - part.spacing.same_shifted for part in parts)
     few = _few(pairs, MIN_PAIRS, "nearest pairs under 5 km")
-    return judge("T7", _share(excess, pairs), pairs, few, table)
+    return judge("T7", _share(excess, pairs), pairs, few, grid_table(parts))
+
+
+def place_table(parts: Sequence[CountryPart]) -> list[dict[str, Any]]:
+    """T8 of each of its twelve countries that has at least 20 sites."""
+    return [
+        {"country_iso": part.iso, "sites": part.sites, "T8": part.at_places / part.sites}
+        for part in parts
+        if part.iso in PLACE_COUNTRIES and part.sites >= MIN_PLACE_SITES
+    ]
 
 
 def place_row(parts: Sequence[CountryPart]) -> Row:
     """T8."""
-    listed = [
-        part for part in parts if part.iso in PLACE_COUNTRIES and part.sites >= MIN_PLACE_SITES
-    ]
-    shares = [part.at_places / part.sites for part in listed]
-    where = f"of the twelve countries of T8 with {MIN_PLACE_SITES} sites"
-    return judge(
-        "T8",
-        _median(shares),
-        sum(part.sites for part in listed),
-        _few(len(listed), MIN_PLACE_COUNTRIES, where),
-        [
-            {"country_iso": part.iso, "sites": part.sites, "T8": share}
-            for part, share in zip(listed, shares, strict=True)
-        ],
+    table = place_table(parts)
+    few = _few(
+        len(table),
+        MIN_PLACE_COUNTRIES,
+        f"of the twelve countries of T8 with {MIN_PLACE_SITES} sites",
     )
+    value = _median([row["T8"] for row in table])
+    return judge("T8", value, sum(row["sites"] for row in table), few, table)
 
 
 def entry_row(networks: Networks, width_m: FloatArray) -> Row:

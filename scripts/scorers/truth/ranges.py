@@ -1,0 +1,84 @@
+"""What real outlets measure: the ranges that a map's values are shown beside.
+
+``outlet_statistics.csv`` of the reference snapshot has a row for every data set, country and test
+(:mod:`scripts.scorers.truth.real_sets` measures it). A range is that of the rows by country where a
+test is measured country by country, and of the rows of whole sets otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from scripts.errors import ReferenceSnapshotError
+from scripts.scorers.truth.judgement import TESTS
+
+BY_COUNTRY = ("T1", "T2", "T3", "T4", "T7", "T8")
+WHOLE = ""
+STATISTICS_SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("source", pa.string()),
+        ("licence", pa.string()),
+        ("country_iso", pa.string()),
+        ("outlets", pa.int64()),
+        ("test", pa.string()),
+        ("value", pa.float64()),
+        ("count", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class RealRange:
+    """Values of real outlets: first decile, median, last decile, and how many there are."""
+
+    p10: float
+    median: float
+    p90: float
+    values: int
+
+
+def read_statistics(path: str | Path) -> pa.Table:
+    """``outlet_statistics.csv``; an empty country is the whole set.
+
+    Raises
+    ------
+    ReferenceSnapshotError
+        ``ER01`` unreadable, or a column is missing.
+    """
+    options = pa_csv.ConvertOptions(
+        column_types=STATISTICS_SCHEMA,
+        strings_can_be_null=False,
+        include_columns=STATISTICS_SCHEMA.names,
+    )
+    try:
+        return pa_csv.read_csv(path, convert_options=options)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ReferenceSnapshotError("ER01", path, str(error), "a file of the build") from None
+
+
+def real_ranges(statistics: pa.Table) -> Mapping[str, RealRange]:
+    """Range of every test that real sets were measured by; quantiles interpolate linearly."""
+    test = np.array(statistics["test"].to_pylist(), dtype=str)
+    whole = np.array(statistics["country_iso"].to_pylist(), dtype=str) == WHOLE
+    value = statistics["value"].to_numpy()
+    ranges = {}
+    for name in TESTS:
+        rows = value[(test == name) & (whole != (name in BY_COUNTRY))]
+        if len(rows):
+            p10, median, p90 = np.quantile(rows, (0.1, 0.5, 0.9))
+            ranges[name] = RealRange(float(p10), float(median), float(p90), len(rows))
+    return ranges
+
+
+def sources_of(statistics: pa.Table) -> list[tuple[str, str, str]]:
+    """Data set, source and licence of every set, in order."""
+    names = ("dataset", "source", "licence")
+    rows = zip(*(statistics[name].to_pylist() for name in names), strict=True)
+    return list(dict.fromkeys(rows))

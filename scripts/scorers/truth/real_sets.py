@@ -1,0 +1,201 @@
+"""Measures public sets of real outlets, for the reference snapshot.
+
+``python -m scripts.scorers.truth.real_sets FOLDER --snapshot SNAPSHOT --output FOLDER`` reads
+``FOLDER/INDEX.csv`` (columns ``name`` and ``source``, others are ignored) and for every name
+``FOLDER/{name}.csv`` (``chain``, ``country``, ``lon``, ``lat``), and writes
+
+``outlet_statistics.csv``
+    every test of every set, whole and by country, with source and licence;
+``outlet_samples.csv``
+    outlets of three networks at the reference density, where their licence lets them be passed on.
+
+Population, places and the reference density are those of the snapshot, so a snapshot with another
+population has to be measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from scripts import countries
+from scripts.errors import ScoreError, SegmentError
+from scripts.geo.snapshot import SAMPLES, STATISTICS
+from scripts.scorers.metrics import Sites, country_counts
+from scripts.scorers.truth.earth import Earth
+from scripts.scorers.truth.measure import (
+    country_parts,
+    grid_table,
+    place_table,
+    rows_of,
+    spacing_table,
+)
+from scripts.scorers.truth.own_map import read_map
+from scripts.scorers.truth.ranges import STATISTICS_SCHEMA, WHOLE
+from scripts.scorers.truth.snapshot_earth import snapshot_earth
+from scripts.scorers.truth.thinning import disjoint_maps, thinning_rank
+from scripts.tables import read_parquet, write_text
+
+INDEX = "INDEX.csv"
+OF_MERCHANTS = ("T5a", "T5b", "T6", "T9")
+SEED = 0
+SAMPLES_COLUMNS = ("dataset", "merchant", "country_iso", "lon_deg", "lat_deg")
+TEXT = pa_csv.ConvertOptions(column_types={"chain": pa.string()}, include_columns=["chain"])
+
+
+@dataclass(frozen=True)
+class OutletSet:
+    """Provenance of a set, where more is known of it than its index says."""
+
+    source: str
+    licence: str
+    chains_are_merchants: bool = True
+
+
+SETS: Mapping[str, OutletSet] = {
+    "ikea_world": OutletSet("IKEA stores, github.com/MaxHalford/ikea-store-locations", "MIT"),
+    "starbucks_world": OutletSet("Starbucks store locations 2017, Kaggle", "CC0 1.0"),
+    "fr_fuel": OutletSet("prix-carburants, Ministere de l'Economie (FR)", "Licence Ouverte 2.0"),
+    "it_fuel_brand": OutletSet("MIMIT anagrafica impianti 2022 (IT), by brand", "IODL 2.0"),
+    "it_fuel_operator": OutletSet("MIMIT anagrafica impianti 2022 (IT), by operator", "IODL 2.0"),
+    "pt_fuel": OutletSet("DGEG precos dos combustiveis 2025 (PT)", "public, no licence named"),
+    "africa_who_health": OutletSet(
+        "Maina et al. 2019, health facilities managed by the public sector in sub-Saharan Africa, "
+        "doi:10.1038/s41597-019-0142-2",
+        "CC BY 4.0",
+        chains_are_merchants=False,
+    ),
+}
+SAMPLED = (("starbucks_world", "US"), ("fr_fuel", "FR"), ("it_fuel_brand", "IT"))
+
+
+def index_of(folder: Path) -> list[dict[str, str]]:
+    """Rows of ``INDEX.csv``.
+
+    Raises
+    ------
+    ScoreError
+        ``ES42`` when it is absent or lacks a column.
+    """
+    try:
+        with (folder / INDEX).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise ScoreError("ES42", folder / INDEX, f"cannot be read ({error.strerror})") from None
+    for name in ("name", "source"):
+        if not rows or name not in rows[0]:
+            raise ScoreError("ES42", folder / INDEX, f"has no column {name}", "name, source")
+    return rows
+
+
+def provenance(row: Mapping[str, str]) -> OutletSet:
+    """What is known of a set: :data:`SETS`, or the source that the index names."""
+    return SETS.get(row["name"], OutletSet(row["source"], "see source"))
+
+
+def set_statistics(
+    sites: Sites, earth: Earth, merchants: bool
+) -> list[tuple[str, int, str, float, int]]:
+    """Country (empty for the whole set), outlets, test, value and count of every test of a set.
+
+    What the set has too little of is left out, and without ``merchants`` the tests of them.
+    """
+    parts = country_parts(sites, earth, SEED)
+    rows = [
+        (WHOLE, len(sites), row.test, row.value, row.count)
+        for row in rows_of(parts, earth.width_m)
+        if row.value is not None and (merchants or row.test not in OF_MERCHANTS)
+    ]
+    outlets = {part.iso: part.sites for part in parts}
+    for table, tests, count in (
+        (spacing_table(parts), ("T1", "T2", "T3", "T4"), "sites_a_map"),
+        (grid_table(parts), ("T7",), "pairs"),
+        (place_table(parts), ("T8",), "sites"),
+    ):
+        rows += [
+            (line["country_iso"], outlets[line["country_iso"]], test, line[test], line[count])
+            for line in table
+            for test in tests
+            if math.isfinite(line[test])
+        ]
+    return rows
+
+
+def statistics_csv(folder: Path, earth: Earth) -> str:
+    """``outlet_statistics.csv`` of all sets of a folder."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(STATISTICS_SCHEMA.names)
+    for row in index_of(folder):
+        of = provenance(row)
+        sites = read_map(folder / f"{row['name']}.csv")
+        for country, outlets, test, value, count in set_statistics(
+            sites, earth, of.chains_are_merchants
+        ):
+            writer.writerow(
+                [row["name"], of.source, of.licence, country, outlets, test, f"{value:.6g}", count]
+            )
+    return text.getvalue()
+
+
+def samples_csv(folder: Path, earth: Earth) -> str:
+    """``outlet_samples.csv``: one thinned map of each network of :data:`SAMPLED`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(SAMPLES_COLUMNS)
+    for name, iso in SAMPLED:
+        table = pa_csv.read_csv(folder / f"{name}.csv", convert_options=TEXT)
+        sites = read_map(folder / f"{name}.csv")
+        code = countries.encode_one(iso)
+        here = np.flatnonzero(sites.country == code)
+        rank = thinning_rank(sites.take(here), SEED)
+        rows = here[np.sort(disjoint_maps(rank, int(earth.reference_sites[code]))[0])]
+        chain = table["chain"].to_pylist()
+        for row in rows:
+            position = (f"{sites.lon[row]:.5f}", f"{sites.lat[row]:.5f}")
+            writer.writerow([name, chain[row] or "", iso, *position])
+    return text.getvalue()
+
+
+def density_csv(files: Sequence[Path]) -> str:
+    """``outlet_density.csv``: mean sites by country over the seeds of a release, rounded."""
+    counts = [
+        country_counts(
+            countries.encode(read_parquet(file, ["legal_country_iso"])["legal_country_iso"])
+        )
+        for file in files
+    ]
+    mean = np.rint(np.mean(counts, axis=0)).astype(np.int64)
+    lines = [f"{countries.decode_one(int(code))},{mean[code]}" for code in np.flatnonzero(mean)]
+    return "\n".join(["country_iso,sites", *lines]) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; exit status 1 with one line when a rule is broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder of outlet sets with INDEX.csv")
+    parser.add_argument("--snapshot", type=Path, required=True, help="reference snapshot")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    options = parser.parse_args(arguments)
+    try:
+        earth = snapshot_earth(options.snapshot)
+        write_text(options.output / STATISTICS, statistics_csv(options.folder, earth))
+        write_text(options.output / SAMPLES, samples_csv(options.folder, earth))
+    except SegmentError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
