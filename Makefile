@@ -7,6 +7,9 @@ SCALES ?=
 # Parts of torture; empty makes all.
 PARTS ?=
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# The locked libraries, then this package: it puts the console script segment1b into .venv.
+install-locked = $(PIP) --require-hashes -r $< && $(PIP) --no-deps --no-build-isolation --editable .
 
 .PHONY: certify test test-slurm test-s3 torture check bench scale export docs lock sbom clean install own-inputs s3
 
@@ -43,7 +46,7 @@ check: .venv/dev.stamp
 	$(BIN)/snakemake --lint
 
 bench: .venv/runtime.stamp
-	$(BIN)/python -m scripts.bench $(if $(SCALES),--scales $(SCALES),--seeds $(SEEDS))
+	$(BIN)/segment1b bench $(if $(SCALES),--scales $(SCALES),--seeds $(SEEDS))
 
 scale: .venv/runtime.stamp
 	$(BIN)/python -m scripts.benchmarks.shards
@@ -67,24 +70,24 @@ s3: .venv/s3.stamp
 		|| { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/runtime.stamp: envs/runtime.lock.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/runtime.stamp: envs/runtime.lock.txt pyproject.toml | .venv/bin/python
+	$(install-locked)
 	touch $@
 
-.venv/own-inputs.stamp: envs/own-inputs.lock.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/own-inputs.stamp: envs/own-inputs.lock.txt pyproject.toml | .venv/bin/python
+	$(install-locked)
 	touch $@ .venv/runtime.stamp
 
-.venv/s3.stamp: envs/s3.lock.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/s3.stamp: envs/s3.lock.txt pyproject.toml | .venv/bin/python
+	$(install-locked)
 	touch $@ .venv/runtime.stamp
 
-.venv/s3-test.stamp: envs/s3-test.lock.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/s3-test.stamp: envs/s3-test.lock.txt pyproject.toml | .venv/bin/python
+	$(install-locked)
 	touch $@ .venv/runtime.stamp .venv/own-inputs.stamp .venv/dev.stamp .venv/s3.stamp
 
-.venv/dev.stamp: envs/dev.lock.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/dev.stamp: envs/dev.lock.txt pyproject.toml | .venv/bin/python
+	$(install-locked)
 	touch $@ .venv/runtime.stamp .venv/own-inputs.stamp
 
 # Needs uv (pip install uv).

@@ -20,7 +20,6 @@ include: STATES_S4_TO_S8
 include: "rules/scoring.smk"
 include: "rules/phases.smk"
 include: "rules/certification.smk"
-include: "rules/retention.smk"
 include: "rules/report.smk"
 include: "rules/exports.smk"
 include: "rules/ladder.smk"
@@ -49,8 +48,8 @@ rule certify:
         reference=SETTINGS.reference,
         demands=DEMANDS,
         lock_set=BOARD.here["segment1b_p5_lock_set"],
-        policies=PROMOTION.policies(SETTINGS.runs[RELEASE_RUN_ID]),
-        keep=KEPT_RUNS,
+        policies=promotion.policies(CANDIDATE),
+        keep=SETTINGS.kept_runs,
         quiet=QUIET,
     conda:
         "envs/runtime.yaml"

@@ -6,7 +6,7 @@ DEMANDS = {
     "release": SETTINGS.release,
 }
 MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
-CERTIFY_FAULTS = PROMOTION.faults("certify", SETTINGS.runs[RELEASE_RUN_ID])
+CERTIFY_FAULTS = PROMOTION.faults(None, CANDIDATE)
 RELEASE_POSTURE = SETTINGS.runs[RELEASE_RUN_ID].posture
 VALIDATION_FILES = (
     "validation_manifest_1B",
@@ -124,42 +124,3 @@ rule attest_release:
         "P5: attestation of the certificate"
     script:
         "../scripts/governance/attest_release.py"
-
-
-rule sign:
-    log:
-        f"{LOGS}/1B/sign.log",
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        attestation=DATA["segment1b_p5_attestation"],
-        envelope=DATA["segment1b_p5_attestation_envelope"],
-        signing_key=SETTINGS.signing_key,
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "Sign the attestation"
-    script:
-        "../scripts/governance/sign_attestation.py"
-
-
-rule verify:
-    log:
-        f"{LOGS}/1B/verify.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    params:
-        run=SETTINGS.run or RELEASE_RUN_ID,
-        runs_root=runs_root,
-        reference=SETTINGS.reference,
-        public_key=SETTINGS.public_key,
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "Verify {params.run} from its records"
-    script:
-        "../scripts/verify.py"

@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 from scripts import root_lock
 from scripts.contracts import require_declared
 from scripts.errors import SegmentError
-from scripts.governance import start
+from scripts.governance import promotion, start
 from scripts.ladder.calibration import load_calibration
 from scripts.progress import export_quiet
 from scripts.records.code_digest import code_digest
@@ -53,6 +53,8 @@ RUNS = SETTINGS.runs_root
 ENV = "../envs/runtime.yaml"
 LOGS = f"{RUNS}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
+CANDIDATE = SETTINGS.run_named(SETTINGS.candidate)
+UNLOCKED = promotion.unlocked(PROMOTION.locks)
 QUIET = is_quiet(workflow)
 export_quiet(QUIET)
 RELEASE_RUN_ID = SETTINGS.run_named(SETTINGS.candidate).run_id

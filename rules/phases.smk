@@ -142,7 +142,7 @@ rule check_reproduction:
 
 rule authority_envelope:
     input:
-        candidates=[PROMOTION.candidate(phase.lower()) for phase in PROMOTION.unlocked()],
+        candidates=[PROMOTION.candidate(phase) for phase in UNLOCKED],
         baseline_pointer=DATA["baseline_pointer"],
         policies=source(PROMOTION.integrated_policies()),
         gates=GATES,
@@ -159,7 +159,7 @@ rule authority_envelope:
         runtime=10,
     params:
         version=state_version("governance.authority_envelope"),
-        unlocked=PROMOTION.unlocked(),
+        unlocked=UNLOCKED,
         runs=PROMOTION.integrated_runs(),
     conda:
         "../envs/runtime.yaml"
@@ -200,7 +200,7 @@ rule score_integrated:
 
 rule p1:
     input:
-        **PROMOTION.target("p1", PROMOTION.phase_run("p1")),
+        **PROMOTION.target("P1", promotion.phase_run(SETTINGS, "P1")),
     log:
         f"{LOGS}/1B/p1.log",
     localrule: True
@@ -212,7 +212,7 @@ rule p1:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
         quiet=QUIET,
-        faults=PROMOTION.faults("p1", PROMOTION.phase_run("p1")),
+        faults=PROMOTION.faults("P1", promotion.phase_run(SETTINGS, "P1")),
     conda:
         "../envs/runtime.yaml"
     message:
@@ -223,7 +223,7 @@ rule p1:
 
 rule p2:
     input:
-        **PROMOTION.target("p2", PROMOTION.phase_run("p2")),
+        **PROMOTION.target("P2", promotion.phase_run(SETTINGS, "P2")),
     log:
         f"{LOGS}/1B/p2.log",
     localrule: True
@@ -235,7 +235,7 @@ rule p2:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
         quiet=QUIET,
-        faults=PROMOTION.faults("p2", PROMOTION.phase_run("p2")),
+        faults=PROMOTION.faults("P2", promotion.phase_run(SETTINGS, "P2")),
     conda:
         "../envs/runtime.yaml"
     message:
@@ -246,7 +246,7 @@ rule p2:
 
 rule p3:
     input:
-        **PROMOTION.target("p3", PROMOTION.phase_run("p3")),
+        **PROMOTION.target("P3", promotion.phase_run(SETTINGS, "P3")),
     log:
         f"{LOGS}/1B/p3.log",
     localrule: True
@@ -258,7 +258,7 @@ rule p3:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
         quiet=QUIET,
-        faults=PROMOTION.faults("p3", PROMOTION.phase_run("p3")),
+        faults=PROMOTION.faults("P3", promotion.phase_run(SETTINGS, "P3")),
     conda:
         "../envs/runtime.yaml"
     message:
@@ -269,7 +269,7 @@ rule p3:
 
 rule p4:
     input:
-        **PROMOTION.target("p4", PROMOTION.phase_run("p4")),
+        **PROMOTION.target("P4", promotion.phase_run(SETTINGS, "P4")),
     log:
         f"{LOGS}/1B/p4.log",
     localrule: True
@@ -281,7 +281,7 @@ rule p4:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
         quiet=QUIET,
-        faults=PROMOTION.faults("p4", PROMOTION.phase_run("p4")),
+        faults=PROMOTION.faults("P4", promotion.phase_run(SETTINGS, "P4")),
     conda:
         "../envs/runtime.yaml"
     message:
@@ -292,7 +292,7 @@ rule p4:
 
 rule integrated:
     input:
-        **PROMOTION.target("p4", PROMOTION.release()),
+        **PROMOTION.target("P4", CANDIDATE),
     log:
         f"{LOGS}/1B/integrated.log",
     localrule: True
@@ -304,63 +304,10 @@ rule integrated:
         version=state_version("governance.enforce_phase"),
         runs_root=runs_root,
         quiet=QUIET,
-        faults=PROMOTION.faults("p4", PROMOTION.release()),
+        faults=PROMOTION.faults("P4", CANDIDATE),
     conda:
         "../envs/runtime.yaml"
     message:
         "P4: hold {SETTINGS.candidate} against the gates"
     script:
         "../scripts/governance/enforce_phase.py"
-
-
-rule lock:
-    input:
-        **PROMOTION.lock_target(),
-    log:
-        f"{LOGS}/1B/lock.log",
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        version=state_version("governance.lock"),
-        runs_root=runs_root,
-        quiet=QUIET,
-        reports=PROMOTION.reports,
-        phase=SETTINGS.phase,
-        policies=PROMOTION.policies(PROMOTION.lock_run()),
-        faults=PROMOTION.lock_faults(),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "Lock {SETTINGS.phase}"
-    script:
-        "../scripts/governance/lock.py"
-
-
-rule reopen:
-    input:
-        gates=GATES,
-    log:
-        f"{LOGS}/1B/reopen.log",
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        version=state_version("governance.reopen"),
-        runs_root=runs_root,
-        quiet=QUIET,
-        reports=PROMOTION.reports,
-        phase=SETTINGS.phase,
-        approved_by=SETTINGS.approved_by,
-        evidence=SETTINGS.evidence,
-        reason=SETTINGS.reason,
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "Reopen {SETTINGS.phase}"
-    script:
-        "../scripts/governance/reopen.py"

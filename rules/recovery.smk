@@ -165,7 +165,7 @@ rule recover:
         version=state_version("ladder.recover"),
         runs_root=runs_root,
         quiet=QUIET,
-        faults=PROMOTION.faults("p4", PROMOTION.release()),
+        faults=PROMOTION.faults("P4", CANDIDATE),
     conda:
         "../envs/runtime.yaml"
     message:

@@ -18,12 +18,8 @@ from scripts.records.identity import run_id
 CONFIG_FILE = "config/config.yaml"
 SHIPPED_POSTURES = Path("config/postures")
 WITNESS = "witness"
-_TEXTS = (
-    *("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"),
-    *("phase", "parent", "approved_by", "evidence", "reason"),
-    *("run", "signing_key", "public_key"),
-)
-_PATHS = ("runs_root", "reference", "postures", "run", "signing_key", "public_key", "evidence")
+_TEXTS = (*("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"),)
+_PATHS = ("runs_root", "reference", "postures")
 _NAME_MAX = 255
 
 
@@ -80,15 +76,6 @@ class Settings:
     required_seeds: tuple[int, ...]
     minimum_grade: str
     release: bool
-    phase: str
-    parent: str
-    approved_by: str
-    evidence: str
-    reason: str
-    prune_execute: bool
-    run: str
-    signing_key: str
-    public_key: str
     postures: Mapping[str, Posture]
     runs: Mapping[str, Run]
     upstreams: Mapping[str, Upstream]
@@ -106,6 +93,11 @@ class Settings:
     def run_named(self, name: str) -> Run:
         """The run of a name."""
         return self.runs[run_id("1B", name)]
+
+    @property
+    def kept_runs(self) -> list[str]:
+        """Run ids that retention keeps whatever the records say: candidate and baseline."""
+        return sorted({self.run_named(n).run_id for n in (self.candidate, self.baseline_posture)})
 
 
 def _whole(value: Any) -> Any:
@@ -140,9 +132,8 @@ def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in _TEXTS:
         if key in plain and not isinstance(plain[key], str):
             plain[key] = str(plain[key])
-    for key in ("prune_execute", "shards"):
-        if key in plain:
-            plain[key] = _whole(plain[key])
+    if "shards" in plain:
+        plain["shards"] = _whole(plain["shards"])
     return plain
 
 
@@ -288,15 +279,6 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         required_seeds=tuple(certification["required_seeds"]),
         minimum_grade=certification["minimum_grade"],
         release=certification["release"],
-        phase=plain.get("phase", ""),
-        parent=plain.get("parent", ""),
-        approved_by=plain.get("approved_by", ""),
-        evidence=plain.get("evidence", ""),
-        reason=plain.get("reason", ""),
-        prune_execute=plain.get("prune_execute", False),
-        run=plain.get("run", ""),
-        signing_key=plain.get("signing_key", ""),
-        public_key=plain.get("public_key", ""),
         postures=postures,
         runs=runs,
         upstreams=upstreams,

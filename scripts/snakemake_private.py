@@ -6,20 +6,26 @@ All were seen in Snakemake 9.27.1; look at them again before another version is 
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import json
 import os
 import signal
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from snakemake.io import sourcecache_entry
 
+from scripts.errors import GovernanceError
 from scripts.tables import publish
 
 METADATA = Path(".snakemake/metadata")
+# Those of profiles/default.
+TRIGGERS = ("mtime", "params", "input", "software-env")
 
 
 def source(path: Any) -> Any:
@@ -105,18 +111,75 @@ def record_path(folder: Path, output: str) -> Path:
     return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
 
 
-def copy_record(folder: Path, source: str, target: str, renamed: Mapping[str, str]) -> bool:
-    """Copy Snakemake's record of one output to another, with run ids renamed; False without one.
+def copy_record(source: str, target: str, old: str, new: str) -> bool:
+    """Copy Snakemake's record of one output to another, a run id renamed; False without one.
 
     Without a record of how they were made, the files that a fork shares would all be made again.
     """
-    path = record_path(folder, source)
+    path = record_path(METADATA, source)
     if not path.is_file():
         return False
-    text = path.read_text(encoding="utf-8")
-    for old, new in renamed.items():
-        text = text.replace(old, new)
-    record = json.loads(text)
-    with publish(record_path(folder, target)) as temporary:
+    record = json.loads(path.read_text(encoding="utf-8").replace(old, new))
+    with publish(record_path(METADATA, target)) as temporary:
         temporary.write_text(json.dumps(record), encoding="utf-8")
     return True
+
+
+def planned(
+    target: str, config: Mapping[str, Any], configfiles: Iterable[Path] = ()
+) -> list[tuple[str, Any, set[str]]]:
+    """Jobs that a target would run, in their order: rule, Snakemake's reason, and what it follows.
+
+    The interface plans and prints, but gives neither the jobs nor their reasons.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG80`` the workflow cannot be planned.
+    """
+    from snakemake.api import SnakemakeApi
+    from snakemake.exceptions import RuleException, WorkflowError
+    from snakemake.settings.enums import Quietness, RerunTrigger
+    from snakemake.settings.types import (
+        ConfigSettings,
+        DAGSettings,
+        OutputSettings,
+        ResourceSettings,
+    )
+
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        # Inside the block, because leaving it prints and swallows what was raised.
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                workflow = api.workflow(
+                    resource_settings=ResourceSettings(cores=1),
+                    config_settings=ConfigSettings(
+                        config=dict(config), configfiles=list(configfiles)
+                    ),
+                    snakefile=Path("Snakefile"),
+                )
+                settings = DAGSettings(
+                    targets={target},
+                    rerun_triggers=frozenset(map(RerunTrigger.parse_choice, TRIGGERS)),
+                    max_checksum_file_size=sys.maxsize,
+                )
+                workflow.dag(settings).execute_workflow(executor="dryrun")
+            return list(_needed(workflow._workflow.dag))
+        except (WorkflowError, RuleException) as error:
+            failure = str(error)
+    raise GovernanceError("EG80", f"dry run of {target}", failure)
+
+
+def _needed(dag: Any) -> Iterator[tuple[str, Any, set[str]]]:
+    """Jobs of a planned graph that would run."""
+    for level in dag.toposorted():
+        for job in sorted(level, key=lambda job: (job.rule.name, sorted(map(str, job.output)))):
+            if dag.needrun(job):
+                reason = dag.reason(job)
+                updated = set(map(str, reason.updated_input_run))
+                follows = {
+                    before.rule.name
+                    for before, files in dag.dependencies[job].items()
+                    if updated & set(map(str, files))
+                }
+                yield job.rule.name, reason, follows

@@ -4,17 +4,16 @@
 
 RUN is a run's folder, or its name or id below the runs root. One line a fault, with the file and
 both digests, and exit status 1 when there is any. Needs this package, ``config/contracts`` and
-the libraries, and nothing else: no Snakemake, no reference snapshot, no network. The rule
-``verify`` is the same thing. See :mod:`scripts.governance.verification` for what is looked at.
+the libraries, and nothing else: no Snakemake, no reference snapshot, no network.
+``segment1b verify`` does the same under a configuration. What is looked at stands in
+:mod:`scripts.governance.verification`.
 """
 
 import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
-from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance.verification import lines, locate, verify
 from scripts.records.identity import run_id
@@ -40,20 +39,6 @@ def report(
     folder = folder_of(name, runs_root)
     found = verify(folder, tree=tree, reference=reference, public_key=public_key)
     return lines(found, folder), not found.faults
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``verify``."""
-    text, sound = report(
-        params.run,
-        runs_root=Path(params.runs_root),
-        tree=Path(),
-        reference=Path(params.reference),
-        public_key=Path(params.public_key) if params.public_key else None,
-    )
-    print("\n".join(text), file=sys.stdout if sound else sys.stderr)
-    if not sound:
-        raise GovernanceError("EG89", params.run, "does not hold what its records say", "see above")
 
 
 def command(arguments: list[str] | None = None) -> int:
@@ -85,7 +70,5 @@ def command(arguments: list[str] | None = None) -> int:
     return 0 if sound else 1
 
 
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])
-elif __name__ == "__main__":
+if __name__ == "__main__":
     raise SystemExit(command())

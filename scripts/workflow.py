@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from scripts.contracts import CONTRACTS, datasets, state_datasets
-from scripts.errors import ConfigError
-from scripts.governance import locks
+from scripts.governance import locks, promotion
 from scripts.governance.attestation import byproduct_paths
-from scripts.governance.phases import REFERENCE
 from scripts.policies import load_policy
 from scripts.records.identity import run_id
 from scripts.resources import DEMANDS
-from scripts.settings import WITNESS, Run, Settings, upstream_name
+from scripts.settings import Run, Settings, upstream_name
 from scripts.snakemake_private import source
 from scripts.states import CHAIN
-from scripts.tables import read_json, row_count
+from scripts.tables import row_count
 from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
 
 InputFunction = Callable[[Any], str]
@@ -315,64 +313,25 @@ class Board:
 
 
 class Promotion:
-    """Looks up what the phases, the locks and the certificate ask for."""
+    """Looks up what the phases and the certificate ask for."""
 
     def __init__(self, board: Board):
         self.board = board
         self.settings = board.settings
         self.data = board.data
-        self.reports = str(Path(board.here["segment1b_p4_authority_envelope"]).parent)
         self.seed = self.settings.seeds[0]
-        self.locks = locks.read_locks(Path(self.reports))
-        self._check_fork()
-
-    def _check_fork(self) -> None:
-        """Refuse a fork under another posture than it was made for (``EC15``)."""
-        release = self.release()
-        path = Path(self.board.here["candidate_fork"].format(run_id=release.run_id))
-        posture = read_json(path)["posture"] if path.is_file() else release.posture.name
-        if posture != release.posture.name:
-            raise ConfigError(
-                "EC15",
-                path,
-                f"candidate {release.name!r} was forked for posture {posture!r}, "
-                f"the configuration says {release.posture.name!r}",
-                f"posture={posture}",
-            )
-
-    def release(self) -> Run:
-        """The run under evaluation."""
-        return self.board.named(self.settings.candidate)
-
-    def phase_run(self, phase: str) -> Run:
-        """Run of a phase: the candidate when it has the phase's posture, else the posture's own."""
-        release = self.release()
-        return release if release.posture.name == phase else self.board.named(phase)
-
-    def phase_runs(self) -> dict[str, str]:
-        """Run ids of the phases, P4's being the candidate's."""
-        runs = {phase: self.phase_run(phase).run_id for phase in ("p1", "p2", "p3")}
-        return {**{k.upper(): v for k, v in runs.items()}, "P4": self.release().run_id}
-
-    def run_names(self) -> dict[str, str]:
-        """Names of all run ids of the configuration, witnesses marked."""
-        return {
-            identity: run.name if identity == run_id("1B", run.name) else f"{run.name} {WITNESS}"
-            for identity, run in self.settings.runs.items()
-        }
-
-    def reference_run(self, phase: str) -> Run:
-        """Run that a phase is measured against."""
-        if REFERENCE[phase] == "baseline":
-            return self.board.named(self.settings.baseline_posture)
-        return self.phase_run(REFERENCE[phase])
+        self.reports = Path(board.here["segment1b_p4_authority_envelope"]).parent
+        self.locks = locks.read_locks(self.reports)
+        candidate = self.settings.run_named(self.settings.candidate)
+        record = board.here["candidate_fork"].format(run_id=candidate.run_id)
+        promotion.check_fork(self.settings, Path(record))
 
     def _seeds(self, dataset_id: str, identity: str) -> list[str]:
         return self.board.over_seeds(dataset_id, identity, self.settings.seeds)
 
     def phase_inputs(self, wildcards: Any) -> dict[str, Any]:
         """Input function of ``score_phase``."""
-        reference = self.reference_run(wildcards.phase).run_id
+        reference = promotion.reference_run(self.settings, wildcards.phase.upper()).run_id
         identity = wildcards.run_id
         return {
             "scorecards": self._seeds("segment1b_scorecard", identity),
@@ -386,31 +345,28 @@ class Promotion:
 
     def integrated_reference(self, wildcards: Any) -> list[str]:
         """Input function: the scorecards of P3 that P4 may not fall behind."""
-        return self._seeds("segment1b_scorecard", self.reference_run("p4").run_id)
+        reference = promotion.reference_run(self.settings, "P4").run_id
+        return self._seeds("segment1b_scorecard", reference)
 
     def candidate(self, phase: str) -> str:
         """Candidate scorecard of a phase."""
-        identity = self.phase_run(phase).run_id
-        return self.data["segment1b_phase_candidate"].format(phase=phase, run_id=identity)
+        identity = promotion.phase_run(self.settings, phase).run_id
+        return self.data["segment1b_phase_candidate"].format(phase=phase.lower(), run_id=identity)
 
-    def unlocked(self) -> list[str]:
-        """Phases before P4 that no standing lock answers for."""
-        standing = {
-            phase
-            for phase, lock in self.locks.items()
-            if lock.status == locks.STANDING and not lock.fault
-        }
-        return [phase for phase in locks.PHASES[:3] if phase not in standing]
+    def _integrated(self) -> tuple[Run, Run]:
+        candidate = self.settings.run_named(self.settings.candidate)
+        return promotion.phase_run(self.settings, "P4"), candidate
 
     def integrated_runs(self) -> dict[str, dict[str, str]]:
         """Run id, and policy file of each state, of the runs that P4 judges."""
-        runs = (self.phase_run("p4"), self.release())
-        return {run.name: {"run_id": run.run_id, **self.policies(run)} for run in runs}
+        return {
+            run.name: {"run_id": run.run_id, **promotion.policies(run)}
+            for run in self._integrated()
+        }
 
     def integrated_policies(self) -> list[str]:
         """Policy files of the runs that P4 judges."""
-        runs = (self.phase_run("p4"), self.release())
-        return sorted({path for run in runs for path in self.policies(run).values()})
+        return sorted({p for run in self._integrated() for p in promotion.policies(run).values()})
 
     def seed_outputs(self, wildcards: Any) -> list[str]:
         """Input function: state outputs of a run for the seed that is witnessed."""
@@ -420,35 +376,21 @@ class Promotion:
         """Input function: the same of its witness."""
         return self.board.outputs_of(wildcards.witness_id, [self.seed])
 
-    def check(self, phase: str, run: Run) -> str:
-        """Reproducibility check of a run."""
-        witness = run_id("1B", run.name, WITNESS)
-        return self.data["segment1b_repro_check"].format(
-            phase=phase, run_id=run.run_id, witness_id=witness
-        )
-
-    def policies(self, run: Run) -> dict[str, str]:
-        """Policy files of a run by key."""
-        return locks.policies_of(run.posture.upstream_policy, run.posture.policies)
-
-    def faults(self, phase: str, run: Run) -> list[str]:
-        """Why a promotion is refused before anything runs; ``phase`` is p1 to p4 or ``certify``."""
-        upto = None if phase == "certify" else phase.upper()
-        lines = locks.faults(self.locks, self.policies(run), upto)
-        missing = sorted(set(self.settings.required_seeds) - set(self.settings.seeds))
-        if phase == "p4" and missing:
-            lines.append(f"P4 judges all required seeds, {missing} are missing")
-        return lines
+    def faults(self, phase: str | None, run: Run) -> list[str]:
+        """Why a promotion is refused before anything runs."""
+        return promotion.faults(self.settings, self.locks, run, phase)
 
     def target(self, phase: str, run: Run) -> dict[str, str]:
         """Inputs of a phase's target; none when it is refused, so that nothing runs for it."""
         if self.faults(phase, run):
             return {}
+        tokens = {"phase": phase.lower(), "run_id": run.run_id}
+        witness = promotion.witness_id(run)
         records = {
-            "check": self.check(phase, run),
+            "check": self.data["segment1b_repro_check"].format(**tokens, witness_id=witness),
             "baseline_pointer": self.data["baseline_pointer"],
         }
-        if phase == "p4":
+        if phase == "P4":
             return {
                 **records,
                 "integrated": self.data["segment1b_p4_integrated"].format(run_id=run.run_id),
@@ -458,48 +400,19 @@ class Promotion:
 
     def recovery_target(self) -> dict[str, str]:
         """Inputs of ``recover``; none when the promotion of the candidate is refused."""
-        release = self.release()
-        if self.faults("p4", release):
+        candidate = self.settings.run_named(self.settings.candidate)
+        if self.faults("P4", candidate):
             return {}
-        return {"recovery": self.data["segment1b_p4_recovery"].format(run_id=release.run_id)}
+        return {"recovery": self.data["segment1b_p4_recovery"].format(run_id=candidate.run_id)}
 
     def lock_records(self) -> list[str]:
         """Lock and reopen records that are there."""
-        reports = Path(self.reports)
         found = [str(lock.path) for lock in self.locks.values()]
         return found + [
-            str(path) for phase in locks.PHASES for path in locks.reopen_records(reports, phase)
+            str(path)
+            for phase in locks.PHASES
+            for path in locks.reopen_records(self.reports, phase)
         ]
-
-    def lock_run(self) -> Run:
-        """Run that ``lock`` accepts: the candidate for P4, else the phase's run."""
-        phase = self.settings.phase.lower()
-        return self.release() if phase in ("", "p4") else self.phase_run(phase)
-
-    def lock_faults(self) -> list[str]:
-        """Why ``lock`` is refused before anything runs."""
-        phase = self.settings.phase
-        if not phase:
-            return ["no phase is given: snakemake lock --config phase=P1"]
-        lock = self.locks.get(phase)
-        if lock and (lock.fault or lock.status == locks.STANDING):
-            return [lock.fault or f"lock {phase} stands: reopen it first"]
-        return self.faults(phase.lower(), self.lock_run())
-
-    def lock_target(self) -> dict[str, str]:
-        """Inputs of ``lock``."""
-        if self.lock_faults():
-            return {}
-        found = self.target(self.settings.phase.lower(), self.lock_run())
-        found["record"] = found.pop("candidate", "") or found.pop("integrated")
-        baseline = self.board.named(self.settings.baseline_posture).run_id
-        found["report"] = self.data["segment1b_p0_baseline"].format(run_id=baseline)
-        return found
-
-
-def relative_to_root(path: str, runs_root: str) -> str:
-    """Path below the runs root with forward slashes, for ledgers."""
-    return Path(path).resolve().relative_to(Path(runs_root).resolve()).as_posix()
 
 
 class SearchBoard:

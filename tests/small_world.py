@@ -138,6 +138,18 @@ def snakemake(
     )
 
 
+def segment1b(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``segment1b`` in the small world, with the world's own code."""
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.cli", *arguments],
+        cwd=folder,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
 def main() -> int:
     """Build the world and certify it."""
     folder = Path(sys.argv[1])

@@ -178,6 +178,11 @@ def dataset(dataset_id: str) -> Dataset:
         ) from None
 
 
+def dataset_path(root: str | Path, dataset_id: str, **tokens: object) -> Path:
+    """Where a dataset lies below a runs root, its path's tokens filled in."""
+    return Path(root) / dataset(dataset_id).path.format(**tokens)
+
+
 @functools.cache
 def _paths() -> frozenset[str]:
     return frozenset(entry.path for entry in datasets().values())

@@ -59,7 +59,7 @@ def remedy_of(lane: str | None, evidence: object) -> str:
     phase = PHASE_OF_LANE.get(lane or "")
     if phase is None:
         return "mend the code before any tuning"
-    return f"snakemake reopen --config phase={phase} approved_by=... reason=... evidence={evidence}"
+    return f"segment1b reopen {phase} --approved-by ... --reason ... --evidence {evidence}"
 
 
 def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:

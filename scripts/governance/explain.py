@@ -1,21 +1,11 @@
-"""Target ``explain``: why each state would run, one line a state.
+"""Why each rule of a target would run: the reasons of the planned jobs, gathered by rule.
 
-Asks Snakemake for a dry run of ``certify`` under the same configuration and gathers the reasons of
-its jobs by rule. Compared is with the last run of each job, as Snakemake recorded it.
+Compared is with the last run of each job, as Snakemake recorded it.
 """
 
-import contextlib
-import io
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-from scripts.entry import run
-from scripts.errors import GovernanceError
-
-TRIGGERS = ("mtime", "params", "input", "software-env")
 
 
 @dataclass
@@ -66,66 +56,3 @@ def gather(jobs: Iterable[tuple[str, Any, Iterable[str]]]) -> list[str]:
         cause.own.update(dict.fromkeys(own_causes(reason)))
         cause.follows.update(follows)
     return [cause.line(rule) for rule, cause in by_rule.items()] or ["nothing would run"]
-
-
-def needed(dag: Any) -> Iterator[tuple[str, Any, set[str]]]:
-    """Jobs of a planned graph that would run, in their order, as :func:`gather` takes them."""
-    for level in dag.toposorted():
-        for job in sorted(level, key=lambda job: (job.rule.name, sorted(map(str, job.output)))):
-            if dag.needrun(job):
-                reason = dag.reason(job)
-                updated = set(map(str, reason.updated_input_run))
-                follows = {
-                    before.rule.name
-                    for before, files in dag.dependencies[job].items()
-                    if updated & set(map(str, files))
-                }
-                yield job.rule.name, reason, follows
-
-
-def plan(target: str, config: Mapping[str, Any], snakefile: Path) -> list[str]:
-    """Lines for everything that a target would run, from Snakemake's own dry run.
-
-    Raises
-    ------
-    GovernanceError
-        ``EG80`` the workflow cannot be planned.
-    """
-    from snakemake.api import SnakemakeApi
-    from snakemake.exceptions import RuleException, WorkflowError
-    from snakemake.settings.enums import Quietness, RerunTrigger
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        OutputSettings,
-        ResourceSettings,
-    )
-
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        # Inside the block, because leaving it prints and swallows what was raised.
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                workflow = api.workflow(
-                    resource_settings=ResourceSettings(cores=1),
-                    config_settings=ConfigSettings(config=dict(config)),
-                    snakefile=snakefile,
-                )
-                settings = DAGSettings(
-                    targets={target},
-                    rerun_triggers=frozenset(map(RerunTrigger.parse_choice, TRIGGERS)),
-                    max_checksum_file_size=sys.maxsize,
-                )
-                workflow.dag(settings).execute_workflow(executor="dryrun")
-            return gather(needed(workflow._workflow.dag))
-        except (WorkflowError, RuleException) as error:
-            failure = str(error)
-    raise GovernanceError("EG80", f"dry run of {target}", failure)
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``explain``."""
-    print("\n".join(plan(params.target, params.config, Path(params.snakefile))))
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])

@@ -43,7 +43,7 @@ def protocol(required_seeds: Sequence[int], minimum_grade: str, baseline: str) -
             "keeps": ["baseline_authority", "current_candidate", "last_good", "certification pack"],
             "keeps_also": "every run that a kept record refers to",
             "runs": "before the first job of a run folder that is not there yet, and on fork",
-            "deletes": "only with prune_execute=true",
+            "deletes": "only with segment1b prune --execute",
         },
     }
 

@@ -1,4 +1,4 @@
-"""Target ``lock``: accept a phase and lock what it depends on.
+"""Lock an accepted phase, and with it what its result depends on.
 
 A lock is written only for a run whose every check holds and whose witness agrees, on top of the
 standing locks of the earlier phases. A lock that stands is never written over: reopen it first.
@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.console import say
-from scripts.contracts import read_object, write_object
-from scripts.entry import run
+from scripts.contracts import dataset_path, read_object, write_object
 from scripts.errors import GovernanceError
 from scripts.governance import locks
 from scripts.governance.enforce_phase import check_witness, enforce_candidate, enforce_integrated
 from scripts.governance.pointers import verify_baseline
+from scripts.governance.promotion import lock_faults, lock_run, policies, witness_id
 from scripts.records.ledger import Ledger
+from scripts.settings import Settings
 
 Json = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ def superseded(found: Mapping[str, locks.Lock], phase: str) -> tuple[int, Any]:
             "EG47",
             before.path,
             before.fault or f"lock {phase} stands",
-            f"snakemake reopen --config phase={phase} approved_by=... evidence=... reason=...",
+            f"segment1b reopen {phase} --approved-by ... --evidence ... --reason ...",
         )
     return before.record["sequence"] + 1, {
         "sequence": before.record["sequence"],
@@ -105,41 +105,54 @@ def lock_record(
     )
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Accept and lock."""
-    for line in params.faults:
+def refuse_lock(settings: Settings, phase: str) -> None:
+    """Refuse a lock before anything runs: print why, raise the first fault (``EG41``)."""
+    found = locks.read_locks(Path(settings.runs_root) / "segment_1B/reports")
+    lines = lock_faults(settings, found, phase)
+    for line in lines:
         print(line, file=sys.stderr)
-    locks.refuse(params.faults)
-    phase = params.phase
-    if phase not in locks.PHASES:
-        raise GovernanceError("EG48", "phase", f"{phase!r} is no phase to lock", "P1, P2, P3 or P4")
-    reports, root = Path(params.reports), Path(params.runs_root)
+    locks.refuse(lines)
+
+
+def lock_phase(settings: Settings, phase: str) -> list[str]:
+    """Lock a phase whose records its target made and accepted; what to tell.
+
+    Everything is held against the disk again, so that what is locked is what is there now.
+    """
+    root, run = Path(settings.runs_root), lock_run(settings, phase)
+    reports = root / "segment_1B/reports"
+    refuse_lock(settings, phase)
     found = locks.read_locks(reports)
-    superseded(found, phase)
     stands_on(found, phase)
-    pin = read_object("baseline_pointer", inputs.baseline_pointer)
-    verify_baseline(pin, root, inputs.baseline_pointer)
+    pin = read_object("baseline_pointer", dataset_path(root, "baseline_pointer"))
+    verify_baseline(pin, root, "baseline pointer")
     if phase == "P4":
-        record = read_object("segment1b_p4_integrated", inputs.record)
-        lines = enforce_integrated(record, inputs.record)
+        path = dataset_path(root, "segment1b_p4_integrated", run_id=run.run_id)
+        record = read_object("segment1b_p4_integrated", path)
+        lines = enforce_integrated(record, path)
     else:
-        record = read_object("segment1b_phase_candidate", inputs.record)
-        lines = enforce_candidate(record, inputs.record)
-    check = read_object("segment1b_repro_check", inputs.check)
-    lines.append(check_witness(check, inputs.check))
-    report = Path(inputs.report).relative_to(root).as_posix()
+        tokens = {"phase": phase.lower(), "run_id": run.run_id}
+        path = dataset_path(root, "segment1b_phase_candidate", **tokens)
+        record = read_object("segment1b_phase_candidate", path)
+        lines = enforce_candidate(record, path)
+    witnessed = dataset_path(
+        root,
+        "segment1b_repro_check",
+        phase=phase.lower(),
+        run_id=run.run_id,
+        witness_id=witness_id(run),
+    )
+    check = read_object("segment1b_repro_check", witnessed)
+    lines.append(check_witness(check, witnessed))
+    report = dataset_path("", "segment1b_p0_baseline", run_id=pin["run_id"]).as_posix()
     lock = lock_record(
         phase,
         record,
         check,
-        params.policies,
+        policies(run),
         {"run_id": pin["run_id"], "report_sha256": pin["digests"][report]},
         found,
-        Ledger.of(root, (inputs.record, inputs.check)).digests,
+        Ledger.of(root, (path, witnessed)).digests,
     )
     write_object("segment1b_lock_record", locks.lock_path(reports, phase), lock)
-    say([*lines, f"{phase} locked, number {lock['sequence']}"], params.quiet)
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])
+    return [*lines, f"{phase} locked, number {lock['sequence']}"]

@@ -261,7 +261,7 @@ def refuse(lines: Sequence[str]) -> None:
             "EG41",
             "promotion",
             f"{lines[0]}{more}",
-            "restore the file, or reopen the phase: snakemake reopen --config phase=...",
+            "restore the file, or open the phase again: segment1b reopen PHASE",
         )
 
 

@@ -31,9 +31,9 @@ Json = Mapping[str, Any]
 Row = dict[str, Any]
 
 TOLERANCE = 1e-12
-SCORED = ("p1", "p2", "p3")
 REPORT = "report"
-REFERENCE = {"p1": "baseline", "p2": "p1", "p3": "p2", "p4": "p3"}
+# The phase whose run a phase is measured against; P0 is the baseline.
+REFERENCE = {"P1": "P0", "P2": "P1", "P3": "P2", "P4": "P3"}
 CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
 COVERAGE = ("eligible_country_nonzero_share", "southern_hemisphere_share")
 COMPARED = (*CONCENTRATION, *COVERAGE, "nn_p99_p50_ratio")

@@ -1,4 +1,4 @@
-"""Target ``reopen``: open a locked phase again, with who, why and the evidence that contradicts it.
+"""Open a locked phase again: who, why, and the evidence that contradicts it.
 
 The record names the lock by its digest and holds the whole of it; the lock file stays until the
 phase is accepted again. Evidence is a scorecard of a gate that failed, or the record of a recovery
@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.console import say
-from scripts.contracts import check_object, read_object, write_object
-from scripts.entry import run
+from scripts.contracts import check_object, dataset_path, write_object
 from scripts.errors import ContractError, GovernanceError
 from scripts.governance import locks
 from scripts.governance.phases import REPORT
@@ -91,9 +89,9 @@ def reopen_record(
     if lock is None or lock.status == locks.REOPENED or lock.fault:
         state = "not locked" if lock is None else lock.fault or "reopened already"
         raise GovernanceError("EG63", f"phase {phase}", f"is {state}", "a phase that is locked")
-    for key, value in (("approved_by", approved_by), ("reason", reason)):
+    for key, value in (("approved-by", approved_by), ("reason", reason)):
         if not value.strip():
-            raise GovernanceError("EG64", f"reopen {phase}", f"{key} is empty", f"{key}=...")
+            raise GovernanceError("EG64", f"reopen {phase}", f"{key} is empty", f"--{key} ...")
     return locks.seal(
         {
             "phase": phase,
@@ -107,20 +105,29 @@ def reopen_record(
     )
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Reopen."""
-    if params.phase not in locks.PHASES:
-        raise GovernanceError("EG48", "phase", f"{params.phase!r} is no phase", "P1, P2, P3 or P4")
-    reports = Path(params.reports)
-    lock = locks.read_locks(reports).get(params.phase)
-    proof = evidence(params.evidence, Path(params.runs_root), inputs.gates)
-    record = reopen_record(params.phase, lock, params.approved_by, params.reason, proof)
-    path = reports / (f"segment1b_{params.phase.lower()}_reopen_record_{record['sequence']}.json")
+def reopen_phase(
+    root: Path, phase: str, approved_by: str, reason: str, proof: str, gates: str
+) -> list[str]:
+    """Write the reopen record of a phase; what to tell.
+
+    Parameters
+    ----------
+    root
+        Runs root.
+    phase
+        P1 to P4.
+    approved_by, reason
+        Who opens it again, and why.
+    proof
+        Path of the evidence.
+    gates
+        ``config/gates.yaml``.
+    """
+    lock = locks.read_locks(root / "segment_1B/reports").get(phase)
+    found = evidence(proof, root, gates)
+    record = reopen_record(phase, lock, approved_by, reason, found)
+    path = dataset_path(
+        root, "segment1b_reopen_record", phase=phase.lower(), sequence=record["sequence"]
+    )
     write_object("segment1b_reopen_record", path, record)
-    read_object("segment1b_reopen_record", path)
-    told = f"{params.phase} reopened by {record['approved_by']}; lock it again once it is accepted"
-    say([told], params.quiet)
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])
+    return [f"{phase} reopened by {approved_by}; lock it again once it is accepted"]

@@ -9,18 +9,15 @@ from typing import Any
 from scripts import root_lock, snakemake_private
 from scripts.errors import GovernanceError, SegmentError
 from scripts.governance.retention import prune
-from scripts.records.identity import run_id
 from scripts.settings import Settings
 
 # Rules that look at a whole run tree, not at declared inputs: it has to be on disk.
 ON_DISK = frozenset(
     {
-        *("p1", "p2", "p3", "p4", "integrated", "recover", "lock", "reopen"),
-        *("fork", "prune", "sign", "status", "explain", "verify"),
+        *("p1", "p2", "p3", "p4", "integrated", "recover"),
         *("reference_environment", "build_reference", "validate_reference"),
     }
 )
-READERS = frozenset({"status", "explain", "verify"})
 # What `certify` writes beside a verdict that it made already.
 BESIDE_VERDICT = ("last_good_pointer", "segment1b_p5_lock_set")
 
@@ -38,11 +35,10 @@ def refuse_in_storage(rules: Iterable[str]) -> None:
 
 
 def list_superseded(settings: Settings) -> None:
-    """List, or delete, superseded runs when the candidate's folder is about to be made."""
+    """List superseded runs when the candidate's folder is about to be made."""
     root = Path(settings.runs_root)
-    release, baseline = (run_id("1B", n) for n in (settings.candidate, settings.baseline_posture))
-    if not (root / "segment_1B" / release).exists():
-        prune(root, [release, baseline], settings.prune_execute)
+    if not (root / "segment_1B" / settings.run_named(settings.candidate).run_id).exists():
+        prune(root, settings.kept_runs, execute=False)
 
 
 def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
@@ -53,11 +49,10 @@ def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
     try:
         if in_storage:
             refuse_in_storage(rules)
-        if not rules <= READERS:
-            root_lock.take(root_of_jobs)
-            root_lock.refuse_later_files(root_of_jobs, snakemake_private.files_to_read(workflow))
-            if not in_storage:
-                list_superseded(settings)
+        root_lock.take(root_of_jobs)
+        root_lock.refuse_later_files(root_of_jobs, snakemake_private.files_to_read(workflow))
+        if not in_storage:
+            list_superseded(settings)
     except (SegmentError, OSError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from None
 

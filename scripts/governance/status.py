@@ -1,14 +1,12 @@
-"""Target ``status``: the board of phases, locks, pointers and candidates.
+"""The board of phases, locks, pointers and candidates.
 
 Reads what is on the disk and judges nothing anew. Ages come from the clock and are printed only.
 """
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.entry import run
 from scripts.errors import SegmentError
 from scripts.governance import locks, retention
 from scripts.governance.phases import REPORT
@@ -142,12 +140,3 @@ def board(
         "Runs",
         *(candidate_lines(segment, names, now) or ["none"]),
     ]
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Print the board."""
-    print("\n".join(board(Path(params.runs_root), params.phase_runs, params.names, time.time())))
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])

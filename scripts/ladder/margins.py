@@ -1,26 +1,13 @@
-"""Run the candidate on any seeds and print how far each stays from every gate.
-
-    python -m scripts.ladder.margins --seeds 9-24
-
-runs ``snakemake margins`` in the working folder with these seeds, below a runs root of its own so
-that the release stays as it is, and prints the tables. Exit status 1 when a row of the grade asked
-for fails, a floor of fidelity is missed or the freeze guard says no.
-"""
+"""How far a run stays from every gate on any seeds, as text: `segment1b margins`."""
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from scripts.contracts import dataset, read_object
-from scripts.errors import ConfigError, SegmentError
-from scripts.records.identity import run_id
+from scripts.contracts import dataset_path, read_object
+from scripts.errors import ConfigError
 
-RUNS_ROOT = "runs/margins"
 Json = Mapping[str, Any]
 COLUMNS = (
     ("country_gini", "gini"),
@@ -132,45 +119,18 @@ def misses(report: Json, grade: str) -> list[str]:
     return found
 
 
-def run_margins(seeds: Sequence[int], runs_root: str, options: Sequence[str]) -> None:
-    """Run the workflow.
-
-    Raises
-    ------
-    ConfigError
-        ``EC12`` when Snakemake did not finish; its own messages stand above.
-    """
-    config = [f"seeds=[{','.join(map(str, seeds))}]", f"runs_root={runs_root}"]
-    command = [sys.executable, "-m", "snakemake", "margins", *options, "--config", *config]
-    if subprocess.run(command, check=False).returncode:
-        raise ConfigError("EC12", "snakemake margins", "did not finish", "see the messages above")
+def read_report(runs_root: str, run_id: str) -> Json:
+    """The report of a run below a runs root."""
+    path = dataset_path(runs_root, "segment1b_margins", run_id=run_id)
+    report: Json = read_object("segment1b_margins", path)
+    return report
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", required=True, help="for example 9-24,40")
-    parser.add_argument("--candidate", default="reopened", help="name of the run (reopened)")
-    parser.add_argument("--grade", choices=("B", "BPLUS"), default="BPLUS")
-    parser.add_argument("--runs-root", default=RUNS_ROOT)
-    parser.add_argument("--show-only", action="store_true", help="print a finished report")
-    chosen, options = parser.parse_known_args(arguments)
-    try:
-        if not chosen.show_only:
-            run_margins(seed_list(chosen.seeds), chosen.runs_root, ["--quiet", "all", *options])
-        template = dataset("segment1b_margins").path
-        path = Path(chosen.runs_root) / template.format(run_id=run_id("1B", chosen.candidate))
-        report = read_object("segment1b_margins", path)
-    except SegmentError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    against = misses(report, chosen.grade)
-    for block in (seed_table(report), margin_table(report), zone_table(report)):
-        print("\n".join(block), end="\n\n")
-    print(f"grade over {len(report['seeds'])} seeds: {report['grade']}")
-    print("\n".join(against) if against else f"nothing stands against {chosen.grade}")
-    return 1 if against else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def tables(report: Json) -> list[str]:
+    """Seeds, margins and time zones, then the grade over all seeds."""
+    return [
+        *(*seed_table(report), ""),
+        *(*margin_table(report), ""),
+        *(*zone_table(report), ""),
+        f"grade over {len(report['seeds'])} seeds: {report['grade']}",
+    ]

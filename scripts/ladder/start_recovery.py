@@ -21,7 +21,7 @@ def require_allowed(record: Any, where: object) -> None:
     """Refuse a recovery that the integrated record does not allow (``EG49``)."""
     if not record["recovery_allowed"]:
         remedy = (
-            "reopen what the contradiction names: snakemake reopen --config phase=..."
+            "reopen what the contradiction names: segment1b reopen PHASE"
             if record["classification"] == RED
             else "nothing to recover: every BPLUS gate holds"
         )

@@ -103,15 +103,16 @@ def test_everybody_at_once(certified_world, tmp_path):
         world = tmp_path / f"world{number}"
         shutil.copytree(certified_world, world, symlinks=True)
         worlds.undo_jitter(world)
+        as_kid = ("kid", "--parent", "baseline", "--config", "posture=baseline")
         targets = {
-            "first": ("certify",),
-            "second": ("certify",),
-            "fork": ("fork", "--config", "candidate=kid", "parent=baseline", "posture=baseline"),
-            "prune": ("prune", "--config", "prune_execute=true"),
+            "first": ("snakemake", "certify"),
+            "second": ("snakemake", "certify"),
+            "fork": ("scripts.cli", "fork", *as_kid),
+            "prune": ("scripts.cli", "prune", "--execute"),
         }
         started = {}
-        for name, arguments in targets.items():
-            started[name] = worlds.start(world, *arguments, log=f"{name}.log")
+        for name, (program, *arguments) in targets.items():
+            started[name] = worlds.start(world, *arguments, log=f"{name}.log", program=program)
             time.sleep(0.3 * number)
         statuses = {name: process.wait(worlds.LIMIT_S) for name, process in started.items()}
         said = {name: worlds.output(world, f"{name}.log") for name in targets}

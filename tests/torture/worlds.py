@@ -82,11 +82,17 @@ def start(
     *arguments: str,
     log: str = "torture.log",
     settings: Mapping[str, str] | None = None,
+    program: str = "snakemake",
 ) -> subprocess.Popen[bytes]:
-    """Start a workflow as the leader of a process group of its own, as a terminal does."""
+    """Start a workflow, or with program ``scripts.cli`` a command, as a terminal does.
+
+    It is the leader of a process group of its own.
+    """
     with open(world / log, "wb") as output:
         return subprocess.Popen(
-            command(*arguments, quiet=False),
+            command(*arguments, quiet=False)
+            if program == "snakemake"
+            else [sys.executable, "-m", program, *arguments],
             cwd=world,
             env={**environment(), **(settings or {})},
             stdout=output,

@@ -11,11 +11,13 @@ from packaging.specifiers import SpecifierSet
 ENVS = Path("envs")
 # On conda-forge, `tzdata` is IANA's files without the Python package.
 PYPI_NAME = {"matplotlib-base": "matplotlib", "python-tzdata": "tzdata"}
-# What runs the workflow, not the rules.
+# What runs the workflow and the commands, not the rules.
 ENGINE = {
+    "flit-core",
     "snakemake",
     "snakemake-executor-plugin-cluster-generic",
     "snakemake-executor-plugin-slurm",
+    "typer",
 }
 LOCK_OF = {
     "runtime.yaml": "runtime.lock.txt",

@@ -531,7 +531,6 @@ REFUSALS = {
     ),
     "EG46": locked_out_of_turn,
     "EG47": locked_twice,
-    "EG48": lambda q: lock.main(None, None, SimpleNamespace(faults=[], phase="P5"), None),
     "EC09": lambda q: certify.main(None, None, SimpleNamespace(missing_seeds=[101]), None),
     "ES12": lambda q: p0_baseline.by_seed([passing_card(7), passing_card(7)], "cards"),
     "ES20": lambda q: run_receipt.verify_outputs([LEDGER], made({"a": "1" * 64, "b": "2" * 64})),

@@ -20,6 +20,8 @@ from scripts.governance import (
 )
 from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
+from scripts.records.identity import run_id
+from scripts.settings import Posture, Run
 from scripts.tables import file_digest, write_json
 
 A, B, C, D = (letter * 32 for letter in "abcd")
@@ -407,13 +409,15 @@ def test_share_copies_with_times_where_links_cannot_reach(tmp_path, monkeypatch)
         assert (tmp_path / name).stat().st_mtime_ns == 10**18
 
 
-@pytest.mark.parametrize(
-    ("names", "code"),
-    [(("", "p"), "EG70"), (("n", "n"), "EG70"), (("n", "p"), "EG73")],
-)
-def test_fork_refuses_bad_names(tmp_path, names, code):
+@pytest.mark.parametrize(("parent", "code"), [("child", "EG70"), ("parent", "EG73")])
+def test_fork_refuses_bad_names(tmp_path, parent, code):
+    posture = Posture("reopened", "policy", {})
+    child = Run("child", posture, run_id("1B", "child"), run_id("1A", "reopened"))
     with pytest.raises(GovernanceError, match=code):
-        fork.check_names(tmp_path / "child", tmp_path / "parent", *names)
+        fork.check_names(tmp_path, child, parent)
+    (tmp_path / child.run_id).mkdir()
+    with pytest.raises(GovernanceError, match="EG71" if code == "EG73" else code):
+        fork.check_names(tmp_path, child, parent)
 
 
 def test_explain_gathers_reasons_by_rule():
@@ -451,7 +455,12 @@ def test_status_of_an_empty_tree(tmp_path):
 
 @pytest.mark.parametrize(
     ("lane", "word"),
-    [("1A", "freeze guard"), ("S2, S4", "phase=P1"), ("S6", "phase=P3"), ("code", "mend the code")],
+    [
+        ("1A", "freeze guard"),
+        ("S2, S4", "reopen P1"),
+        ("S6", "reopen P3"),
+        ("code", "mend the code"),
+    ],
 )
 def test_a_red_p4_says_how_its_lane_is_opened(lane, word):
     record = {

@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from scripts import root_lock
 from scripts.governance import pointers
 from scripts.records.identity import run_id
 from scripts.settings import WITNESS
@@ -22,7 +24,14 @@ RELEASE, BASELINE, P1 = (run_id("1B", name) for name in ("reopened", "baseline",
 
 
 def call(folder: Path, *arguments: str, status: int = 0) -> str:
-    result = small_world.snakemake(folder, *arguments, "--quiet", "rules")
+    return said(small_world.snakemake(folder, *arguments, "--quiet", "rules"), status)
+
+
+def command(folder: Path, *arguments: str, status: int = 0) -> str:
+    return said(small_world.segment1b(folder, *arguments), status)
+
+
+def said(result: subprocess.CompletedProcess[str], status: int) -> str:
     output = result.stdout + result.stderr
     assert result.returncode == status, output[-4000:]
     assert "Traceback" not in output, output[-4000:]
@@ -82,7 +91,7 @@ def test_a_changed_baseline_is_found_at_its_next_use(world):
 @pytest.fixture(scope="module")
 def locked(world) -> Path:
     """The world after P1 was accepted and locked."""
-    output = call(world, "lock", "--config", "phase=P1")
+    output = command(world, "lock", "P1")
     assert "P1 locked, number 1" in output
     return world
 
@@ -106,7 +115,7 @@ def test_the_lock_holds_run_files_metrics_and_witness(locked):
 
 def test_a_standing_lock_is_not_written_over(locked):
     before = (locked / REPORTS / "segment1b_p1_lock_record.json").read_bytes()
-    assert "stands: reopen it first" in call(locked, "lock", "--config", "phase=P1", status=1)
+    assert "stands: reopen it first" in command(locked, "lock", "P1", status=1)
     assert (locked / REPORTS / "segment1b_p1_lock_record.json").read_bytes() == before
 
 
@@ -157,8 +166,8 @@ def test_reopening_asks_for_evidence_of_a_failed_gate(locked):
         (REPORTS / "nothing.json", "EG60"),
         (passing, "EG62"),
     ):
-        config = ("phase=P1", "approved_by=somebody", "reason=doubt", f"evidence={evidence}")
-        assert code in call(locked, "reopen", "--config", *config, status=1)
+        options = ("--approved-by", "somebody", "--reason", "doubt", "--evidence", str(evidence))
+        assert code in command(locked, "reopen", "P1", *options, status=1)
     assert not list((locked / REPORTS).glob("*reopen_record*"))
 
 
@@ -166,14 +175,14 @@ def test_reopen_and_relock_keep_the_history(locked):
     reports = locked / REPORTS
     first = file_digest(reports / "segment1b_p1_lock_record.json")
     failed = SEGMENT / BASELINE / f"seed={small_world.SEEDS[0]}/scorecard/segment1b_scorecard.json"
-    config = ("phase=P1", "approved_by=A Person", "reason=caps too loose", f"evidence={failed}")
-    call(locked, "reopen", "--config", *config)
+    options = ("--approved-by", "A Person", "--reason", "caps too loose", "--evidence", str(failed))
+    command(locked, "reopen", "P1", *options)
     record = read_json(reports / "segment1b_p1_reopen_record_1.json")
     assert record["approved_by"] == "A Person"
     assert record["lock_sha256"] == first
     assert record["evidence"]["failing"]
     assert "lock P1 is reopened" in call(locked, "certify", status=1)
-    assert "P1 locked, number 2" in call(locked, "lock", "--config", "phase=P1")
+    assert "P1 locked, number 2" in command(locked, "lock", "P1")
     again = read_json(reports / "segment1b_p1_lock_record.json")
     assert again["supersedes"] == {"sequence": 1, "lock_sha256": first, "was": "REOPENED"}
     assert read_json(reports / "segment1b_p1_reopen_record_1.json") == record
@@ -202,11 +211,12 @@ def test_a_fork_shares_what_is_unchanged_and_never_writes_to_its_parent(world):
     posture["posture"] = "mine"
     posture["policies"]["s6"] = str(policy)
     (postures / "mine.yaml").write_text(yaml.safe_dump(posture))
-    config = ("--config", "postures=mine", "posture=mine", "candidate=kid", f"seeds=[{seed}]")
+    config = ("--config", "candidate=kid", "postures=mine", "posture=mine", f"seeds=[{seed}]")
+    as_kid = ("fork", "kid", "--parent", "reopened", "--config", *config[2:])
 
     parent, child = world / SEGMENT / RELEASE, world / SEGMENT / run_id("1B", "kid")
     before = digests(parent)
-    output = call(world, "fork", *config, "parent=reopened")
+    output = command(world, *as_kid)
     assert "shares" in output
     assert digests(parent) == before
     record = read_json(child / "candidate.json")
@@ -216,7 +226,7 @@ def test_a_fork_shares_what_is_unchanged_and_never_writes_to_its_parent(world):
         assert mine.stat().st_ino == theirs.stat().st_ino
         assert mine.stat().st_mtime_ns == theirs.stat().st_mtime_ns
         assert file_digest(mine) == digest
-    assert "EG71" in call(world, "fork", *config, "parent=reopened", status=1)
+    assert "EG71" in command(world, *as_kid, status=1)
 
     assert "EC15" in call(world, "candidate", "-n", "--config", "candidate=kid", status=1)
 
@@ -252,13 +262,13 @@ def test_quiet_commands_say_nothing_and_refusals_still_do(locked):
         result = small_world.snakemake(locked, *arguments, "--quiet", "all")
         assert (result.returncode, result.stdout) == (0, ""), result.stderr[-2000:]
         assert not re.search(r"(?i)accepted|grade|metric|witness", result.stderr)
-    result = small_world.snakemake(locked, "lock", "--config", "phase=P1", "--quiet", "all")
-    assert result.returncode == 1
+    result = small_world.segment1b(locked, "lock", "P1", "--quiet")
+    assert (result.returncode, result.stdout) == (1, "")
     assert "EG41" in result.stderr
 
 
 def test_status_prints_the_board(world):
-    output = call(world, "status")
+    output = command(world, "status")
     assert re.search(r"^P0  GO$", output, re.M)
     assert re.search(rf"^{RELEASE}  reopened .* grade B", output, re.M)
     assert re.search(r"^last_good +reopened", output, re.M)
@@ -266,7 +276,7 @@ def test_status_prints_the_board(world):
 
 def test_explain_says_why_in_one_line_a_rule(world):
     before = change(world / POLICIES / "policy.s6.jitter.yaml")
-    output = call(world, "explain")
+    output = command(world, "explain")
     (world / POLICIES / "policy.s6.jitter.yaml").write_text(before)
     line = re.search(r"^s6_site_jitter \(\d+\): (.*)$", output, re.M)
     assert line, output
@@ -282,16 +292,32 @@ def test_prune_lists_first_and_deletes_only_superseded_runs(world):
     (junk / "seed=7").mkdir(parents=True)
     (junk / "seed=7/file").write_text("x")
     link.symlink_to(world / "config")
-    output = call(world, "prune")
+    output = command(world, "prune")
     assert f"would delete {junk.name}" in output
     assert f"refuse {link.name}: EG52" in output
     assert junk.exists()
     check = (world / REPORTS / "segment1b_p0_prune_check.txt").read_text()
     assert f"keep {RELEASE}" in check
     assert f"keep {BASELINE}" in check
-    call(world, "prune", "--config", "prune_execute=true")
+    command(world, "prune", "--execute")
     assert not junk.exists()
     assert link.is_symlink()
     assert (world / "config/config.yaml").is_file()
     for identity in (RELEASE, BASELINE):
         assert (segment / identity).is_dir()
+
+
+def test_commands_that_change_the_tree_are_refused_while_it_is_in_use(world, monkeypatch):
+    monkeypatch.setattr(root_lock, "_held", [])
+    root_lock.take(str(world / RUNS))
+    before = digests(world / RUNS)
+    changing = (
+        ("prune", "--execute"),
+        ("fork", "other", "--parent", "reopened"),
+        ("reopen", "P1", "--approved-by", "x", "--reason", "y", "--evidence", "z"),
+        ("sign", "--key", "key.pem"),
+    )
+    for arguments in changing:
+        assert "EG90" in command(world, *arguments, status=1)
+    assert digests(world / RUNS) == before
+    command(world, "status")

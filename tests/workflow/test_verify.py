@@ -127,9 +127,7 @@ def keys(tmp_path_factory):
 
 
 def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
-    result = small_world.snakemake(
-        world, "sign", "--config", f"signing_key={keys / 'mine.pem'}", "--quiet", "rules"
-    )
+    result = small_world.segment1b(world, "sign", "--key", str(keys / "mine.pem"))
     assert result.returncode == 0, result.stderr[-2000:]
     envelope = read_json(world / ENVELOPE)
     assert faults(world, public_key=keys / "mine.pub.pem") == []
@@ -146,14 +144,12 @@ def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
     assert any("(no file)" in line for line in faults(world, public_key=keys / "mine.pub.pem"))
 
 
-def test_the_rule_verifies_and_refuses(world):
-    assert small_world.snakemake(world, "verify", "--quiet", "rules").returncode == 0
+def test_the_command_verifies_and_refuses(world):
+    assert small_world.segment1b(world, "verify").returncode == 0
     path = world / RELEASE / "seed=42/s9_validation/_passed.flag"
     data = path.read_bytes()
     path.write_bytes(data.replace(data[20:21], b"0" if data[20:21] != b"0" else b"1", 1))
-    result = small_world.snakemake(
-        world, "verify", "--config", f"run={RELEASE.name}", "--quiet", "rules"
-    )
+    result = small_world.segment1b(world, "verify", RELEASE.name)
     path.write_bytes(data)
     assert result.returncode == 1
     assert "EG89" in result.stderr

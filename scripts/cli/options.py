@@ -1,0 +1,130 @@
+"""Options that the commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import enum
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from scripts.settings import Settings
+
+ConfigFiles = Annotated[
+    list[Path],
+    typer.Option(
+        "--configfile",
+        metavar="FILE",
+        default_factory=list,
+        show_default=False,
+        help="Configuration on top of config/config.yaml.",
+    ),
+]
+Values = Annotated[
+    list[str],
+    typer.Option(
+        "--config",
+        metavar="KEY=VALUE ...",
+        default_factory=list,
+        show_default=False,
+        help="Keys of config/config.yaml, as Snakemake takes them: candidate=wide seeds=[42].",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print refusals only.")]
+
+
+class Phase(enum.StrEnum):
+    """A phase that is tuned and locked."""
+
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    P4 = "P4"
+
+
+def overrides(values: Iterable[str]) -> dict[str, Any]:
+    """The configuration that ``--config`` gives.
+
+    Raises
+    ------
+    ConfigError
+        ``EC03`` for a part that is no ``KEY=VALUE``.
+    """
+    import yaml
+
+    from scripts.errors import ConfigError
+
+    config: dict[str, Any] = {}
+    for item in values:
+        key, equals, text = item.partition("=")
+        if not key or not equals:
+            raise ConfigError("EC03", "--config", f"{item!r} is no KEY=VALUE", "seeds=[42,7]")
+        try:
+            config[key] = yaml.load(text, yaml.BaseLoader) if text else ""
+        except yaml.YAMLError:
+            config[key] = text
+    return config
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with another on top of it, mapping by mapping, as Snakemake does it."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def check_folder() -> None:
+    """Refuse a folder without a workflow (``EG96``), or with one whose code this is not."""
+    from scripts.errors import GovernanceError
+
+    package = Path(__file__).resolve().parents[1]
+    if not Path("Snakefile").is_file():
+        raise GovernanceError("EG96", Path.cwd(), "holds no Snakefile", "the workflow's folder")
+    if Path("scripts").is_dir() and Path("scripts").resolve() != package:
+        raise GovernanceError(
+            "EG96",
+            Path.cwd(),
+            f"has code of its own, this is that of {package.parent}",
+            "python -m scripts.cli",
+        )
+
+
+def configuration(files: Iterable[Path], values: Iterable[str]) -> Settings:
+    """The configuration that Snakemake would have under the same options, validated."""
+    from scripts.policies import parse_yaml
+    from scripts.settings import CONFIG_FILE, load_settings
+
+    check_folder()
+    config: dict[str, Any] = {}
+    for file in (Path(CONFIG_FILE), *files):
+        config = merged(config, parse_yaml(file))
+    return load_settings(merged(config, overrides(values)))
+
+
+def make(
+    target: str, files: Sequence[Path], values: Sequence[str], options: Sequence[str] = ()
+) -> None:
+    """Make a target of Snakemake's under the same options; end with its status if it fails."""
+    command = [sys.executable, "-m", "snakemake", target, *options]
+    if files:
+        command += ["--configfile", *map(str, files)]
+    if values:
+        command += ["--config", *values]
+    status = subprocess.run(command, check=False).returncode
+    if status:
+        raise typer.Exit(status)
+
+
+def show(lines: Iterable[str], quiet: bool = False) -> None:
+    """Print lines unless quiet."""
+    if not quiet:
+        print("\n".join(lines), flush=True)

@@ -1,0 +1,71 @@
+"""Accept phases and open them again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.cli import options
+from scripts.cli.options import ConfigFiles, Phase, Quiet, Values
+
+app = typer.Typer()
+PhaseArgument = Annotated[
+    Phase, typer.Argument(case_sensitive=False, metavar="PHASE", help="P1 to P4.")
+]
+
+
+@app.command()
+def lock(
+    *,
+    phase: PhaseArgument,
+    configfile: ConfigFiles,
+    config: Values,
+    quiet: Quiet = False,
+) -> None:
+    """Accept a phase and lock the files that its result depends on.
+
+    Makes the records of the phase first, as `snakemake p1` does (for P4 `snakemake integrated`),
+    and stops where they refuse. The lock stands until `segment1b reopen`.
+
+    Example: segment1b lock P1 --config seeds=[42]
+    """
+    settings = options.configuration(configfile, config)
+    from scripts import root_lock
+    from scripts.governance.lock import lock_phase, refuse_lock
+
+    refuse_lock(settings, phase.value)
+    target = "integrated" if phase is Phase.P4 else phase.value.lower()
+    options.make(target, configfile, config, ["--quiet", "all"] if quiet else [])
+    root_lock.take(settings.runs_root)
+    options.show(lock_phase(settings, phase.value), quiet)
+
+
+@app.command()
+def reopen(
+    *,
+    phase: PhaseArgument,
+    approved_by: Annotated[str, typer.Option(help="Who approves it.")],
+    evidence: Annotated[
+        Path, typer.Option(help="A record below the runs root in which a gate fails.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why the phase is opened again.")],
+    configfile: ConfigFiles,
+    config: Values,
+    quiet: Quiet = False,
+) -> None:
+    """Open a locked phase again, with who, why and the evidence.
+
+    Example: segment1b reopen P1 --approved-by "A Person" --reason "caps too loose"
+    --evidence runs/fix-data-engine/segment_1B/reports/segment1b_p4_red_reopen_RUN.json
+    """
+    settings = options.configuration(configfile, config)
+    from scripts import root_lock
+    from scripts.governance.locks import GATES
+    from scripts.governance.reopen import reopen_phase
+
+    root_lock.take(settings.runs_root)
+    root = Path(settings.runs_root)
+    lines = reopen_phase(root, phase.value, approved_by, reason, str(evidence), GATES)
+    options.show(lines, quiet)

@@ -1,0 +1,83 @@
+"""Measure the release on further seeds, and the cost of every rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from scripts.cli import options
+from scripts.cli.options import ConfigFiles, Quiet, Values
+
+app = typer.Typer()
+
+
+@app.command()
+def margins(
+    *,
+    seeds: Annotated[str, typer.Option(help="Seeds and ranges of seeds: 61-80 or 9-12,40.")],
+    grade: Annotated[
+        Literal["B", "BPLUS"], typer.Option(help="Grade whose gates must hold.")
+    ] = "BPLUS",
+    runs_root: Annotated[
+        str, typer.Option(help="Where these seeds run, so that the release stays as it is.")
+    ] = "runs/margins",
+    show_only: Annotated[
+        bool, typer.Option("--show-only", help="Print a finished report, run nothing.")
+    ] = False,
+    configfile: ConfigFiles,
+    config: Values,
+    quiet: Quiet = False,
+) -> None:
+    """Run the candidate on any seeds and print how far each stays from every gate.
+
+    Ends with 1 when a gate of the grade fails, a floor of fidelity is missed or the freeze guard
+    says no.
+
+    Example: segment1b margins --seeds 61-80
+    """
+    from scripts.ladder.margins import misses, read_report, seed_list, tables
+
+    wanted = seed_list(seeds)
+    values = [*config, f"seeds=[{','.join(map(str, wanted))}]", f"runs_root={runs_root}"]
+    settings = options.configuration(configfile, values)
+    if not show_only:
+        options.make("margins", configfile, values, ["--quiet", "all" if quiet else "rules"])
+    report = read_report(runs_root, settings.run_named(settings.candidate).run_id)
+    against = misses(report, grade)
+    options.show(tables(report), quiet)
+    options.show(against or [f"nothing stands against {grade}"], quiet and not against)
+    if against:
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    *,
+    scales: Annotated[
+        str, typer.Option(help="Sizes in sites, such as 35k,350k,3.5M; empty times --target.")
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds of --target.")] = "42,7,101,202",
+    target: Annotated[str, typer.Option(help="A target of Snakemake's.")] = "certify",
+    pair_seconds: Annotated[
+        float, typer.Option(help="Seconds granted to the pair-by-pair law of --scales.")
+    ] = 60.0,
+    out: Annotated[Path | None, typer.Option(help="JSON file; by default one below runs.")] = None,
+) -> None:
+    """Time every rule of a fresh run, or every state at several sizes, as whole processes.
+
+    Runs in a folder of its own below runs, which goes afterwards.
+
+    Example: segment1b bench --scales 35k,350k
+    """
+    options.check_folder()
+    from scripts.benchmarks.scales import run_scales, table
+    from scripts.benchmarks.target import time_target
+
+    Path("runs").mkdir(exist_ok=True)
+    if scales:
+        path = out or Path("runs/bench-scales.json")
+        options.show([table(run_scales(scales.split(","), pair_seconds, str(path)))])
+    else:
+        options.show(time_target(target, seeds, out or Path("runs/bench.json")))

@@ -1,0 +1,119 @@
+"""Which run a phase judges, against which, and why a promotion is refused before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.errors import ConfigError
+from scripts.governance import locks
+from scripts.governance.phases import REFERENCE
+from scripts.records.identity import run_id
+from scripts.settings import WITNESS, Run, Settings
+from scripts.tables import read_json
+
+
+def phase_run(settings: Settings, phase: str) -> Run:
+    """Run of a phase: the candidate when it has the phase's posture, else the posture's own.
+
+    Parameters
+    ----------
+    settings
+        The configuration.
+    phase
+        P1 to P4.
+    """
+    candidate, posture = settings.run_named(settings.candidate), phase.lower()
+    return candidate if candidate.posture.name == posture else settings.run_named(posture)
+
+
+def lock_run(settings: Settings, phase: str) -> Run:
+    """Run that a lock of a phase accepts: the candidate for P4, else the phase's run."""
+    return settings.run_named(settings.candidate) if phase == "P4" else phase_run(settings, phase)
+
+
+def reference_run(settings: Settings, phase: str) -> Run:
+    """Run that a phase is measured against."""
+    before = REFERENCE[phase]
+    if before == "P0":
+        return settings.run_named(settings.baseline_posture)
+    return phase_run(settings, before)
+
+
+def witness_id(run: Run) -> str:
+    """Run id of the second, independent run that a run's outputs are compared with."""
+    return run_id("1B", run.name, WITNESS)
+
+
+def run_names(settings: Settings) -> dict[str, str]:
+    """Names of all run ids of the configuration, witnesses marked."""
+    return {
+        identity: run.name if identity == run_id("1B", run.name) else f"{run.name} {WITNESS}"
+        for identity, run in settings.runs.items()
+    }
+
+
+def policies(run: Run) -> dict[str, str]:
+    """Policy files of a run by key, the upstream's among them."""
+    return locks.policies_of(run.posture.upstream_policy, run.posture.policies)
+
+
+def unlocked(found: Mapping[str, locks.Lock]) -> list[str]:
+    """Phases before P4 that no standing lock answers for."""
+    standing = {p for p, lock in found.items() if lock.status == locks.STANDING and not lock.fault}
+    return [phase for phase in locks.PHASES[:3] if phase not in standing]
+
+
+def faults(
+    settings: Settings, found: Mapping[str, locks.Lock], run: Run, phase: str | None = None
+) -> list[str]:
+    """Why a promotion is refused before anything runs: one line each.
+
+    Parameters
+    ----------
+    settings
+        The configuration.
+    found
+        Locks as :func:`scripts.governance.locks.read_locks` gives them.
+    run
+        The run to be promoted.
+    phase
+        P1 to P4; None for the certificate, which stands on all of them.
+    """
+    lines = locks.faults(found, policies(run), phase)
+    missing = sorted(set(settings.required_seeds) - set(settings.seeds))
+    if phase == "P4" and missing:
+        lines.append(f"P4 judges all required seeds, {missing} are missing")
+    return lines
+
+
+def lock_faults(settings: Settings, found: Mapping[str, locks.Lock], phase: str) -> list[str]:
+    """Why a lock of a phase is refused before anything runs: one line each."""
+    lock = found.get(phase)
+    if lock and (lock.fault or lock.status == locks.STANDING):
+        return [lock.fault or f"lock {phase} stands: reopen it first"]
+    return faults(settings, found, lock_run(settings, phase), phase)
+
+
+def check_fork(settings: Settings, record: Path) -> None:
+    """Refuse a fork under another posture than it was made for (``EC15``).
+
+    Parameters
+    ----------
+    settings
+        The configuration.
+    record
+        ``candidate.json`` of the candidate's folder, which is there when it is a fork.
+    """
+    candidate = settings.run_named(settings.candidate)
+    if not record.is_file():
+        return
+    posture = read_json(record)["posture"]
+    if posture != candidate.posture.name:
+        raise ConfigError(
+            "EC15",
+            record,
+            f"candidate {candidate.name!r} was forked for posture {posture!r}, "
+            f"the configuration says {candidate.posture.name!r}",
+            f"posture={posture}",
+        )
