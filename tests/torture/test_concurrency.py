@@ -19,6 +19,12 @@ from tests.torture.record import record
 
 HOLD = """
 import sys, time
+from scripts import root_lock
+if sys.argv[1] == "take":
+    root_lock.take(sys.argv[2])
+else:
+    root_lock.name_to_jobs(sys.argv[2])
+    root_lock.hold_as_job()
 print("held", flush=True)
 time.sleep(60)
 """
