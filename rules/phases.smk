@@ -1,5 +1,10 @@
 """Phases P0 to P4: pointers, candidate scorecards, witnesses, locks."""
 
+from types import SimpleNamespace
+
+from scripts.governance.iteration_protocol import rerun_matrix
+from scripts.states import CHAIN
+
 PROTOCOL = {
     "required_seeds": list(SETTINGS.required_seeds),
     "minimum_grade": SETTINGS.minimum_grade,
@@ -60,6 +65,25 @@ rule point_current_candidate:
         "../scripts/governance/point_current_candidate.py"
 
 
+def reruns(wildcards):
+    """States of the candidate that a change runs again, from the inputs of their rules."""
+    run = SETTINGS.run_named(SETTINGS.candidate)
+    one = SimpleNamespace(run_id=run.run_id, seed=str(SEEDS[0]))
+    files = {
+        state: (files_of(state, "input", one), files_of(state, "output", one)) for state in CHAIN
+    }
+    return rerun_matrix(files, run.posture.policies.values(), f"segment_1A/{run.upstream_id}/")
+
+
+def files_of(rule, side, wildcards):
+    """Inputs or outputs of a rule for some wildcards, those of runs relative to the runs root."""
+    found = []
+    for path in getattr(getattr(rules, rule), side):
+        paths = path(wildcards) if callable(path) else path.format(**vars(wildcards))
+        found += [paths] if isinstance(paths, str) else paths
+    return [path.split(f"{RUNS}/")[-1] for path in found]
+
+
 rule iteration_protocol:
     output:
         protocol=DATA["iteration_protocol"],
@@ -74,6 +98,7 @@ rule iteration_protocol:
     params:
         version=state_version("governance.iteration_protocol"),
         protocol=PROTOCOL,
+        reruns=reruns,
     conda:
         "../envs/runtime.yaml"
     message:

@@ -65,10 +65,20 @@ class Dataset:
         """Suffix of the path."""
         return self.path.rsplit(".", 1)[-1]
 
+    def holds(self, path: str) -> bool:
+        """Whether a path, below whatever runs root, is one of this dataset's files."""
+        return _pattern(self.path).fullmatch(path) is not None
+
     @property
     def column_names(self) -> list[str]:
         """Columns of a table, in order."""
         return [column["name"] for column in self.columns]
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern[str]:
+    """Paths that fill a template in; a wildcard stands for letters, digits and dashes."""
+    return re.compile("(.*/)?" + re.sub(r"\\{\w+\\}", "[A-Za-z0-9-]+", re.escape(template)))
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

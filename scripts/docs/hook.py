@@ -17,9 +17,10 @@ def on_files(files: Any, config: Any) -> Any:
 
     if str(ROOT) not in sys.path:
         sys.path.insert(0, str(ROOT))
+    from scripts.docs.graph import whole_graph
     from scripts.docs.reference import pages
 
-    for address, text in pages().items():
+    for address, text in pages(whole_graph()).items():
         files.append(File.generated(config, address, content=text))
     return files
 

@@ -1,18 +1,19 @@
 """Reference pages: every policy and configuration key, every dataset, every state.
 
 Nothing here is written by hand: keys come from the JSON Schemas that the workflow validates with,
-datasets from the contracts, states from the docstrings of their modules.
+datasets from the contracts, rules from the graph of jobs, states from the docstrings of modules.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scripts.contracts import datasets
+from scripts.docs.graph import Job, makers_and_readers, needed_by, reruns
 from scripts.policies import load_schema, parse_yaml
 from scripts.states import CHAIN
 
@@ -39,8 +40,8 @@ def keys(schema: Json, root: Json, trail: str = "") -> Iterator[tuple[str, dict[
     """Dotted name and resolved schema of every leaf key, in the order of the schema."""
     for name, entry in schema.get("properties", {}).items():
         found = resolve(entry, root)
-        # A unit or what reruns holds for the keys below, unless they say otherwise.
-        inherited = {k: schema[k] for k in ("x-reruns", "x-unit", "x-effect") if k in schema}
+        # A unit or an effect holds for the keys below, unless they say otherwise.
+        inherited = {k: schema[k] for k in ("x-unit", "x-effect") if k in schema}
         found = {**inherited, **found}
         dotted = f"{trail}{name}"
         if "properties" in found:
@@ -105,12 +106,13 @@ def policy_files() -> dict[str, list[Path]]:
     return files
 
 
-def policies_page() -> str:
-    """Every key of every policy: meaning, unit, range, effect, what reruns, shipped values."""
+def policies_page(jobs: Sequence[Job]) -> str:
+    """What an edit of every policy file runs again, and every key: meaning, unit, range, effect."""
+    needed = needed_by(jobs, "certify")
     parts = [
         "# Policies",
-        "Every key of every policy file, from the schemas that refuse a wrong one. *Reruns* names "
-        "the states that an edit runs again.",
+        "Every key of every policy file, from the schemas that refuse a wrong one, and the rules "
+        "of `certify` that an edit runs again, from the graph of jobs.",
     ]
     for name, files in policy_files().items():
         if name == "config":
@@ -118,14 +120,15 @@ def policies_page() -> str:
         schema = load_schema(name)
         parts.append(f"## {name}\n\n{schema.get('title', '')}. {PURPOSE.get(name, '')}".strip())
         documents = {path: parse_yaml(path) for path in files}
-        parts.append("Files: " + ", ".join(f"`{p.relative_to(ROOT).as_posix()}`" for p in files))
+        for file in (path.relative_to(ROOT).as_posix() for path in files):
+            again = ", ".join(f"`{rule}`" for rule in reruns(needed, file))
+            parts.append(f"`{file}` reruns {again or 'nothing of `certify`'}.")
         for dotted, entry in keys(schema, schema):
             lines = [f"### `{dotted}`", "", entry.get("description", "")]
             facts = [
                 ("Range", range_of(entry)),
                 ("Unit", entry.get("x-unit", "")),
                 ("Effect", entry.get("x-effect", "")),
-                ("Reruns", entry.get("x-reruns", "")),
             ]
             lines += ["", *(f"- {label}: {text}" for label, text in facts if text)]
             for path, document in documents.items():
@@ -152,12 +155,13 @@ def configuration_page() -> str:
     )
 
 
-def datasets_page() -> str:
-    """Every dataset: path, format, keys, and the columns of the tables."""
+def datasets_page(jobs: Sequence[Job]) -> str:
+    """Every dataset: path, rules that make and read it, keys, and the columns of the tables."""
+    rules = makers_and_readers(jobs)
     parts = [
         "# Datasets",
-        "Every file below `runs_root`, from `config/contracts.yaml`. Nothing else is written there "
-        "but logs and benchmarks.",
+        "Every file below `runs_root`, from `config/contracts.yaml`, with the rules that make and "
+        "read it, from the graph of jobs. Nothing else is written there but logs.",
     ]
     for segment in ("1A", "1B"):
         parts.append(f"## Segment {segment}")
@@ -165,7 +169,11 @@ def datasets_page() -> str:
             if not entry.path.startswith(f"segment_{segment}/"):
                 continue
             lines = [f"### {entry.id}", "", f"`{entry.path}`", ""]
-            lines.append(entry.description or entry.format)
+            if entry.description:
+                lines += [entry.description, ""]
+            made, read = ([f"`{rule}`" for rule in side] for side in rules[entry.id])
+            lines.append(f"Made by {', '.join(made) or 'a command'}")
+            lines[-1] += f"; read by {', '.join(read)}." if read else "."
             if entry.keys:
                 lines[-1] += f" Unique by {', '.join(f'`{key}`' for key in entry.keys)}."
             rows = [[f"`{c['name']}`", c["type"], c.get("description", "")] for c in entry.columns]
@@ -191,11 +199,11 @@ def states_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def pages() -> dict[str, str]:
-    """Generated pages by their address in the documentation."""
+def pages(jobs: Sequence[Job]) -> dict[str, str]:
+    """Generated pages by their address in the documentation, from the graph of jobs."""
     return {
-        "reference/policies.md": policies_page(),
+        "reference/policies.md": policies_page(jobs),
         "reference/configuration.md": configuration_page(),
-        "reference/datasets.md": datasets_page(),
+        "reference/datasets.md": datasets_page(jobs),
         "reference/states.md": states_page(),
     }

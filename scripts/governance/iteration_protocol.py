@@ -1,23 +1,57 @@
 """Rule ``iteration_protocol``: the two lanes, what a change reruns and what retention keeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import eq
+from pathlib import Path
 from typing import Any
 
 from scripts.contracts import write_object
 from scripts.entry import run
 
-CHAIN = tuple(f"S{number}" for number in range(10))
-RERUNS = {
-    # S1 and S2 read nothing of 1A: their outputs stay, and are hashed again for the certificate.
-    "1A reopened and accepted by the freeze guard": (CHAIN[0], *CHAIN[3:]),
-    "S2": CHAIN[2:],
-    "S4": CHAIN[4:],
-    "S6": CHAIN[6:],
-    "S9 gates": CHAIN[9:],
-}
+UPSTREAM = "1A reopened and accepted by the freeze guard"
 
 
-def protocol(required_seeds: Sequence[int], minimum_grade: str, baseline: str) -> dict[str, Any]:
+def stale_states(
+    rules: Mapping[str, tuple[Iterable[str], Iterable[str]]], changed: Callable[[str], bool]
+) -> list[str]:
+    """States that run again when files change.
+
+    Parameters
+    ----------
+    rules
+        Inputs and outputs of the rule of every state, for one run and seed, in the order in which
+        they run.
+    changed
+        Whether a file is one that changed.
+    """
+    made: set[str] = set()
+    states = set()
+    for name, (inputs, outputs) in rules.items():
+        if any(path in made or changed(path) for path in inputs):
+            made.update(outputs)
+            states.add(name.partition("_")[0].upper())
+    return sorted(states)
+
+
+def rerun_matrix(
+    rules: Mapping[str, tuple[Iterable[str], Iterable[str]]],
+    policies: Iterable[str],
+    upstream: str,
+) -> dict[str, list[str]]:
+    """States that run again for another 1A, below ``upstream``, and for an edit of each policy."""
+    matrix = {UPSTREAM: stale_states(rules, lambda path: path.startswith(upstream))}
+    for policy in sorted(policies):
+        matrix[Path(policy).name] = stale_states(rules, partial(eq, policy))
+    return matrix
+
+
+def protocol(
+    required_seeds: Sequence[int],
+    minimum_grade: str,
+    baseline: str,
+    reruns: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
     """The iteration protocol of a configuration."""
     return {
         "baseline_posture": baseline,
@@ -37,7 +71,7 @@ def protocol(required_seeds: Sequence[int], minimum_grade: str, baseline: str) -
                 "certifies": True,
             },
         },
-        "rerun_matrix": {change: list(states) for change, states in RERUNS.items()},
+        "rerun_matrix": {change: list(states) for change, states in reruns.items()},
         "phases": ["P0", "P1", "P2", "P3", "P4", "P5"],
         "retention": {
             "keeps": ["baseline_authority", "current_candidate", "last_good", "certification pack"],
@@ -50,7 +84,9 @@ def protocol(required_seeds: Sequence[int], minimum_grade: str, baseline: str) -
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Write the protocol."""
-    write_object("iteration_protocol", outputs.protocol, protocol(**params.protocol))
+    write_object(
+        "iteration_protocol", outputs.protocol, protocol(**params.protocol, reruns=params.reruns)
+    )
 
 
 if "snakemake" in globals():

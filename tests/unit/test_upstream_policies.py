@@ -45,7 +45,7 @@ def test_every_key_says_what_it_is_and_does(name):
             assert node.get("description"), path
         leaf = "properties" not in node and node.get("items", {}).get("type") != "object"
         if leaf and path != ".policy_version" and "region_floor_share." not in path:
-            for key in ("x-unit", "x-effect", "x-reruns"):
+            for key in ("x-unit", "x-effect"):
                 assert node.get(key), f"{path}: {key}"
 
 

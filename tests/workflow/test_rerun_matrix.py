@@ -7,6 +7,7 @@ in one process (``tests/planner.py``), since only the plans are wanted.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.governance.iteration_protocol import RERUNS
+from scripts.governance.iteration_protocol import UPSTREAM as OTHER_1A
 from scripts.records.identity import run_id
 from scripts.upstream.tables_1a import ALL_TABLES
 from tests import small_world
@@ -264,20 +265,36 @@ def test_every_policy_reference_file_1a_table_and_state_script_has_a_row(finishe
     assert tables == set(TABLES_1A)
 
 
-@pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        (
-            "1A reopened and accepted by the freeze guard",
-            f"{POLICY_1A}/policy.1a.generator.reopened.yaml",
-        ),
-        ("S2", f"{POLICY}/policy.s2.tile_weights.yaml"),
-        ("S4", f"{POLICY}/policy.s4.alloc_plan.yaml"),
-        ("S6", f"{POLICY}/policy.s6.jitter.yaml"),
-        ("S9 gates", f"{POLICY}/policy.s9.validation.yaml"),
-    ],
-)
-def test_the_published_matrix_is_what_would_run(plans, change, path):
+def states(plan):
+    """States among the rules of a plan."""
+    numbered = {rule.partition("_")[0].upper() for rule in plan if rule[1:2].isdigit()}
+    return sorted(numbered - {"1A"})
+
+
+def of_release():
+    """Policy files of the release; that of 1A under the name that the protocol has for it."""
+    posture = yaml.safe_load(Path("config/postures/reopened.yaml").read_text(encoding="utf-8"))
+    return {
+        OTHER_1A: posture["upstream_policy"],
+        **{Path(path).name: path for path in posture["policies"].values()},
+    }
+
+
+def test_the_published_matrix_is_what_would_run(finished, plans):
     """``iteration_protocol.json`` says no more and no less than Snakemake does."""
-    states = {rule.partition("_")[0].upper() for rule in plans[path] if rule[1:2].isdigit()}
-    assert states - {"1A"} == set(RERUNS[change])
+    path = finished / "runs/fix-data-engine/segment_1B/iteration_protocol.json"
+    published = json.loads(path.read_text(encoding="utf-8"))["rerun_matrix"]
+    assert published == {name: states(plans[path]) for name, path in of_release().items()}
+
+
+def test_the_readme_says_what_would_run(plans):
+    text = (small_world.REPOSITORY / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(policy\.s\d)\.\*` \| (S\d(?: to S\d)?) \|$", text, re.MULTILINE))
+    assert len(rows) >= 5
+    for name, claim in rows.items():
+        first, _, last = claim.partition(" to ")
+        claimed = [f"S{n}" for n in range(int(first[1]), int((last or first)[1]) + 1)]
+        matching = [path for key, path in of_release().items() if key.startswith(f"{name}.")]
+        assert matching
+        for path in matching:
+            assert states(plans[path]) == claimed, path
