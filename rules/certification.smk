@@ -36,8 +36,8 @@ CERTIFIED = (
             [DATA[name] for name in VALIDATION_FILES], run_id=RELEASE_RUN_ID, seed=SEEDS
         ),
         "byproducts": BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
-        "upstream": BOARD.upstream_tree(RELEASE_RUN_ID, SEEDS)
-        + BOARD.upstream_tree(BASELINE_RUN_ID, P0_SEEDS),
+        "upstream": world_files(SETTINGS.runs[RELEASE_RUN_ID].upstream_id, SEEDS)
+        + world_files(SETTINGS.runs[BASELINE_RUN_ID].upstream_id, P0_SEEDS),
         "baseline": [
             DATA["segment1b_p0_baseline"].format(run_id=BASELINE_RUN_ID),
             *expand(

@@ -22,8 +22,6 @@ from scripts.workflow import (
     Promotion,
     contract_files,
     export_package_path,
-    reference_paths,
-    shipped_paths,
 )
 
 # Sources are files of this folder, also where the runs are in object storage.
@@ -45,8 +43,6 @@ if is_job(workflow):
     root_lock.hold_as_job()
 
 DATA = BOARD.data
-REFERENCE = BOARD.reference_files()
-OWN_INPUTS = BOARD.own_inputs()
 SEEDS = list(SETTINGS.seeds)
 TUNED_SEED = SEARCH["seed"] if SEARCH["seed"] in SEEDS else SEEDS[0]
 RUNS = SETTINGS.runs_root
@@ -66,7 +62,6 @@ RULE_VERSIONS = {rule: code_digest(f"states.{rule}") for rule in STATE_RULES}
 
 policy_of = BOARD.policy
 upstream_file = BOARD.upstream_file
-upstream_policy = BOARD.upstream_policy
 upstream_id = BOARD.upstream_id
 run_identity = BOARD.identity
 runs_root = BOARD.runs_root
@@ -140,8 +135,19 @@ def policy(state):
 
 
 def reference(file):
-    """A file of the reference snapshot in force."""
-    return REFERENCE[Path(file).stem.removeprefix("country_")]
+    """A file of the reference snapshot in force: the shipped one, or that on own polygons."""
+    if SETTINGS.polygons_path:
+        return declared(f"own_reference/{file}")
+    return source(f"{SETTINGS.reference}/{file}")
+
+
+REFERENCE = {
+    "countries": reference("countries.parquet"),
+    "facts": reference("country_facts.csv"),
+    "places": reference("places.parquet"),
+    "land_cover": reference("land_cover.parquet"),
+    "manifest": reference("manifest.json"),
+}
 
 
 def logs(name):

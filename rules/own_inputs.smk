@@ -1,33 +1,41 @@
 """A user's own polygons and population raster in place of the shipped ones."""
 
+RASTER_CELLS = shared("own_raster/raster_population.parquet")
+RASTER_REPORT = shared("own_raster/raster_population_report.json")
+# What S0 seals and S1 reads of them; nothing where the shipped ones serve.
+OWN_INPUTS = {
+    "own_polygons": source(SETTINGS.polygons_path or []),
+    "own_raster": source(SETTINGS.population_raster or []),
+    "own_raster_cells": RASTER_CELLS if SETTINGS.population_raster else [],
+    "own_raster_report": RASTER_REPORT if SETTINGS.population_raster else [],
+}
+
+
 if SETTINGS.polygons_path:
-    SHIPPED = shipped_paths(SETTINGS.reference)
 
     rule import_polygons:
         input:
             polygons=source(SETTINGS.polygons_path),
-            facts=SHIPPED["facts"],
-            places=SHIPPED["places"],
-            land_cover=SHIPPED["land_cover"],
-            shipped=SHIPPED["countries"],
-            manifest=SHIPPED["manifest"],
+            countries=source(f"{SETTINGS.reference}/countries.parquet"),
+            facts=source(f"{SETTINGS.reference}/country_facts.csv"),
+            places=source(f"{SETTINGS.reference}/places.parquet"),
+            land_cover=source(f"{SETTINGS.reference}/land_cover.parquet"),
+            manifest=source(f"{SETTINGS.reference}/manifest.json"),
         output:
-            **REFERENCE,
+            countries=reference("countries.parquet"),
+            facts=reference("country_facts.csv"),
+            places=reference("places.parquet"),
+            land_cover=reference("land_cover.parquet"),
+            manifest=reference("manifest.json"),
         log:
-            f"{LOGS}/1B/import_polygons.log",
-        benchmark:
-            f"{BENCHMARKS}/1B/import_polygons.tsv"
-        threads: 1
+            logs("1B/import_polygons"),
         resources:
             mem_mb=4000,
-            runtime=30,
         params:
-            version=state_version("own_inputs.import_polygons"),
+            code=code("own_inputs.import_polygons"),
             iso_column=SETTINGS.polygons_iso_column,
         conda:
             "../envs/own-inputs.yaml"
-        message:
-            "Snapshot on the polygons of {input.polygons}"
         script:
             "../scripts/own_inputs/import_polygons.py"
 
@@ -37,25 +45,20 @@ if SETTINGS.population_raster:
     rule import_population:
         input:
             raster=source(SETTINGS.population_raster),
-            tile_policy=policy_of("s1_tile_index"),
+            tile_policy=policy("s1_tile_index"),
         output:
-            cells=DATA["raster_population"],
-            report=DATA["raster_population_report"],
+            cells=RASTER_CELLS,
+            report=RASTER_REPORT,
         log:
-            f"{LOGS}/1B/{{run_id}}/import_population.log",
-        benchmark:
-            f"{BENCHMARKS}/1B/{{run_id}}/import_population.tsv"
-        threads: 1
+            logs("1B/{run_id}/import_population"),
         resources:
             mem_mb=4000,
             runtime=120,
         params:
-            version=state_version("own_inputs.import_population"),
+            code=code("own_inputs.import_population"),
             totals=SETTINGS.population_totals,
             uncovered=SETTINGS.population_uncovered,
         conda:
             "../envs/own-inputs.yaml"
-        message:
-            "S1 {wildcards.run_id}: people of {input.raster} on the grid"
         script:
             "../scripts/own_inputs/import_population.py"

@@ -1,11 +1,8 @@
 """The reference snapshot: rebuild it from its source packages, and hold it against census counts."""
 
-REFERENCE_UPDATE = SETTINGS.reference_update
 REFERENCE_PYTHON = SETTINGS.reference_python or ".venv-reference/bin/python"
 REFERENCE_ENVIRONMENT = [] if SETTINGS.reference_python else ".venv-reference/complete"
-REBUILT = reference_paths(
-    SETTINGS.reference if REFERENCE_UPDATE else f"{SETTINGS.runs_root}/reference"
-)
+REBUILT = SETTINGS.reference if SETTINGS.reference_update else f"{RUNS}/reference"
 
 
 rule reference_environment:
@@ -14,17 +11,9 @@ rule reference_environment:
     output:
         complete=touch(".venv-reference/complete"),
     log:
-        f"{LOGS}/reference/reference_environment.log",
-    benchmark:
-        f"{BENCHMARKS}/reference/reference_environment.tsv"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
+        logs("reference/reference_environment"),
     conda:
         "../envs/reference.yaml"
-    message:
-        "Environment with the source packages of the reference snapshot"
     shell:
         "{{ python -m venv .venv-reference && .venv-reference/bin/pip install --quiet"
         " --disable-pip-version-check --no-deps --require-hashes -r {input.lock}; }}"
@@ -32,59 +21,56 @@ rule reference_environment:
 
 
 rule build_reference:
+    "The reference snapshot from its source packages, compared with the one in force."
     input:
         environment=REFERENCE_ENVIRONMENT,
-        manifest=[] if REFERENCE_UPDATE else REFERENCE["manifest"],
+        in_force=branch(not SETTINGS.reference_update, then=reference("manifest.json")),
     output:
-        **REBUILT,
+        countries=f"{REBUILT}/countries.parquet",
+        facts=f"{REBUILT}/country_facts.csv",
+        places=f"{REBUILT}/places.parquet",
+        land_cover=f"{REBUILT}/land_cover.parquet",
+        manifest=f"{REBUILT}/manifest.json",
     log:
-        f"{LOGS}/reference/build_reference.log",
-    benchmark:
-        f"{BENCHMARKS}/reference/build_reference.tsv"
-    threads: 1
+        logs("reference/build_reference"),
     resources:
         mem_mb=4000,
-        runtime=15,
     params:
-        version=state_version("reference.build"),
+        code=code("reference.build_reference"),
         python=REFERENCE_PYTHON,
         folder=subpath(output.manifest, parent=True),
-        against=BOARD.against_manifest,
     conda:
         "../envs/reference.yaml"
-    message:
-        "Reference snapshot: {params.folder}"
     shell:
-        "{params.python} -m scripts.reference.build --output {params.folder} {params.against}"
-        " > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
+        "{params.python} -m scripts.reference.build_reference --output {params.folder}"
+        " --against {input.in_force} > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
 
 rule validate_reference:
+    "The population surface against census counts of regions that it was not fitted to."
     input:
-        **REFERENCE,
         environment=REFERENCE_ENVIRONMENT,
+        countries=reference("countries.parquet"),
+        facts=reference("country_facts.csv"),
+        places=reference("places.parquet"),
+        land_cover=reference("land_cover.parquet"),
+        manifest=reference("manifest.json"),
         admin1=SETTINGS.reference_admin1,
         tile_policy=source("config/layer1/1B/policy/policy.s1.tile_index.yaml"),
         policy=source("config/layer1/1B/policy/policy.s1.population.yaml"),
     output:
-        report=f"{SETTINGS.runs_root}/reference/population_validation.json",
+        report=f"{RUNS}/reference/population_validation.json",
     log:
-        f"{LOGS}/reference/validate_reference.log",
-    benchmark:
-        f"{BENCHMARKS}/reference/validate_reference.tsv"
-    threads: 1
+        logs("reference/validate_reference"),
     resources:
         mem_mb=4000,
-        runtime=15,
     params:
-        version=state_version("reference.validate"),
+        code=code("reference.validate_reference"),
         python=REFERENCE_PYTHON,
-        snapshot=BOARD.reference_folder,
+        snapshot=subpath(input.manifest, parent=True),
     conda:
         "../envs/reference.yaml"
-    message:
-        "Population surface against census counts of regions"
     shell:
-        "{params.python} -m scripts.reference.validate --admin1 {input.admin1}"
+        "{params.python} -m scripts.reference.validate_reference --admin1 {input.admin1}"
         " --snapshot {params.snapshot} --tile-policy {input.tile_policy} --policy {input.policy}"
         " --output {output.report} > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"

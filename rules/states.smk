@@ -6,7 +6,7 @@ rule s0_gate:
         **OWN_INPUTS,
         bundle_index=upstream_file("validation_bundle_index_1A"),
         bundle_flag=upstream_file("validation_passed_flag_1A"),
-        bundle=BOARD.upstream_bundle,
+        bundle=upstream_bundle,
         outlet_catalogue=upstream_file("outlet_catalogue"),
         candidate_set=upstream_file("s3_candidate_set"),
         freeze_guard=upstream_file("segment1a_freeze_guard_seed"),

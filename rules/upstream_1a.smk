@@ -1,260 +1,236 @@
-"""Upstream 1A: generate or ingest, validate, pass, score, certify the authority, guard."""
+"""Upstream 1A: generate or ingest, validate, flag, score, certify the authority, guard."""
 
-from scripts.upstream.tables_1a import ALL_TABLES
-from scripts.workflow import BUNDLE_1A
+from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
 
-BUILTIN_1A = BOARD.upstream_ids("builtin")
-EXTERNAL_1A = BOARD.upstream_ids("external")
-EXTERNAL_TABLES = BOARD.external_tables()
-CONTRACT_FILES_1A = CONTRACT_FILES
+EXTERNAL = f"{SETTINGS.external_root}/seed={{seed}}"
+EXTERNAL_TABLES = (
+    supplied_tables(SETTINGS.external_root, SEEDS) if SETTINGS.upstream_kind == "external" else ()
+)
+# What the flag of a validated world seals.
+BUNDLE_1A = (
+    "validation/s9_summary.json",
+    "validation/egress_checksums.json",
+    "validation/rng_accounting.json",
+    "validation/parameter_hash_resolved.json",
+    "validation/manifest_fingerprint_resolved.json",
+    "validation/index.json",
+)
 BANDS_1A = source("config/layer1/1A/policy/policy.1a.bands.yaml")
+
+
+def worlds_of(kind):
+    """Pattern of the run ids of builtin or external worlds."""
+    return "|".join(u.run_id for u in SETTINGS.upstreams.values() if u.kind == kind)
+
+
+def generator_policy(wildcards):
+    """Policy file of a builtin world."""
+    return source(SETTINGS.upstreams[wildcards.run_id].policy)
+
+
+def tables_of(upstream_id):
+    """Names of the tables of a world."""
+    return EXTERNAL_TABLES if SETTINGS.upstreams[upstream_id].kind == "external" else ALL_TABLES
+
+
+def world_tables(wildcards):
+    """Tables of a world by name, and the policy that made it or the record of its ingest."""
+    upstream_id = wildcards.run_id
+    paths = {name: world(f"{name}.parquet").format(**wildcards) for name in tables_of(upstream_id)}
+    if SETTINGS.upstreams[upstream_id].kind == "external":
+        return {**paths, "external_source": world("external_source.json").format(**wildcards)}
+    return {**paths, "policy": generator_policy(wildcards)}
+
+
+def world_files(upstream_id, seeds):
+    """Tables, validation bundle and flag of a world."""
+    files = [f"{name}.parquet" for name in tables_of(upstream_id)]
+    files += [*BUNDLE_1A, "validation/_passed.flag"]
+    return expand([world(file) for file in files], run_id=upstream_id, seed=seeds)
+
+
+def upstream_bundle(wildcards):
+    """Validation bundle of the world that a run of 1B stands on."""
+    return [upstream(file)(wildcards) for file in BUNDLE_1A]
 
 
 rule generate_1a:
     input:
-        policy=upstream_policy,
-        facts=REFERENCE["facts"],
+        policy=generator_policy,
+        facts=reference("country_facts.csv"),
     output:
-        **{name: DATA[name] for name in ALL_TABLES},
+        **{name: world(f"{name}.parquet") for name in ALL_TABLES},
     wildcard_constraints:
-        run_id="|".join(BUILTIN_1A),
+        run_id=worlds_of("builtin"),
     log:
-        f"{LOGS}/1A/{{run_id}}/{{seed}}/generate_1a.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/generate_1a.tsv"
-    threads: 1
+        logs("1A/{run_id}/{seed}/generate_1a"),
     resources:
-        mem_mb=BOARD.mem_mb("generate_1a"),
-        runtime=BOARD.runtime("generate_1a"),
+        mem_mb=memory("generate_1a"),
+        runtime=minutes("generate_1a"),
     params:
-        version=state_version("upstream.generate_1a"),
+        code=code("upstream.generate_1a"),
         merchants_total=SETTINGS.merchants_total,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A {wildcards.run_id} seed {wildcards.seed}: generate the merchant world"
+        ENV
     script:
         "../scripts/upstream/generate_1a.py"
 
 
-if EXTERNAL_1A:
+if EXTERNAL_TABLES:
 
     rule ingest_1a:
         input:
-            **{
-                name: source(f"{SETTINGS.external_root}/seed={{seed}}/{name}.parquet")
-                for name in EXTERNAL_TABLES
-            },
-            index=source(f"{SETTINGS.external_root}/seed={{seed}}/validation/index.json"),
-            flag=source(f"{SETTINGS.external_root}/seed={{seed}}/validation/_passed.flag"),
-            facts=REFERENCE["facts"],
+            **{name: source(f"{EXTERNAL}/{name}.parquet") for name in EXTERNAL_TABLES},
+            index=source(f"{EXTERNAL}/validation/index.json"),
+            flag=source(f"{EXTERNAL}/validation/_passed.flag"),
+            facts=reference("country_facts.csv"),
         output:
-            **{name: DATA[name] for name in EXTERNAL_TABLES},
-            external_source=DATA["external_source_1A"],
+            **{name: world(f"{name}.parquet") for name in EXTERNAL_TABLES},
+            external_source=world("external_source.json"),
         wildcard_constraints:
-            run_id="|".join(EXTERNAL_1A),
+            run_id=worlds_of("external"),
         log:
-            f"{LOGS}/1A/{{run_id}}/{{seed}}/ingest_1a.log",
-        benchmark:
-            f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/ingest_1a.tsv"
-        threads: 1
+            logs("1A/{run_id}/{seed}/ingest_1a"),
         resources:
-            mem_mb=BOARD.mem_mb("ingest_1a"),
-            runtime=BOARD.runtime("ingest_1a"),
+            mem_mb=memory("ingest_1a"),
+            runtime=minutes("ingest_1a"),
         params:
-            version=state_version("upstream.ingest_1a"),
+            code=code("upstream.ingest_1a"),
         conda:
-            "../envs/runtime.yaml"
-        message:
-            "1A {wildcards.run_id} seed {wildcards.seed}: verify and take over external tables"
+            ENV
         script:
             "../scripts/upstream/ingest_1a.py"
 
 
 rule validate_1a:
     input:
-        unpack(BOARD.upstream_tables),
-        facts=REFERENCE["facts"],
-        contracts=CONTRACT_FILES_1A,
+        unpack(world_tables),
+        facts=reference("country_facts.csv"),
+        contracts=CONTRACT_FILES,
     output:
-        summary=DATA["validation_summary_1A"],
-        checksums=DATA["egress_checksums_1A"],
-        rng_accounting=DATA["rng_accounting_1A"],
-        parameter_hash=DATA["parameter_hash_resolved_1A"],
-        fingerprint=DATA["manifest_fingerprint_resolved_1A"],
-        index=DATA["validation_bundle_index_1A"],
+        summary=world("validation/s9_summary.json"),
+        checksums=world("validation/egress_checksums.json"),
+        rng_accounting=world("validation/rng_accounting.json"),
+        parameter_hash=world("validation/parameter_hash_resolved.json"),
+        fingerprint=world("validation/manifest_fingerprint_resolved.json"),
+        index=world("validation/index.json"),
     log:
-        f"{LOGS}/1A/{{run_id}}/{{seed}}/validate_1a.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/validate_1a.tsv"
-    threads: 1
+        logs("1A/{run_id}/{seed}/validate_1a"),
     resources:
-        mem_mb=BOARD.mem_mb("validate_1a"),
-        runtime=BOARD.runtime("validate_1a"),
+        mem_mb=memory("validate_1a"),
+        runtime=minutes("validate_1a"),
     params:
-        version=state_version("upstream.validate_1a"),
+        code=code("upstream.validate_1a"),
         merchants_total=SETTINGS.merchants_total,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A {wildcards.run_id} seed {wildcards.seed}: validation bundle"
+        ENV
     script:
         "../scripts/upstream/validate_1a.py"
 
 
 rule pass_1a:
     input:
-        summary=DATA["validation_summary_1A"],
-        checksums=DATA["egress_checksums_1A"],
-        rng_accounting=DATA["rng_accounting_1A"],
-        parameter_hash=DATA["parameter_hash_resolved_1A"],
-        fingerprint=DATA["manifest_fingerprint_resolved_1A"],
-        index=DATA["validation_bundle_index_1A"],
+        summary=world("validation/s9_summary.json"),
+        bundle=[world(file) for file in BUNDLE_1A],
     output:
-        flag=DATA["validation_passed_flag_1A"],
+        flag=world("validation/_passed.flag"),
     log:
-        f"{LOGS}/1A/{{run_id}}/{{seed}}/pass_1a.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/pass_1a.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1A/{run_id}/{seed}/pass_1a"),
     params:
-        version=state_version("upstream.pass_1a"),
+        code=code("upstream.pass_1a"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A {wildcards.run_id} seed {wildcards.seed}: flag"
+        ENV
     script:
         "../scripts/upstream/pass_1a.py"
 
 
 rule score_1a:
     input:
-        unpack(BOARD.upstream_tables),
-        facts=REFERENCE["facts"],
-        flag=DATA["validation_passed_flag_1A"],
-        parameter_hash=DATA["parameter_hash_resolved_1A"],
-        bundle=[DATA[name] for name in BUNDLE_1A],
+        unpack(world_tables),
+        facts=reference("country_facts.csv"),
+        flag=world("validation/_passed.flag"),
+        bundle=[world(file) for file in BUNDLE_1A],
+        parameter_hash=world("validation/parameter_hash_resolved.json"),
         bands=BANDS_1A,
     output:
-        scorecard=DATA["segment1a_scorecard"],
+        scorecard=world("segment1a_scorecard.json"),
     log:
-        f"{LOGS}/1A/{{run_id}}/{{seed}}/score_1a.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/score_1a.tsv"
-    threads: 1
+        logs("1A/{run_id}/{seed}/score_1a"),
     resources:
-        mem_mb=BOARD.mem_mb("score_1a"),
-        runtime=BOARD.runtime("score_1a"),
+        mem_mb=memory("score_1a"),
+        runtime=minutes("score_1a"),
     params:
-        version=state_version("upstream.score_1a"),
+        code=code("upstream.score_1a"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A {wildcards.run_id} seed {wildcards.seed}: scorecard"
+        ENV
     script:
         "../scripts/upstream/score_1a.py"
 
 
 rule certify_1a_authority:
     input:
-        scorecards=BOARD.authority_scorecards(),
+        scorecards=expand(
+            world("segment1a_scorecard.json"),
+            run_id=SETTINGS.authority_id,
+            seed=SETTINGS.required_seeds,
+        ),
         bands=BANDS_1A,
     output:
-        certification=DATA["segment1a_p5_certification"],
+        certification=declared("segment_1A/reports/segment1a_p5_certification.json"),
     log:
-        f"{LOGS}/1A/certify_1a_authority.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/certify_1a_authority.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1A/certify_1a_authority"),
     params:
-        version=state_version("upstream.certify_1a_authority"),
+        code=code("upstream.certify_1a_authority"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A: certify the frozen authority"
+        ENV
     script:
         "../scripts/upstream/certify_1a_authority.py"
 
 
-rule judge_1a:
+rule check_freeze_guard:
     input:
-        certification=DATA["segment1a_p5_certification"],
-        scorecards=BOARD.upstream_scorecards,
+        certification=declared("segment_1A/reports/segment1a_p5_certification.json"),
+        scorecards=expand(world("segment1a_scorecard.json"), seed=SEEDS, allow_missing=True),
         bands=BANDS_1A,
     output:
-        guard=DATA["segment1a_freeze_guard"],
+        guard=declared("segment_1A/reports/segment1a_freeze_guard_{run_id}.json"),
     log:
-        f"{LOGS}/1A/{{run_id}}/judge_1a.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/judge_1a.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1A/{run_id}/check_freeze_guard"),
     params:
-        version=state_version("upstream.freeze_guard", "judge_1a"),
+        code=code("upstream.check_freeze_guard"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A {wildcards.run_id}: freeze guard"
+        ENV
     script:
-        "../scripts/upstream/freeze_guard.py"
+        "../scripts/upstream/check_freeze_guard.py"
 
 
-rule judge_1a_seed:
+# A seed of 1B waits for its own seed of 1A alone.
+use rule check_freeze_guard as check_freeze_guard_seed with:
     input:
-        certification=DATA["segment1a_p5_certification"],
-        scorecards=[DATA["segment1a_scorecard"]],
+        certification=declared("segment_1A/reports/segment1a_p5_certification.json"),
+        scorecards=[world("segment1a_scorecard.json")],
         bands=BANDS_1A,
     output:
-        guard=DATA["segment1a_freeze_guard_seed"],
+        guard=world("segment1a_freeze_guard.json"),
     log:
-        f"{LOGS}/1A/{{run_id}}/{{seed}}/judge_1a_seed.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/{{seed}}/judge_1a_seed.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        version=state_version("upstream.freeze_guard", "judge_1a_seed"),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A {wildcards.run_id} seed {wildcards.seed}: freeze guard on the seed alone"
-    script:
-        "../scripts/upstream/freeze_guard.py"
+        logs("1A/{run_id}/{seed}/check_freeze_guard_seed"),
 
 
 rule enforce_freeze_guard:
     input:
-        guard=DATA["segment1a_freeze_guard"],
-        certification=DATA["segment1a_p5_certification"],
-        scorecards=BOARD.upstream_scorecards,
-        flags=BOARD.upstream_flags,
-        bundles=BOARD.upstream_bundles,
+        guard=declared("segment_1A/reports/segment1a_freeze_guard_{run_id}.json"),
+        certification=declared("segment_1A/reports/segment1a_p5_certification.json"),
+        scorecards=expand(world("segment1a_scorecard.json"), seed=SEEDS, allow_missing=True),
+        flags=expand(world("validation/_passed.flag"), seed=SEEDS, allow_missing=True),
+        bundles=expand([world(file) for file in BUNDLE_1A], seed=SEEDS, allow_missing=True),
         bands=BANDS_1A,
     output:
-        accepted=DATA["segment1a_freeze_guard_accepted"],
+        accepted=declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_accepted.json"),
     log:
-        f"{LOGS}/1A/{{run_id}}/enforce_freeze_guard.log",
-    benchmark:
-        f"{BENCHMARKS}/1A/{{run_id}}/enforce_freeze_guard.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1A/{run_id}/enforce_freeze_guard"),
     params:
-        version=state_version("upstream.enforce_freeze_guard"),
+        code=code("upstream.enforce_freeze_guard"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "1A {wildcards.run_id}: refuse what the freeze guard did not pass"
+        ENV
     script:
         "../scripts/upstream/enforce_freeze_guard.py"

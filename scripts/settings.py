@@ -80,6 +80,11 @@ class Settings:
     runs: Mapping[str, Run]
     upstreams: Mapping[str, Upstream]
 
+    @property
+    def authority_id(self) -> str:
+        """Run id of the frozen 1A authority, which the baseline posture stands on."""
+        return run_id("1A", upstream_name(self.postures[self.baseline_posture].upstream_policy))
+
     def run_of(self, identity: str) -> Run:
         """The run of a run id (``EC07`` when the configuration names no such run)."""
         try:

@@ -13,30 +13,13 @@ from scripts.governance.attestation import byproduct_paths
 from scripts.policies import load_policy
 from scripts.records.identity import run_id
 from scripts.resources import DEMANDS
-from scripts.settings import Run, Settings, upstream_name
+from scripts.settings import Run, Settings
 from scripts.snakemake_private import source
 from scripts.states import CHAIN
 from scripts.tables import row_count
-from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
 
 InputFunction = Callable[[Any], str]
 
-REFERENCE_FILES = {
-    "countries": "countries.parquet",
-    "facts": "country_facts.csv",
-    "places": "places.parquet",
-    "land_cover": "land_cover.parquet",
-    "manifest": "manifest.json",
-}
-# The files that the flag of a 1A run seals.
-BUNDLE_1A = (
-    "validation_summary_1A",
-    "egress_checksums_1A",
-    "rng_accounting_1A",
-    "parameter_hash_resolved_1A",
-    "manifest_fingerprint_resolved_1A",
-    "validation_bundle_index_1A",
-)
 # What a run receipt holds: every state but the validation, which reads the receipt.
 STATE_RULES = CHAIN[:-1]
 
@@ -44,16 +27,6 @@ STATE_RULES = CHAIN[:-1]
 def path_templates(runs_root: str) -> Mapping[str, str]:
     """Path template of every declared dataset below the runs root."""
     return {name: f"{runs_root}/{entry.path}" for name, entry in datasets().items()}
-
-
-def reference_paths(folder: str) -> Mapping[str, str]:
-    """Files of the reference snapshot."""
-    return {name: f"{folder}/{file}" for name, file in REFERENCE_FILES.items()}
-
-
-def shipped_paths(folder: str) -> Mapping[str, str]:
-    """Files of a reference snapshot that no rule makes."""
-    return {name: source(path) for name, path in reference_paths(folder).items()}
 
 
 def contract_files() -> list[str]:
@@ -186,58 +159,9 @@ class Board:
 
         return of_run
 
-    def upstream_policy(self, wildcards: Any) -> str:
-        """Policy file of a builtin 1A run."""
-        return source(self.settings.upstreams[wildcards.run_id].policy)
-
-    def upstream_ids(self, kind: str) -> list[str]:
-        """Run ids of the upstream runs of a kind."""
-        return [u.run_id for u in self.settings.upstreams.values() if u.kind == kind]
-
-    def external_tables(self) -> tuple[str, ...]:
-        """Tables that an external upstream supplies for every configured seed."""
-        if not self.upstream_ids("external"):
-            return ()
-        return supplied_tables(self.settings.external_root, self.settings.seeds)
-
-    def upstream_tables(self, wildcards: Any) -> dict[str, str]:
-        """Tables of a 1A run by dataset id, and what its validation needs beside them."""
-        external = self.settings.upstreams[wildcards.run_id].kind == "external"
-        names = self.external_tables() if external else ALL_TABLES
-        paths = {name: self.data[name].format(**wildcards) for name in names}
-        if external:
-            paths["external_source"] = self.data["external_source_1A"].format(**wildcards)
-        else:
-            paths["policy"] = self.upstream_policy(wildcards)
-        return paths
-
-    def upstream_tree(self, identity: str, seeds: Iterable[int]) -> list[str]:
-        """Tables, bundle and flag of the 1A run that a run stands on, over seeds."""
-        upstream = self.settings.upstreams[self.settings.runs[identity].upstream_id]
-        tables = self.external_tables() if upstream.kind == "external" else ALL_TABLES
-        names = (*tables, *BUNDLE_1A, "validation_passed_flag_1A")
-        return [p for name in names for p in self.over_seeds(name, upstream.run_id, seeds)]
-
     def over_seeds(self, dataset_id: str, identity: str, seeds: Iterable[int]) -> list[str]:
         """Paths of a dataset of a run, seed by seed."""
         return [self.data[dataset_id].format(run_id=identity, seed=seed) for seed in seeds]
-
-    def upstream_scorecards(self, wildcards: Any) -> list[str]:
-        """Scorecards of a 1A run over the configured seeds."""
-        return self.over_seeds("segment1a_scorecard", wildcards.run_id, self.settings.seeds)
-
-    def upstream_flags(self, wildcards: Any) -> list[str]:
-        """Flags of a 1A run over the configured seeds."""
-        return self.over_seeds("validation_passed_flag_1A", wildcards.run_id, self.settings.seeds)
-
-    def upstream_bundle(self, wildcards: Any) -> list[str]:
-        """Validation bundle of the 1A run that a run stands on, for a job's seed."""
-        return [self.upstream_file(name)(wildcards) for name in BUNDLE_1A]
-
-    def upstream_bundles(self, wildcards: Any) -> list[str]:
-        """Validation bundles of a 1A run over the configured seeds."""
-        seeds = self.settings.seeds
-        return [p for name in BUNDLE_1A for p in self.over_seeds(name, wildcards.run_id, seeds)]
 
     def upstream_guards(self, wildcards: Any) -> list[str]:
         """Freeze guard verdicts, seed by seed, on the 1A run that a run stands on."""
@@ -245,40 +169,9 @@ class Board:
             "segment1a_freeze_guard_seed", self.run(wildcards).upstream_id, self.settings.seeds
         )
 
-    def authority_scorecards(self) -> list[str]:
-        """Scorecards of the frozen 1A authority over the required seeds."""
-        return self.over_seeds(
-            "segment1a_scorecard", self.authority_id(), self.settings.required_seeds
-        )
-
-    def reference_files(self) -> Mapping[str, str]:
-        """Files of the snapshot that runs stand on: the one in force, or that of own polygons."""
-        if not self.settings.polygons_path:
-            return shipped_paths(self.settings.reference)
-        return reference_paths(str(Path(self.data["own_reference_manifest"]).parent))
-
-    def own_inputs(self) -> dict[str, str | list[str]]:
-        """Inputs of ``s0_gate`` that are the user's own; nothing where the shipped ones serve."""
-        raster = self.settings.population_raster
-        return {
-            "own_polygons": source(self.settings.polygons_path or []),
-            "own_raster": source(raster or []),
-            "own_raster_cells": self.data["raster_population"] if raster else [],
-            "own_raster_report": self.data["raster_population_report"] if raster else [],
-        }
-
-    def reference_folder(self, wildcards: Any) -> str:
-        """Folder of the reference snapshot in force."""
-        return self.settings.reference
-
-    def against_manifest(self, wildcards: Any, input: Any) -> str:
-        """Option that compares a rebuilt snapshot with the one in force."""
-        return f"--against {input.manifest}" if input.manifest else ""
-
     def authority_id(self) -> str:
-        """Run id of the frozen 1A authority, the upstream of the baseline posture."""
-        posture = self.settings.postures[self.settings.baseline_posture]
-        return run_id("1A", upstream_name(posture.upstream_policy))
+        """Run id of the frozen 1A authority."""
+        return self.settings.authority_id
 
     def state_outputs(self, seeds: list[int] | None = None) -> Callable[[Any], list[str]]:
         """Input function: every output of S0 to S8 of the run, for its seed or for ``seeds``."""

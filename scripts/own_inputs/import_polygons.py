@@ -23,7 +23,6 @@ from scripts.geo.grid import polygon_area_m2
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import (
     COUNTRIES,
-    DATA_FILES,
     FACTS,
     LAND_COVER,
     PLACES,
@@ -34,8 +33,8 @@ from scripts.geo.snapshot import (
     verify_snapshot,
 )
 from scripts.own_inputs.polygons import read_polygons
-from scripts.reference.build import write_countries, write_snapshot_parquet
 from scripts.reference.facts import to_csv
+from scripts.reference.files import write_countries, write_snapshot_parquet
 from scripts.tables import file_digest, publish, write_json, write_text
 
 
@@ -87,29 +86,59 @@ def require_people(rows: Sequence[Mapping[str, str]], where: object) -> None:
         )
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``import_polygons``: the five files of a snapshot."""
-    source = Path(inputs.polygons)
-    shipped = verify_snapshot(Path(inputs.manifest).parent)
-    known = load_facts(inputs.facts)["country_iso"].to_pylist()
-    polygons = read_polygons(source, params.iso_column, known)
-    area_m2 = polygon_area_m2(np.array(list(polygons.values()), dtype=object))
-    land_km2 = dict(zip(polygons, (area_m2 / 1e6).tolist(), strict=True))
-    rows = facts_of(Path(inputs.facts).read_text(encoding="utf-8"), land_km2)
-    require_people(rows, source)
+def make_snapshot(
+    polygons: Path, iso_column: str, shipped: Path, files: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Write the data files of a snapshot on the user's polygons; returns its manifest.
 
-    write_countries(Path(outputs.countries), polygons)
-    write_text(outputs.facts, to_csv(rows))
-    places = places_on_land(load_places(inputs.places), load_countries(outputs.countries))
+    Parameters
+    ----------
+    polygons
+        The user's file.
+    iso_column
+        Its column of ISO codes.
+    shipped
+        Folder of the shipped snapshot.
+    files
+        Where each of :data:`scripts.geo.snapshot.DATA_FILES` goes.
+
+    Raises
+    ------
+    ReferenceSnapshotError
+        ``ER10`` the shipped snapshot is not as its manifest says; ``ER31`` to ``ER37`` polygons
+        that cannot be used.
+    """
+    manifest = verify_snapshot(shipped)
+    known = load_facts(shipped / FACTS)["country_iso"].to_pylist()
+    land = read_polygons(polygons, iso_column, known)
+    area_m2 = polygon_area_m2(np.array(list(land.values()), dtype=object))
+    land_km2 = dict(zip(land, (area_m2 / 1e6).tolist(), strict=True))
+    rows = facts_of((shipped / FACTS).read_text(encoding="utf-8"), land_km2)
+    require_people(rows, polygons)
+
+    write_countries(files[COUNTRIES], land)
+    write_text(files[FACTS], to_csv(rows))
+    places = places_on_land(load_places(shipped / PLACES), load_countries(files[COUNTRIES]))
     write_snapshot_parquet(
-        Path(outputs.places), places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
+        files[PLACES], places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
     )
-    with publish(outputs.land_cover) as temporary:
-        shutil.copyfile(inputs.land_cover, temporary)
-    paths = (outputs.countries, outputs.facts, outputs.places, outputs.land_cover)
-    files = dict(zip((COUNTRIES, FACTS, PLACES, LAND_COVER), map(Path, paths), strict=True))
-    assert tuple(files) == DATA_FILES
-    write_json(outputs.manifest, manifest_of(shipped, files, source, params.iso_column))
+    with publish(files[LAND_COVER]) as temporary:
+        shutil.copyfile(shipped / LAND_COVER, temporary)
+    return manifest_of(manifest, files, polygons, iso_column)
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Bind the user's polygons and the shipped snapshot to the five files of one on them."""
+    files = {
+        COUNTRIES: Path(outputs.countries),
+        FACTS: Path(outputs.facts),
+        PLACES: Path(outputs.places),
+        LAND_COVER: Path(outputs.land_cover),
+    }
+    manifest = make_snapshot(
+        Path(inputs.polygons), params.iso_column, Path(inputs.manifest).parent, files
+    )
+    write_json(outputs.manifest, manifest)
 
 
 if "snakemake" in globals():

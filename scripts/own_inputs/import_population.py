@@ -13,7 +13,7 @@ from scripts.policies import load_policy
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``import_population``."""
+    """Bind a raster and the grid's policy to the people of its cells."""
     policy = load_policy(inputs.tile_policy)
     cells = sum_to_cells(inputs.raster, Grid(policy["resolution_arcmin"]))
     write_dataset(

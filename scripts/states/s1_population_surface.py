@@ -3,7 +3,7 @@
 The surface is modelled, not observed: United Nations totals by country, GeoNames places, MODIS land
 cover. Every country's tiles sum to its total, and a country with people has people in a tile. Where
 the configuration names a population raster, its people take the place of the modelled ones
-(:mod:`scripts.own_inputs.surface`).
+(:mod:`scripts.states.raster_surface`).
 """
 
 from typing import Any
@@ -18,8 +18,8 @@ from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.geo.population import Places, Surface, Tiles, population_surface
 from scripts.geo.snapshot import load_facts, load_land_cover, load_places
-from scripts.own_inputs.surface import surface_of_raster
 from scripts.policies import load_policy
+from scripts.states.raster_surface import surface_of_raster
 
 
 def read_tiles(path: str) -> tuple[pa.ChunkedArray, Tiles]:

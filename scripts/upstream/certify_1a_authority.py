@@ -9,7 +9,7 @@ from scripts.upstream.scorer import certification
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Certify."""
+    """Bind the scorecards to the certification."""
     cards = [read_object("segment1a_scorecard", path) for path in inputs.scorecards]
     write_object(
         "segment1a_p5_certification",

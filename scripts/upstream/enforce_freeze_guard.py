@@ -57,7 +57,7 @@ def enforce(
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Enforce."""
+    """Bind a verdict and what it judged to the receipt that promotions ask for."""
     write_object(
         "segment1a_freeze_guard_accepted",
         outputs.accepted,

@@ -3,15 +3,14 @@
 Five checks, each on every seed of the candidate and on all seeds together. A seed is compared with
 the same seed of the authority; a seed that the authority was not certified on, with the authority
 over all its seeds. The authority's own run has nothing to regress from: its seeds are held to the
-grade and the hard gates alone. The verdict is a file and never an exit status: a job that succeeds
-writes it, and ``enforce_freeze_guard`` refuses what is not PASS.
+grade and the hard gates alone. The verdict is a file and never an exit status:
+``check_freeze_guard`` writes it and ``enforce_freeze_guard`` refuses what is not PASS.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.contracts import read_object, write_object
-from scripts.entry import run
+from scripts.contracts import read_object
 from scripts.errors import SegmentError, UpstreamError
 from scripts.policies import load_policy
 from scripts.tables import file_digest
@@ -168,7 +167,9 @@ def refusal(run_id: str, error: Exception) -> dict[str, Any]:
     }
 
 
-def judge_files(run_id: str, certification: str, scorecards: Sequence[str], bands: str) -> Any:
+def judge_files(
+    run_id: str, certification: str, scorecards: Sequence[str], bands: str
+) -> dict[str, Any]:
     """Judge from files; any failure to do so is a refusal, never a pass."""
     try:
         return judge(
@@ -181,16 +182,3 @@ def judge_files(run_id: str, certification: str, scorecards: Sequence[str], band
         )
     except (SegmentError, KeyError, TypeError, ValueError, OSError) as error:
         return refusal(run_id, error)
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``freeze_guard``."""
-    write_object(
-        "segment1a_freeze_guard",
-        outputs.guard,
-        judge_files(wildcards.run_id, inputs.certification, inputs.scorecards, inputs.bands),
-    )
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])

@@ -1,6 +1,7 @@
 """Rule ``generate_1a``: every table of one seed of the builtin world, by slices of merchants."""
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from scripts.contracts import dataset_stream, write_dataset
@@ -8,7 +9,7 @@ from scripts.entry import run
 from scripts.geo.snapshot import load_facts
 from scripts.policies import load_policy
 from scripts.upstream.egress import Summary, merchant_rows
-from scripts.upstream.generator import draw_up
+from scripts.upstream.generator import Blueprint, draw_up
 
 MERCHANTS_EACH = 1 << 14
 _BY_MERCHANT = (
@@ -17,22 +18,24 @@ _BY_MERCHANT = (
 )
 
 
-def main(
-    inputs: Any, outputs: Any, params: Any, wildcards: Any, merchants_each: int = MERCHANTS_EACH
+def publish_world(
+    blueprint: Blueprint, files: Mapping[str, str], merchants_each: int = MERCHANTS_EACH
 ) -> None:
-    """Generate, hold against the contracts, publish; no byte depends on the size of the slices."""
-    blueprint = draw_up(
-        load_policy(inputs.policy),
-        load_facts(inputs.facts),
-        int(wildcards.seed),
-        params.merchants_total,
-        inputs.policy,
-    )
+    """Generate a world, hold it against the contracts and publish its tables.
+
+    Parameters
+    ----------
+    blueprint
+        What the world is drawn from.
+    files
+        Where each table goes, by dataset id.
+    merchants_each
+        Merchants in memory at a time; no byte depends on it.
+    """
     summary = Summary(blueprint.facts)
     with contextlib.ExitStack() as stack:
         streams = {
-            name: stack.enter_context(dataset_stream(name, getattr(outputs, name)))
-            for name in _BY_MERCHANT
+            name: stack.enter_context(dataset_stream(name, files[name])) for name in _BY_MERCHANT
         }
         for world in blueprint.worlds(merchants_each):
             rows = merchant_rows(world)
@@ -40,7 +43,19 @@ def main(
                 streams[name].write(table)
             summary.add(world, rows["outlet_catalogue"])
     for name, table in summary.tables(blueprint.merchants, blueprint.policy).items():
-        write_dataset(name, getattr(outputs, name), table)
+        write_dataset(name, files[name], table)
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Bind the policy and the facts to the tables."""
+    blueprint = draw_up(
+        load_policy(inputs.policy),
+        load_facts(inputs.facts),
+        int(wildcards.seed),
+        params.merchants_total,
+        inputs.policy,
+    )
+    publish_world(blueprint, dict(outputs.items()))
 
 
 if "snakemake" in globals():

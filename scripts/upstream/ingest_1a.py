@@ -1,7 +1,10 @@
-"""Rule ``ingest_1a``: take over the tables of an external producer, no PASS, no read."""
+"""Rule ``ingest_1a``: take over the tables of an external producer; no PASS, no read."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from scripts.contracts import write_dataset, write_object
 from scripts.entry import run
@@ -11,32 +14,31 @@ from scripts.records.bundle import verify_bundle
 from scripts.records.ledger import Ledger
 from scripts.tables import read_json
 from scripts.upstream.ingest_external import check_countries, check_worlds_agree, load_table
-from scripts.upstream.prior import eligible_facts
+from scripts.upstream.prior import Facts, eligible_facts
 from scripts.upstream.tables_1a import ALL_TABLES
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Verify bundle and digests, check every table, then publish all of them."""
-    bundle = Path(inputs.index).parent
-    digest = verify_bundle(bundle, inputs.flag)
-    paths = {name: path for name, path in inputs.items() if name in ALL_TABLES}
-    sealed = sealed_files(bundle, [Path(path).name for path in paths.values()])
-    Ledger(bundle.parent, sealed).verify("EG26", inputs.index, "the table that was sealed")
+def verify_delivery(files: Mapping[str, str], index: Path, flag: Path) -> dict[str, Any]:
+    """Digest of a producer's bundle, and those of the tables that it seals.
 
-    facts = eligible_facts(load_facts(inputs.facts))
-    tables = {}
-    for name, path in sorted(paths.items()):
-        tables[name] = load_table(name, path)
-        check_countries(tables[name], facts, path)
-    seed = int(wildcards.seed)
-    check_worlds_agree(tables["outlet_catalogue"], tables["s3_candidate_set"], seed, paths)
-    for name, table in tables.items():
-        write_dataset(name, getattr(outputs, name), table)
-    write_object(
-        "external_source_1A",
-        outputs.external_source,
-        {"seed": seed, "bundle_sha256": digest, "files": sealed},
-    )
+    Parameters
+    ----------
+    files
+        Delivered tables by dataset id.
+    index, flag
+        Of the producer's bundle, whose folder lies beside the tables.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG20`` to ``EG26`` bundle, flag or tables do not agree.
+    UpstreamError
+        ``EU20`` the bundle does not seal a table.
+    """
+    digest = verify_bundle(index.parent, flag)
+    sealed = sealed_files(index.parent, [Path(path).name for path in files.values()])
+    Ledger(index.parent.parent, sealed).verify("EG26", index, "the table that was sealed")
+    return {"bundle_sha256": digest, "files": sealed}
 
 
 def sealed_files(bundle: Path, names: list[str]) -> dict[str, str]:
@@ -49,6 +51,33 @@ def sealed_files(bundle: Path, names: list[str]) -> dict[str, str]:
                 "EU20", where, f"does not seal {name}", '{"files": {file name: SHA-256}}'
             )
     return {name: files[name] for name in names}
+
+
+def load_world(files: Mapping[str, str], facts: Facts, seed: int) -> dict[str, pa.Table]:
+    """Tables of an external world, each held against its contract and against the others.
+
+    Raises
+    ------
+    UpstreamError
+        ``EU20`` to ``EU29``, as :mod:`scripts.upstream.ingest_external` says.
+    """
+    tables = {}
+    for name, path in sorted(files.items()):
+        tables[name] = load_table(name, path)
+        check_countries(tables[name], facts, path)
+    check_worlds_agree(tables["outlet_catalogue"], tables["s3_candidate_set"], seed, files)
+    return tables
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Bind the delivery of a seed to its published tables; all or none are written."""
+    files = {name: path for name, path in inputs.items() if name in ALL_TABLES}
+    source = verify_delivery(files, Path(inputs.index), Path(inputs.flag))
+    facts = eligible_facts(load_facts(inputs.facts))
+    seed = int(wildcards.seed)
+    for name, table in load_world(files, facts, seed).items():
+        write_dataset(name, outputs[name], table)
+    write_object("external_source_1A", outputs.external_source, {"seed": seed, **source})
 
 
 if "snakemake" in globals():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from scripts.apportionment import largest_remainder
 
@@ -20,6 +20,8 @@ I64 = npt.NDArray[np.int64]
 LATTICE = np.mod(np.array([(1.0 + np.sqrt(5.0)) / 2.0, np.sqrt(2.0), np.sqrt(3.0)]), 1.0)
 BETWEEN = np.mod(np.sqrt([2.0, 3.0, 5.0]), 1.0)
 MINIMUM_MULTI = 2
+# A uniform just below one may round its probability to one, where a law has no quantile.
+_BELOW_ONE = np.nextafter(1.0, 0.0)
 
 
 def stratified_points(rotation: F64, stratum: I64, ordinal: I64) -> F64:
@@ -47,7 +49,7 @@ def size_ratio(
     Median 1; continuous at the join.
     """
     body = np.minimum(u, 1.0 - tail_share)
-    log_size = body_sigma * stats.norm.ppf(np.clip(body, 1e-12, 1.0))
+    log_size = body_sigma * special.ndtri(np.clip(body, 1e-12, 1.0))
     excess = np.where(u > 1.0 - tail_share, -np.log((1.0 - u) / tail_share) / tail_index, 0.0)
     return np.minimum(np.exp(log_size + excess), max_ratio)
 
@@ -86,14 +88,21 @@ def truncated_nb_quantile(u: F64, mu: F64, phi: F64) -> I64:
     """Outlets of a multi-site merchant: inverse CDF of NB2(mu, phi) given at least two."""
     p0, p1 = _negative_binomial_01(mu, phi)
     below = p0 + p1
-    draw = stats.nbinom.ppf(below + u * (1.0 - below), phi, phi / (phi + mu))
+    q, p = np.minimum(below + u * (1.0 - below), _BELOW_ONE), phi / (phi + mu)
+    draw = np.ceil(special.nbdtrik(q, phi, p))
+    less = np.maximum(draw - 1.0, 0.0)
+    draw = np.where(special.betainc(phi, less + 1.0, p) >= q, less, draw)
     return np.maximum(draw, MINIMUM_MULTI).astype(np.int64)
 
 
 def zero_truncated_poisson_quantile(u: F64, rate: F64) -> I64:
     """Inverse CDF of Poisson(rate) given at least one."""
     p0 = np.exp(-rate)
-    return np.maximum(stats.poisson.ppf(p0 + u * (1.0 - p0), rate), 1).astype(np.int64)
+    q = np.minimum(p0 + u * (1.0 - p0), _BELOW_ONE)
+    draw = np.ceil(special.pdtrik(q, rate))
+    less = np.maximum(draw - 1.0, 0.0)
+    draw = np.where(special.pdtr(less, rate) >= q, less, draw)
+    return np.maximum(draw, 1.0).astype(np.int64)
 
 
 def gumbel(u: F64) -> F64:

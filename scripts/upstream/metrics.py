@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy import stats
 
 from scripts import countries
 from scripts.inequality import gini, top_share
@@ -113,7 +112,16 @@ def rank_correlation(candidates: I64, realised: I64) -> float | None:
     """Spearman correlation; None when either side is constant."""
     if len(candidates) < 2 or np.ptp(candidates) == 0 or np.ptp(realised) == 0:
         return None
-    return float(stats.spearmanr(candidates, realised).statistic)
+    ranks = np.column_stack([_mean_rank(candidates), _mean_rank(realised)])
+    return float(np.corrcoef(ranks, rowvar=False)[1, 0])
+
+
+def _mean_rank(values: I64) -> F64:
+    """Rank of each value from 1, equal values sharing their mean rank."""
+    _, index, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    rank: F64 = (last - (count - 1) / 2.0)[index]
+    return rank
 
 
 def realization_ratio(view: MerchantView) -> F64:

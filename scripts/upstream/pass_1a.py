@@ -1,5 +1,6 @@
 """Rule ``pass_1a``: the flag of a bundle whose validation passed, and of no other."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,21 @@ from scripts.errors import UpstreamError
 from scripts.records.bundle import write_flag
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Write the flag, or refuse with the names of the failed checks."""
-    summary = read_object("validation_summary_1A", inputs.summary)
+def refuse_failure(summary: Mapping[str, Any], where: str) -> None:
+    """Refuse a validation that did not pass, naming the checks that failed (``EU40``)."""
     if summary["verdict"] != "PASS":
         raise UpstreamError(
             "EU40",
-            inputs.summary,
+            where,
             f"validation failed: {', '.join(summary['failed'])}",
             "see checks in that file",
         )
-    write_flag(Path(inputs.index).parent, outputs.flag)
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Bind a bundle to its flag."""
+    refuse_failure(read_object("validation_summary_1A", inputs.summary), inputs.summary)
+    write_flag(Path(inputs.summary).parent, outputs.flag)
 
 
 if "snakemake" in globals():

@@ -1,10 +1,14 @@
 """Rule ``validate_1a``: judge one seed and write its validation bundle, whatever the verdict."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.contracts import datasets, read_object, write_object
+import pyarrow as pa
+
+from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.geo.snapshot import load_facts
 from scripts.policies import load_policy
@@ -15,51 +19,86 @@ from scripts.tables import file_digest
 from scripts.upstream.generator import draw_up
 from scripts.upstream.prior import eligible_facts
 from scripts.upstream.replay import StoredTables, replay
+from scripts.upstream.tables_1a import ALL_TABLES
 from scripts.upstream.validation import EXTERNAL_ALPHA, validate
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Validate a builtin world with a replay, or an external one by its tables alone."""
-    seed = int(wildcards.seed)
-    files = {name: path for name, path in inputs.items() if _is_table(name)}
-    facts = load_facts(inputs.facts)
-    policy_file = getattr(inputs, "policy", None)
-    if policy_file:
-        policy = load_policy(policy_file)
-        blueprint = draw_up(policy, facts, seed, params.merchants_total, policy_file)
-        replayed: dict[str, Any] | None
-        replayed, draws = replay(files, blueprint)
-        alpha = policy["evidence"]["test_alpha"]
-        policies = by_name([policy_file])
-        if params.merchants_total:
-            override = str(params.merchants_total).encode("ascii")
-            policies["config.upstream.merchants_total"] = hashlib.sha256(override).hexdigest()
-    else:
-        source = read_object("external_source_1A", inputs.external_source)
-        replayed, alpha = None, EXTERNAL_ALPHA
-        draws = {"algorithm": "external", "seed": seed, "families": {}, "uniforms_total": 0}
-        policies = {"external_bundle": source["bundle_sha256"]}
-    report = validate(StoredTables(files), eligible_facts(facts), seed, alpha, replayed)
+@dataclass(frozen=True)
+class Origin:
+    """Where a world comes from, and what that lets its validation hold it to.
 
-    identity = {"run_id": wildcards.run_id, "seed": seed}
-    contracts = by_name(inputs.contracts)
-    sealed = {"country_facts.csv": file_digest(inputs.facts)}
-    sealed |= {f"contracts/{name}": digest for name, digest in contracts.items()}
-    folder = Path(outputs.index).parent
-    write_object("validation_summary_1A", outputs.summary, {**identity, **report})
-    write_object(
-        "egress_checksums_1A",
-        outputs.checksums,
-        {"files": by_name(files.values())},
+    Attributes
+    ----------
+    replayed
+        Verdict on the chain run again; None for a world made elsewhere.
+    draws
+        Accounting of the uniforms.
+    alpha
+        Probability that a sound world is refused by the dispersion check.
+    policies
+        SHA-256, by name, of what decided the world.
+    """
+
+    replayed: dict[str, Any] | None
+    draws: dict[str, Any]
+    alpha: float
+    policies: dict[str, str]
+
+
+def builtin_origin(
+    files: Mapping[str, str], facts: pa.Table, seed: int, merchants_total: int, policy_file: str
+) -> Origin:
+    """Origin of a builtin world; ``merchants_total`` overrides its policy unless zero."""
+    policy = load_policy(policy_file)
+    blueprint = draw_up(policy, facts, seed, merchants_total, policy_file)
+    replayed, draws = replay(files, blueprint)
+    policies = by_name([policy_file])
+    if merchants_total:
+        override = str(merchants_total).encode("ascii")
+        policies["config.upstream.merchants_total"] = hashlib.sha256(override).hexdigest()
+    return Origin(replayed, draws, policy["evidence"]["test_alpha"], policies)
+
+
+def external_origin(source: Mapping[str, Any], seed: int) -> Origin:
+    """Origin of a world made elsewhere, of which the record of its ingest tells."""
+    draws = {"algorithm": "external", "seed": seed, "families": {}, "uniforms_total": 0}
+    return Origin(None, draws, EXTERNAL_ALPHA, {"external_bundle": source["bundle_sha256"]})
+
+
+def sealed_inputs(facts: str, contracts: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of what a validation stands on beside the tables and the policy."""
+    sealed = {f"contracts/{name}": digest for name, digest in by_name(contracts).items()}
+    return {"country_facts.csv": file_digest(facts), **sealed}
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Bind the tables of a seed to the files of its bundle."""
+    seed = int(wildcards.seed)
+    files = {name: path for name, path in inputs.items() if name in ALL_TABLES}
+    facts = load_facts(inputs.facts)
+    policy = inputs.get("policy")
+    if policy:
+        origin = builtin_origin(files, facts, seed, params.merchants_total, policy)
+    else:
+        origin = external_origin(read_object("external_source_1A", inputs.external_source), seed)
+    verdict = validate(
+        StoredTables(files), eligible_facts(facts), seed, origin.alpha, origin.replayed
     )
-    write_object("rng_accounting_1A", outputs.rng_accounting, draws)
+    sealed = sealed_inputs(inputs.facts, inputs.contracts)
+    write_object(
+        "validation_summary_1A",
+        outputs.summary,
+        {"run_id": wildcards.run_id, "seed": seed, **verdict},
+    )
+    write_object("egress_checksums_1A", outputs.checksums, {"files": by_name(files.values())})
+    write_object("rng_accounting_1A", outputs.rng_accounting, origin.draws)
     write_object(
         "parameter_hash_resolved_1A",
         outputs.parameter_hash,
         {
-            "parameter_hash": parameter_hash(policies),
-            "artifact_count": len(policies),
-            "policies": policies,
+            "parameter_hash": parameter_hash(origin.policies),
+            "artifact_count": len(origin.policies),
+            "policies": origin.policies,
         },
     )
     write_object(
@@ -71,19 +110,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "sealed_inputs": sealed,
         },
     )
-    members = (
-        outputs.summary,
-        outputs.checksums,
-        outputs.rng_accounting,
-        outputs.parameter_hash,
-        outputs.fingerprint,
-    )
-    write_index(folder, [Path(path).name for path in members])
-
-
-def _is_table(name: str) -> bool:
-    entry = datasets().get(name)
-    return entry is not None and entry.format == "parquet"
+    members = [Path(path).name for path in outputs if path != outputs.index]
+    write_index(Path(outputs.index).parent, members)
 
 
 if "snakemake" in globals():

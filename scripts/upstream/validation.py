@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from scripts import countries
 from scripts.contracts import check_table
@@ -251,7 +251,7 @@ def dispersion_check(log: pa.Table, alpha: float) -> dict[str, Any]:
     n = drawn.column("n_outlets").to_numpy().astype(np.float64)
     if len(n) < 2 * _DISPERSION_STRATA or not (np.isfinite(mu) & np.isfinite(phi)).all():
         return {"passed": False, "reason": "too few logged draws", "strata": []}
-    limit = float(stats.norm.isf(alpha / (2 * _DISPERSION_STRATA)))
+    limit = float(-special.ndtri(alpha / (2 * _DISPERSION_STRATA)))
     rank = np.argsort(np.argsort(phi, kind="stable"), kind="stable")
     strata = []
     for stratum in range(_DISPERSION_STRATA):

@@ -17,9 +17,9 @@ from scripts.governance.certify_release import release_faults
 from scripts.own_inputs import libraries
 from scripts.own_inputs.polygons import read_polygons
 from scripts.own_inputs.raster import sum_to_cells
-from scripts.own_inputs.surface import surface_of_raster
 from scripts.policies import parse_yaml
 from scripts.settings import CONFIG_FILE, load_settings
+from scripts.states.raster_surface import surface_of_raster
 
 GRID = Grid(5)
 NODATA = -99999.0

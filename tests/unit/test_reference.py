@@ -13,12 +13,12 @@ from scripts.errors import ReferenceSnapshotError
 from scripts.geo import snapshot
 from scripts.geo.grid import polygon_area_m2
 from scripts.reference import choices
-from scripts.reference.build import require_same
+from scripts.reference.build_reference import require_same
 from scripts.reference.countries import iso_of_features, land_polygon, split_by_iso
 from scripts.reference.facts import gdp_per_capita, m49, macro_region, population, to_csv
 from scripts.reference.places import build_places, snap_to_land
 from scripts.reference.sources import Source
-from scripts.reference.validate import Regions, compare, join_regions
+from scripts.reference.validate_reference import Regions, compare, join_regions
 
 SNAPSHOT = Path(__file__).resolve().parents[2] / "resources" / "reference"
 

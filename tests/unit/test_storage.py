@@ -5,13 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from snakemake.io import is_flagged
 
 from scripts.governance.start import ON_DISK, begin
 from scripts.policies import parse_yaml
 from scripts.settings import load_settings
 from scripts.snakemake_private import root_of_jobs
-from scripts.workflow import shipped_paths
 
 # An input of a rule, or a constant that inputs are given by.
 SOURCE = re.compile(
@@ -45,13 +43,6 @@ def test_sources_named_in_rules_are_marked():
             line = text[: match.start()].count("\n") + 1
             assert match[1], f"{path}:{line}: a source that would be looked for in object storage"
     assert found >= 8
-
-
-def test_files_of_the_snapshot_are_marked():
-    assert all(
-        is_flagged(path, "sourcecache_entry")
-        for path in shipped_paths("resources/reference").values()
-    )
 
 
 def test_jobs_find_the_runs_root_on_disk_or_in_their_copy():

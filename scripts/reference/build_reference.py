@@ -1,7 +1,7 @@
 """Build the reference snapshot from the source packages, the same bytes every time.
 
-``python -m scripts.reference.build --output FOLDER --against MANIFEST`` fails when a file differs
-from the manifest that is in force; without ``--against`` it only builds.
+``python -m scripts.reference.build_reference --output FOLDER --against MANIFEST`` fails when a file
+differs from the manifest that is in force; without a manifest it only builds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import shapely
 
 from scripts.errors import ReferenceSnapshotError, SegmentError
@@ -23,9 +22,10 @@ from scripts.geo.grid import polygon_area_m2
 from scripts.reference import choices, sources
 from scripts.reference.countries import build_countries, iso_of_features, read_shapes
 from scripts.reference.facts import build_facts, to_csv, un_population
+from scripts.reference.files import write_countries, write_snapshot_parquet
 from scripts.reference.lakes import open_water_polygons
 from scripts.reference.places import build_places
-from scripts.tables import file_digest, publish, read_json, to_json_bytes, write_json, write_text
+from scripts.tables import file_digest, read_json, write_json, write_text
 
 ISO_3166_COUNTRIES = 249
 ELIGIBLE_AT_LEAST = 240
@@ -46,53 +46,6 @@ _LICENCES = {
     snapshot.PLACES: "CC BY 4.0",
     snapshot.LAND_COVER: "NASA open data, no restriction",
 }
-
-
-def write_snapshot_parquet(path: Path, table: pa.Table, plain: tuple[str, ...] = ()) -> None:
-    """Publish a table with strong compression; ``plain`` columns get no dictionary."""
-    encoded = [name for name in table.column_names if name not in plain]
-    with publish(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=encoded,
-            write_statistics=encoded,
-            row_group_size=1 << 25,
-        )
-
-
-def geoparquet_metadata(geometry: np.ndarray) -> bytes:
-    """``geo`` metadata of GeoParquet 1.1 for multipolygons in longitude and latitude."""
-    from pyproj import CRS
-
-    west, south, east, north = shapely.total_bounds(geometry)
-    column = {
-        "encoding": "WKB",
-        "geometry_types": ["MultiPolygon"],
-        "crs": CRS.from_epsg(4326).to_json_dict(),
-        "edges": "planar",
-        "bbox": [float(west), float(south), float(east), float(north)],
-    }
-    return to_json_bytes(
-        {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
-    )
-
-
-def write_countries(path: Path, countries: Mapping[str, shapely.MultiPolygon]) -> None:
-    """Publish ``countries.parquet``."""
-    geometry = np.array(list(countries.values()), dtype=object)
-    wkb = shapely.to_wkb(geometry, byte_order=1)
-    schema = pa.schema(
-        [
-            pa.field("country_iso", pa.string(), nullable=False),
-            pa.field("geometry", pa.binary(), nullable=False),
-        ],
-        metadata={b"geo": geoparquet_metadata(geometry)},
-    )
-    table = pa.table([pa.array(list(countries)), pa.array(wkb.tolist(), pa.binary())], schema)
-    write_snapshot_parquet(path, table, plain=("geometry",))
 
 
 def read_land_cover(source: Path) -> np.ndarray:
@@ -208,7 +161,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; exit status 1 with one line when a rule is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--against", type=Path, help="manifest that the files must match")
+    parser.add_argument(
+        "--against", type=Path, nargs="?", help="manifest that the files must match"
+    )
     options = parser.parse_args(arguments)
     try:
         build(options.output)
