@@ -140,11 +140,11 @@ def read_json(path: str | Path) -> Any:
     Raises
     ------
     ContractError
-        ``EX02`` when the file is absent or not JSON.
+        ``EX02`` when the file is absent, not JSON, or nested too deep to read.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ContractError("EX02", path, f"not readable JSON ({error})", "a JSON file") from None
 
 

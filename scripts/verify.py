@@ -10,19 +10,18 @@ the libraries, and nothing else: no Snakemake, no reference snapshot, no network
 """
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
 from scripts.errors import GovernanceError
-from scripts.governance.verification import lines, locate, verify
+from scripts.governance.verification import lines, verify
 from scripts.records.identity import run_id
 
 
 def folder_of(name: str, runs_root: Path | None) -> Path:
     """Folder of a run given by folder, id or name (``EG88`` when there is none)."""
-    identity = name if re.fullmatch("[0-9a-f]{32}", name) else run_id("1B", name)
-    for candidate in (locate(name, runs_root), locate(identity, runs_root)):
+    runs = (runs_root or Path()) / "segment_1B"
+    for candidate in (Path(name), runs / name, runs / run_id("1B", name)):
         if candidate.is_dir():
             return candidate
     raise GovernanceError("EG88", name, "is no run folder, run id or name", "RUN")
@@ -37,8 +36,8 @@ def report(
 ) -> tuple[list[str], bool]:
     """Lines of the report, and whether the run is free of faults."""
     folder = folder_of(name, runs_root)
-    found = verify(folder, tree=tree, reference=reference, public_key=public_key)
-    return lines(found, folder), not found.faults
+    result = verify(folder, tree=tree, reference=reference, public_key=public_key)
+    return lines(result, folder), not result.faults
 
 
 def command(arguments: list[str] | None = None) -> int:

@@ -54,15 +54,15 @@ def licence_of(name: str) -> str:
         package = distribution(name)
     except PackageNotFoundError:
         return NOT_INSTALLED
-    found = package.metadata
-    if found["License-Expression"]:
-        return str(found["License-Expression"])
+    metadata = package.metadata
+    if metadata["License-Expression"]:
+        return str(metadata["License-Expression"])
     classifiers = [
         text.rsplit("::", 1)[-1].strip()
-        for text in found.get_all("Classifier") or ()
+        for text in metadata.get_all("Classifier") or ()
         if text.startswith("License ::")
     ]
-    text = (found["License"] or "").strip()
+    text = (metadata["License"] or "").strip()
     if text and "\n" not in text and len(text) <= 60:
         return text
     files = [path for path in package.files or () if path.name.startswith(("LICENSE", "LICENCE"))]
@@ -76,15 +76,15 @@ def licence_of(name: str) -> str:
 
 def locked(text: str) -> list[Library]:
     """Libraries of a lock file, in its order."""
-    found: list[tuple[str, str, list[str]]] = []
+    pins: list[tuple[str, str, list[str]]] = []
     for line in text.splitlines():
         pinned = _PINNED.match(line)
         if pinned:
-            found.append((pinned[1], pinned[2], []))
+            pins.append((pinned[1], pinned[2], []))
         hashed = _HASH.search(line)
-        if hashed and found:
-            found[-1][2].append(hashed[1])
-    return [Library(n, v, tuple(sorted(h)), licence_of(n)) for n, v, h in found]
+        if hashed and pins:
+            pins[-1][2].append(hashed[1])
+    return [Library(n, v, tuple(sorted(h)), licence_of(n)) for n, v, h in pins]
 
 
 def data_components(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def byproduct_paths(certificate: Json, authority_id: str) -> list[str]:
     ``authority_id`` is the run id of the 1A authority, which the baseline stands on.
     """
     run, seeds = certificate["run"], certificate["seeds"]
-    found = [dataset(name).path for name in _SINGLE]
+    paths = {dataset(name).path for name in _SINGLE}
     for names, run_id, of_seeds in (
         (_OF_RUN, run["run_id"], ()),
         (_OF_RUN, certificate["baseline_run_id"], ()),
@@ -75,10 +75,10 @@ def byproduct_paths(certificate: Json, authority_id: str) -> list[str]:
         for name in names:
             path = dataset(name).path
             if of_seeds:
-                found += [path.format(run_id=run_id, seed=seed) for seed in of_seeds]
+                paths.update(path.format(run_id=run_id, seed=seed) for seed in of_seeds)
             else:
-                found.append(path.format(run_id=run_id))
-    return sorted(set(found))
+                paths.add(path.format(run_id=run_id))
+    return sorted(paths)
 
 
 def descriptors(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ def descriptors(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
 
 def dependencies(certificate: Json, receipts: Iterable[Json], lock_file: str) -> list[Json]:
     """Sealed inputs of every seed, policies, gates and the lock file, in order of their URIs."""
-    found = {
+    uris = {
         _LOCK_URI: lock_file,
         "file:config/gates.yaml": certificate["digests"]["gates"],
         **{f"policy:{name}": sha for name, sha in certificate["digests"]["policies"].items()},
@@ -97,10 +97,9 @@ def dependencies(certificate: Json, receipts: Iterable[Json], lock_file: str) ->
     for receipt in receipts:
         for asset, digest in receipt["sealed_inputs"].items():
             shared = not asset.startswith("upstream/")
-            found[f"sealed:{asset}" if shared else f"sealed:seed={receipt['seed']}/{asset}"] = (
-                digest
-            )
-    return [{"uri": uri, "digest": {"sha256": found[uri]}} for uri in sorted(found)]
+            where = asset if shared else f"seed={receipt['seed']}/{asset}"
+            uris[f"sealed:{where}"] = digest
+    return [{"uri": uri, "digest": {"sha256": uris[uri]}} for uri in sorted(uris)]
 
 
 def _authority_id(root: Path, certificate: Json) -> str:
@@ -170,14 +169,14 @@ def statement(root: Path, certificate: Json, lock_file: str) -> dict[str, Any]:
     }
 
 
-def byproducts(found: Json) -> list[Json]:
+def byproducts(statement: Json) -> list[Json]:
     """Byproducts of a statement."""
-    return list(found["predicate"]["runDetails"]["byproducts"])
+    return list(statement["predicate"]["runDetails"]["byproducts"])
 
 
-def lock_file_digest(found: Json) -> str:
+def lock_file_digest(statement: Json) -> str:
     """Digest of the lock file that a statement names (``EG82`` when it names none)."""
-    for entry in found["predicate"]["buildDefinition"]["resolvedDependencies"]:
+    for entry in statement["predicate"]["buildDefinition"]["resolvedDependencies"]:
         if entry["uri"] == _LOCK_URI:
             return str(entry["digest"]["sha256"])
     raise GovernanceError("EG82", "attestation", f"names no {LOCK_FILE}", "one dependency of it")

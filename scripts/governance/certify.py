@@ -104,22 +104,21 @@ def verify_files(document: Json, root: Path) -> int:
 def verify_records(document: Json, params: Any) -> None:
     """Hold every record and file of the release against each other (``ES33``)."""
     root = Path(params.runs_root)
-    found = verify(
+    result = verify(
         root / "segment_1B" / document["run"]["run_id"],
         root=root,
         tree=Path(),
         reference=Path(params.reference),
-        # It names the last release until this one stands.
-        pointers=("baseline", "current_candidate"),
+        promoting=True,
     )
-    if found.faults:
-        for line in found.faults:
+    if result.faults:
+        for line in result.faults:
             print(f"FAULT {line}", file=sys.stderr)
         raise ScoreError(
             "ES33",
             params.runs_root,
-            f"{len(found.faults)} records or files are not what they should be, first "
-            f"{found.faults[0]}",
+            f"{len(result.faults)} records or files are not what they should be, first "
+            f"{result.faults[0]}",
             "restore the file, or delete it and run certify again",
         )
 
@@ -155,8 +154,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     certified = Ledger.of(root, [inputs.certificate]).digests
     good = last_good_pointer(document, certified, inputs.certificate)
     write_object("last_good_pointer", params.last_good, good)
-    found = final_lock_set(root, document, params.policies, params.keep)
-    write_object("segment1b_p5_lock_set", params.lock_set, found)
+    locked = final_lock_set(root, document, params.policies, params.keep)
+    write_object("segment1b_p5_lock_set", params.lock_set, locked)
     say(lines, params.quiet)
 
 

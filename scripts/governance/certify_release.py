@@ -26,11 +26,11 @@ LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely")
 Json = Mapping[str, Any]
 
 
-def verify_policies(receipts: Sequence[Json], found: Mapping[str, str]) -> None:
+def verify_policies(receipts: Sequence[Json], now: Mapping[str, str]) -> None:
     """Refuse policies that are not those the run obeyed (``ES23``)."""
     for receipt in receipts:
-        for name in sorted({*receipt["policies"], *found}):
-            if receipt["policies"].get(name) != found.get(name):
+        for name in sorted({*receipt["policies"], *now}):
+            if receipt["policies"].get(name) != now.get(name):
                 raise ScoreError(
                     "ES23",
                     name,

@@ -31,6 +31,8 @@ Json = Mapping[str, Any]
 PHASES = ("P1", "P2", "P3", "P4")
 STANDING, REOPENED, UNDERMINED = "STANDING", "REOPENED", "UNDERMINED"
 GATES = "config/gates.yaml"
+# Source trees: the working folder, then the repository.
+TREES = (Path(), PACKAGE.parent)
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,11 @@ def surface_digests(phase: str, policies: Mapping[str, str]) -> dict[str, dict[s
     }
 
 
-def _digest(path: str) -> str:
-    """Digest of a file of the working folder, or of the repository; ``absent`` when gone."""
-    for file in (Path(path), PACKAGE.parent / path):
-        if file.is_file():
-            return file_digest(file)
+def _digest(path: str, trees: Sequence[Path] = TREES) -> str:
+    """Digest of a file of the first source tree that has it; ``absent`` when none has."""
+    for tree in trees:
+        if (tree / path).is_file():
+            return file_digest(tree / path)
     return "absent"
 
 
@@ -187,12 +189,14 @@ def standing_records(reports: Path) -> list[Lock]:
     return [k for k in read_locks(reports).values() if k.status == STANDING and not k.fault]
 
 
-def changed_files(locked: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str, str]]:
-    """Files that are not what a lock holds: (path, locked digest, digest now)."""
+def changed_files(
+    locked: Mapping[str, Mapping[str, str]], trees: Sequence[Path] = TREES
+) -> list[tuple[str, str, str]]:
+    """Files of a source tree that are not what a lock holds: (path, locked digest, digest now)."""
     found = []
     for group in sorted(locked):
         for path, digest in sorted(locked[group].items()):
-            now = _digest(path)
+            now = _digest(path, trees)
             if now != digest:
                 found.append((path, digest, now))
     return found

@@ -87,14 +87,14 @@ def last_good_pointer(certificate: Json, digests: Json, where: object) -> dict[s
     return pointer("last_good", receipts, claim, digests)
 
 
-def verify(found: Json, root: Path, where: object) -> None:
+def verify(pinned: Json, root: Path, where: object) -> None:
     """Hash every file that a pointer's claim rests on (``EG33`` names the one that changed)."""
-    Ledger(root, found["digests"]).verify(
+    Ledger(root, pinned["digests"]).verify(
         "EG33", where, "restore the pinned file, or delete it and let its rule make it again"
     )
 
 
-def verify_baseline(found: Json, root: Path, where: object) -> None:
+def verify_baseline(pinned: Json, root: Path, where: object) -> None:
     """Hash everything of the pinned baseline: its records, and every state output they list.
 
     Raises
@@ -102,8 +102,8 @@ def verify_baseline(found: Json, root: Path, where: object) -> None:
     GovernanceError
         ``EG33`` naming the file that is not the pinned one, with both digests.
     """
-    verify(found, root, where)
-    for path in sorted(found["digests"]):
+    verify(pinned, root, where)
+    for path in sorted(pinned["digests"]):
         if path.endswith("run_receipt.json"):
             verify({"digests": read_json(root / path)["outputs"]}, root, root / path)
 

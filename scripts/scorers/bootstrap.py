@@ -103,7 +103,7 @@ def concentration_rows(counts: FloatArray, active_only: bool) -> dict[str, Float
     n = (ascending > 0.0).sum(axis=1) if active_only else np.full(draws, k)
     rank = np.arange(1, k + 1)[None, :] + (n - k)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = {
+        measures = {
             "country_gini": np.maximum(
                 ((2.0 * rank - n[:, None] - 1.0) * ascending).sum(axis=1) / (n * total), 0.0
             )
@@ -111,8 +111,8 @@ def concentration_rows(counts: FloatArray, active_only: bool) -> dict[str, Float
         from_top = np.cumsum(ascending[:, ::-1], axis=1)
         for name, fraction in TOP_FRACTIONS.items():
             top = np.array([min(top_count(int(size), fraction), k) for size in n])
-            found[name] = from_top[np.arange(draws), top - 1] / total
-    return found
+            measures[name] = from_top[np.arange(draws), top - 1] / total
+    return measures
 
 
 def intervals(
@@ -156,8 +156,8 @@ def intervals(
         south = (population.south.astype(np.float64)[:, None] * weights).sum(axis=0)
         pieces["southern_hemisphere_share"].append(south / counts.sum(axis=1))
     tail = (1.0 - level) / 2.0
-    found = {}
+    intervals = {}
     for name, parts in pieces.items():
         low, high = np.quantile(np.concatenate(parts), (tail, 1.0 - tail))
-        found[name] = (float(low), float(high))
-    return found
+        intervals[name] = (float(low), float(high))
+    return intervals

@@ -55,10 +55,10 @@ def lanes(failing: Sequence[Row]) -> list[dict[str, Any]]:
     One mapping a lane: ``state``, ``knobs`` and ``why`` (each once, in order of first mention),
     ``gates`` and ``seeds`` that it would mend, ``failing_rows``.
     """
-    found: dict[str, dict[str, Any]] = {}
+    by_state: dict[str, dict[str, Any]] = {}
     for row in failing:
         advice = row["triage"]
-        lane = found.setdefault(
+        lane = by_state.setdefault(
             advice["state"],
             {
                 "state": advice["state"],
@@ -74,7 +74,7 @@ def lanes(failing: Sequence[Row]) -> list[dict[str, Any]]:
         lane["gates"].add(row["gate"])
         lane["seeds"].add(str(row["seed"]))
         lane["failing_rows"] += 1
-    ordered = sorted(found.values(), key=lambda lane: LANES.index(lane["state"]))
+    ordered = sorted(by_state.values(), key=lambda lane: LANES.index(lane["state"]))
     return [
         {**lane, "gates": sorted(lane["gates"]), "seeds": sorted(lane["seeds"])} for lane in ordered
     ]
@@ -86,12 +86,12 @@ def verdict(rows: Sequence[Row], recovery_ended: bool = False) -> dict[str, Any]
     ``deciding_grade`` is B for a red run, else BPLUS; ``recommended_lane`` is None when nothing
     of that grade fails.
     """
-    found = classify(rows, recovery_ended)
-    deciding = "B" if found == RED else "BPLUS"
+    kind = classify(rows, recovery_ended)
+    deciding = "B" if kind == RED else "BPLUS"
     failing = failing_rows(rows, deciding)
     named = lanes(failing)
     return {
-        "class": found,
+        "class": kind,
         "grade": grade_of(rows),
         "deciding_grade": deciding,
         "failing": failing,

@@ -88,7 +88,7 @@ def near_urban_mask(land_cover: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """
     urban = land_cover == IGBP_URBAN
     wide = urban | np.roll(urban, 1, axis=1) | np.roll(urban, -1, axis=1)
-    near = wide.copy()
+    near: npt.NDArray[np.bool_] = wide.copy()
     near[1:] |= wide[:-1]
     near[:-1] |= wide[1:]
     return near
@@ -391,8 +391,8 @@ def two_sample_auc(sites: Sites, points: Points, seed: int) -> dict[str, float |
     train = u < 0.5
     vectors = unit_vectors(lon, lat)
     neighbours = max(1, math.isqrt(int(train.sum())))
-    _, found = cKDTree(vectors[train]).query(vectors[~train], k=neighbours)
-    score = is_site[train][found.reshape(len(found), -1)].mean(axis=1)
+    _, nearest = cKDTree(vectors[train]).query(vectors[~train], k=neighbours)
+    score = is_site[train][nearest.reshape(len(nearest), -1)].mean(axis=1)
     return {
         "auc": rank_auc(score, is_site[~train]),
         "sites": len(pick),

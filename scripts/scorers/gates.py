@@ -60,7 +60,7 @@ GATES = (
 
 def load_gates(path: str | Path) -> Settings:
     """Read and validate ``config/gates.yaml`` (``EC01``, ``EC02``, ``EC10``)."""
-    settings = parse_yaml(path)
+    settings: Settings = parse_yaml(path)
     validate(settings, load_schema("gates"), path)
     return settings
 
@@ -247,8 +247,8 @@ def with_triage(rows: list[Row]) -> list[Row]:
 
 def fidelity_rows(card: Scorecard, settings: Settings) -> list[Row]:
     """What a faithful map should show, judged the same way but deciding no grade."""
-    limits, found = settings["fidelity"], card["fidelity"]
-    population, urban = found["population"], found["urban"]
+    limits, fidelity = settings["fidelity"], card["fidelity"]
+    population, urban = fidelity["population"], fidelity["urban"]
     difference = urban["difference_points"]
     p50 = card["nn"]["quantiles_m"]["q50"]
     checks = (
@@ -265,7 +265,7 @@ def fidelity_rows(card: Scorecard, settings: Settings) -> list[Row]:
         ("nn_ratio", card["metrics"]["nn_p99_p50_ratio"], limits["nn_ratio_min"], AT_LEAST),
         (
             "time_zones_reached_share",
-            found["time_zones"]["multi_zone_reached_share"],
+            fidelity["time_zones"]["multi_zone_reached_share"],
             limits["time_zones_reached_share_min"],
             AT_LEAST,
         ),

@@ -92,14 +92,14 @@ def concentration(counts: IntArray, eligible: npt.NDArray[np.bool_]) -> dict[str
     ``eligible`` (E with its zeros), ``active`` (countries with a site) and ``gate`` (the larger).
     """
     populations = {"eligible": counts[eligible], "active": counts[counts > 0]}
-    found: dict[str, dict[str, float]] = {}
+    readings: dict[str, dict[str, float]] = {}
     for name in CONCENTRATION:
         values = {
             key: gini(c) if name == "country_gini" else top_share(c, TOP_FRACTIONS[name])
             for key, c in populations.items()
         }
-        found[name] = {**values, "gate": float(np.maximum(values["eligible"], values["active"]))}
-    return found
+        readings[name] = {**values, "gate": float(np.maximum(values["eligible"], values["active"]))}
+    return readings
 
 
 def eligible_countries(
@@ -116,11 +116,11 @@ def eligible_countries(
     tile_countries
         Codes that have a tile, in any order, repeated or not.
     """
-    found = np.zeros(countries.CODES, dtype=bool)
-    found[codes[population > 0]] = True
+    populated = np.zeros(countries.CODES, dtype=bool)
+    populated[codes[population > 0]] = True
     has_tiles = np.zeros(countries.CODES, dtype=bool)
     has_tiles[tile_countries] = True
-    return found & has_tiles
+    return populated & has_tiles
 
 
 def eligible_country_nonzero_share(counts: IntArray, eligible: npt.NDArray[np.bool_]) -> float:

@@ -68,11 +68,11 @@ def against_publication(cards: Sequence[Json], printed: Json) -> dict[str, Any]:
 
 def mean_metrics(cards: Sequence[Json]) -> dict[str, float | None]:
     """Mean of each metric over the seeds; null where a seed has none."""
-    found: dict[str, float | None] = {}
+    means: dict[str, float | None] = {}
     for name in cards[0]["metrics"]:
         values = [card["metrics"][name] for card in cards]
-        found[name] = None if None in values else float(np.mean(values))
-    return found
+        means[name] = None if None in values else float(np.mean(values))
+    return means
 
 
 def readiness(

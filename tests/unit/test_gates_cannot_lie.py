@@ -397,7 +397,7 @@ def found_fault(request):
     """A promotion whose verification finds a fault."""
     monkeypatch = request.getfixturevalue("monkeypatch")
     monkeypatch.setattr(
-        certify, "verify", lambda *a, **k: verification.Findings(faults=["x: has digest y"])
+        certify, "verify", lambda *a, **k: verification.Findings(["x: has digest y"], [], 1)
     )
     params = SimpleNamespace(runs_root="runs", reference="reference")
     certify.verify_records({"run": {"run_id": "r"}}, params)

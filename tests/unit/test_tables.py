@@ -154,3 +154,9 @@ def test_country_codes_keep_alphabetical_order():
         countries.encode(pa.array(["DE", "d1"]))
     with pytest.raises(KeyError):
         countries.encode(pa.array(["DE", None]))
+
+
+def test_json_nested_too_deep_is_no_record(tmp_path):
+    (tmp_path / "deep.json").write_bytes(b"[" * 100_000)
+    with pytest.raises(ContractError, match=r"EX02 .*deep\.json"):
+        read_json(tmp_path / "deep.json")

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -82,6 +83,79 @@ def test_a_fault_is_one_line_with_file_and_both_digests(world, capsys):
     assert len([word for word in lines[0].split() if len(word) == 64]) == 1 or " says " in lines[0]
 
 
+@contextmanager
+def changed(path, edit):
+    """A record changed for a while, in canonical form."""
+    data = path.read_bytes()
+    document = read_json(path)
+    edit(document)
+    write_json(path, document)
+    try:
+        yield
+    finally:
+        path.write_bytes(data)
+
+
+def test_a_trial_seed_beside_a_certified_run_is_no_fault(world):
+    trial = world / RELEASE / "seed=5"
+    shutil.copytree(world / RELEASE / "seed=7", trial)
+    try:
+        assert whole(world) == []
+        (trial / "run_receipt.json").unlink()
+        found = verify(world / RELEASE)
+        assert found.faults == []
+        assert any("seed=5, which the certificate does not cover" in x for x in found.skipped)
+    finally:
+        shutil.rmtree(trial)
+
+
+def test_a_certified_seed_that_is_gone_is_a_fault(world):
+    receipt = world / RELEASE / "seed=7/run_receipt.json"
+    data = receipt.read_bytes()
+    receipt.unlink()
+    found = whole(world)
+    receipt.write_bytes(data)
+    assert any("seed=7: has no run receipt" in line for line in found)
+
+
+@pytest.mark.parametrize("path", ["segment_1B/../../etc/passwd", "/etc/passwd", "segment_1A/x"])
+def test_a_receipt_that_lists_files_elsewhere_is_a_fault(world, path):
+    receipt = world / RELEASE / "seed=7/run_receipt.json"
+    with changed(receipt, lambda r: r["outputs"].update({path: "0" * 64})):
+        found = whole(world)
+    assert any("run_receipt.json: lists" in line and path in line for line in found)
+    assert all(len(line) < 1000 for line in found)
+
+
+def test_paths_of_a_run_never_leave_its_folder(world):
+    receipt = world / RELEASE / "seed=7/run_receipt.json"
+    path = f"segment_1B/{RELEASE.name}/../../../../config/config.yaml"
+    with changed(receipt, lambda r: r["outputs"].update({path: "0" * 64})):
+        assert any("EG27" in line for line in whole(world))
+
+
+def test_a_flag_beside_a_failed_verdict_is_a_fault(world):
+    summary = world / RELEASE / "seed=7/s9_validation/s9_summary.json"
+
+    def fail(document):
+        document["checks"][0]["status"] = document["verdict"] = "FAIL"
+
+    with changed(summary, fail):
+        found = whole(world)
+    assert any("_passed.flag: stands beside the verdict FAIL" in line for line in found)
+    assert any("verdict is FAIL, the certificate says PASS" in line for line in found)
+
+
+def test_a_record_too_deep_to_read_ends_in_one_line(world):
+    card = world / RELEASE / "seed=7/scorecard/segment1b_scorecard.json"
+    data = card.read_bytes()
+    card.write_bytes(b"[" * 100_000)
+    found = whole(world)
+    card.write_bytes(data)
+    assert any(card.name in line for line in found)
+    assert all("\n" not in line for line in found)
+
+
 @pytest.mark.parametrize("place", ["run", "state"])
 def test_symbolic_links_and_strangers_in_a_run_are_faults(world, place):
     folder = world / RELEASE / ("seed=7/s4_alloc_plan" if place == "state" else "")
@@ -142,6 +216,29 @@ def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
     assert any("payload digest" in line for line in found)
     (world / ENVELOPE).unlink()
     assert any("(no file)" in line for line in faults(world, public_key=keys / "mine.pub.pem"))
+
+
+@pytest.mark.parametrize(
+    "gone", [STATEMENT, tamper.SEGMENT / "reports/segment1b_p5_certification.json"]
+)
+def test_with_a_key_nothing_less_than_a_signed_certificate_passes(world, keys, gone):
+    data = (world / gone).read_bytes()
+    signed = sign((world / STATEMENT).read_bytes(), private_key(keys / "mine.pem"))
+    write_json(world / ENVELOPE, signed)
+    (world / gone).unlink()
+    at_hand = {"public_key": keys / "mine.pub.pem"}
+    found, baseline = faults(world, **at_hand), faults(world, world / BASELINE, **at_hand)
+    (world / gone).write_bytes(data)
+    assert faults(world, **at_hand) == []
+    (world / ENVELOPE).unlink()
+    assert found
+    assert any("no certificate of it is here" in line for line in baseline)
+
+
+def test_a_run_folder_alone_is_never_signed(world, keys, tmp_path):
+    shutil.copytree(world / RELEASE, tmp_path / "alone")
+    found = faults(world, tmp_path / "alone", public_key=keys / "mine.pub.pem")
+    assert any("no certificate of it is here" in line for line in found)
 
 
 def test_the_command_verifies_and_refuses(world):

@@ -1,0 +1,227 @@
+"""Checks of a release: its certificate, the pointers, the locks, the attestation and signature."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from scripts.contracts import dataset
+from scripts.governance import attestation, locks
+from scripts.governance.verification.view import SEGMENT, Record, View, agree, same
+
+CERTIFICATE = "segment1b_p5_certification"
+GATES = "config/gates.yaml"
+DIGEST_GROUPS = ("state_outputs", "scorecards", "receipts", "validation")
+REPORTS = f"{SEGMENT}/reports"
+
+
+def certificate_can_be_read(view: View) -> Iterator[str]:
+    """The certificate, where there is one, keeps its schema and canonical form."""
+    view.record_if_there(CERTIFICATE)
+    yield from ()
+
+
+def certified_files_are_there(view: View, certificate: Record) -> Iterator[str]:
+    """Every file that the certificate lists is the one on the disk."""
+    digests, baseline = certificate["digests"], certificate["baseline_run_id"]
+    for group in DIGEST_GROUPS:
+        yield from view.hold(digests[group], certificate.path)
+    report = view.path("segment1b_p0_baseline", run_id=baseline)
+    yield from view.expect(report, digests["baseline_report"], certificate.path)
+    receipt = view.record("run_receipt", seed=view.seeds()[0])
+    yield from same(
+        certificate.path, "policies", digests["policies"], receipt["policies"], receipt.path
+    )
+    if view.tree is not None:
+        yield from view.expect(view.tree / GATES, digests["gates"], certificate.path)
+
+
+def verdict_follows_from_the_scorecards(view: View, certificate: Record) -> Iterator[str]:
+    """The certificate says what judging its scorecards and receipts again says."""
+    # Heavier imports than a copied run folder needs.
+    from scripts.governance.certify_release import certificate as judge
+    from scripts.scorers.gates import load_gates
+    from scripts.scorers.metrics import published
+
+    run_id, baseline_id = certificate["run"]["run_id"], certificate["baseline_run_id"]
+    seeds, verdict = sorted(certificate["seeds"]), certificate["verdict"]
+    cards, references, receipts = (
+        [view.record(name, run_id=run, seed=seed).content for seed in seeds]
+        for name, run in (
+            ("segment1b_scorecard", run_id),
+            ("segment1b_scorecard", baseline_id),
+            ("run_receipt", run_id),
+        )
+    )
+    demands = {
+        "required_seeds": certificate["required_seeds"],
+        "minimum_grade": verdict["minimum_grade"],
+        "release": "certification.release is false" not in verdict["not_a_release_because"],
+    }
+    gates = certificate["gates"] if view.tree is None else load_gates(view.tree / GATES)
+    report = view.record("segment1b_p0_baseline", run_id=baseline_id)
+    decision = report["readiness"]["decision"]
+    again = published(judge(cards, references, receipts, gates, demands, decision))
+    for key in sorted(set(again) - {"libraries"}):
+        if again[key] != certificate[key]:
+            yield f"{certificate.path}: {key} does not follow from the scorecards it names"
+
+
+def baseline_is_pinned(view: View, certificate: Record | None) -> Iterator[str]:
+    """The pinned baseline is the one that P0 said GO to and that the certificate names."""
+    pointer = view.record_if_there("baseline_pointer")
+    if pointer is not None:
+        yield from _pinned(view, pointer, "baseline")
+        yield from same(pointer.path, "claim", pointer["claim"], {"decision": "GO"}, "P0")
+        if certificate is not None:
+            named = certificate["baseline_run_id"]
+            yield from same(pointer.path, "run_id", pointer["run_id"], named, certificate.path)
+
+
+def candidate_has_its_scorecards(view: View, certificate: Record | None) -> Iterator[str]:
+    """The pointer to the candidate counts a scorecard for every seed that it names."""
+    pointer = view.record_if_there("current_candidate_pointer")
+    if pointer is not None:
+        yield from _pinned(view, pointer, "current_candidate")
+        cards = sum(path.endswith("scorecard.json") for path in pointer["digests"])
+        claim = {"scorecards": cards}
+        yield from same(pointer.path, "claim", pointer["claim"], claim, "its digests")
+        yield from same(pointer.path, "seeds", len(pointer["seeds"]), cards, "its scorecards")
+
+
+def last_good_is_the_certified_run(view: View, certificate: Record | None) -> Iterator[str]:
+    """The pointer to the last good run repeats the certificate that it was written for."""
+    pointer = view.record_if_there("last_good_pointer")
+    if pointer is None:
+        return
+    if certificate is not None:
+        run, verdict = certificate["run"], certificate["verdict"]
+        if pointer["run_id"] != run["run_id"] or not verdict["minimum_grade_met"]:
+            view.skipped.add(f"{pointer.path}: its certificate was superseded")
+            return
+        stated = {
+            "claim": {key: verdict[key] for key in ("grade", "minimum_grade", "release")},
+            "name": run["name"],
+            "posture": run["posture"],
+            "parameter_hash": certificate["parameter_hash"],
+            "seeds": sorted(certificate["seeds"]),
+        }
+        yield from agree(pointer, Record(certificate.path, stated), stated)
+    yield from _pinned(view, pointer, "last_good")
+
+
+def _pinned(view: View, pointer: Record, kind: str) -> Iterator[str]:
+    """The kind of a pointer, the files that it pins, and all outputs of the run that it names."""
+    yield from same(pointer.path, "pointer", pointer["pointer"], kind, "its folder")
+    yield from view.hold(pointer["digests"], pointer.path)
+    for seed in pointer["seeds"]:
+        tokens = {"run_id": pointer["run_id"], "seed": seed}
+        path = dataset("run_receipt").path.format(**tokens)
+        if path in pointer["digests"]:
+            receipt = view.record("run_receipt", **tokens)
+            yield from agree(pointer, receipt, ("run_id", "name", "posture", "parameter_hash"))
+            yield from view.hold(receipt["outputs"], receipt.path)
+        elif kind != "last_good":
+            yield f"{pointer.path}: pins no receipt of seed {seed}"
+
+
+def locks_are_sealed(view: View, certificate: Record | None) -> Iterator[str]:
+    """Lock records are as sealed, stand on the baseline and locks named, and are the certified."""
+    reports = view.below_root(REPORTS)
+    for lock in locks.read_locks(reports).values():
+        if lock.fault:
+            yield f"{lock.path}: {lock.fault}"
+        elif lock.status != locks.REOPENED:
+            for earlier, digest in lock.record["stands_on"].items():
+                yield from view.expect(locks.lock_path(reports, earlier), digest, lock.path)
+    for lock in locks.standing_records(reports):
+        baseline = lock.record["baseline"]
+        report = view.path("segment1b_p0_baseline", run_id=baseline["run_id"])
+        yield from view.expect(report, baseline["report_sha256"], lock.path)
+    if certificate is not None:
+        standing = locks.lock_set(reports)
+        yield from same(certificate.path, "locks", certificate["locks"], standing, "the disk")
+
+
+def locked_files_are_those_of_the_tree(view: View, certificate: Record | None) -> Iterator[str]:
+    """Policies, schemas and code that standing locks hold are those of the source tree."""
+    if view.tree is not None:
+        for lock in locks.standing_records(view.below_root(REPORTS)):
+            for path, locked, now in locks.changed_files(lock.record["files"], (view.tree,)):
+                yield f"{view.tree / path}: has digest {now}, lock {lock.phase} says {locked}"
+
+
+def locks_keep_their_evidence(view: View, certificate: Record | None) -> Iterator[str]:
+    """The records that a standing lock was accepted on are still those."""
+    for lock in locks.standing_records(view.below_root(REPORTS)):
+        yield from view.hold(lock.record["evidence"], lock.path)
+
+
+def lock_set_is_that_of_the_certificate(view: View, certificate: Record) -> Iterator[str]:
+    """The final lock set is sealed, and repeats the certificate that it was written for."""
+    final = view.record_if_there("segment1b_p5_lock_set")
+    if final is None:
+        return
+    seal = locks.seal(final.content)["seal"]
+    yield from same(final.path, "seal", final["seal"], seal, "its content")
+    named = final["records"].get(dataset(CERTIFICATE).path)
+    if named != view.digest(certificate.path):
+        view.skipped.add(f"{final.path}: its certificate was superseded")
+        return
+    stated = {"run": certificate["run"], "scorecards": certificate["digests"]["scorecards"]}
+    yield from agree(final, Record(certificate.path, stated), stated)
+
+
+def attestation_is_that_of_the_certificate(view: View, certificate: Record) -> Iterator[str]:
+    """The attestation names the files on the disk, and follows from certificate and receipts."""
+    stated = view.record_if_there("segment1b_p5_attestation")
+    if stated is None:
+        return
+    lock_file = attestation.lock_file_digest(stated.content)
+    files = [*stated["subject"], *attestation.byproducts(stated.content)]
+    digests = {entry["name"]: entry["digest"]["sha256"] for entry in files}
+    yield from view.hold(digests, stated.path)
+    if view.tree is not None:
+        yield from view.expect(view.tree / attestation.LOCK_FILE, lock_file, stated.path)
+    again = attestation.statement(view.below_root(""), certificate.content, lock_file)
+    for key in sorted(again):
+        if again[key] != stated[key]:
+            yield f"{stated.path}: {key} does not follow from the certificate and its receipts"
+
+
+def attestation_is_signed(view: View, certificate: Record) -> Iterator[str]:
+    """The envelope holds this attestation, signed with the key that is at hand."""
+    stated = view.path("segment1b_p5_attestation")
+    path = view.path("segment1b_p5_attestation_envelope")
+    if not path.is_file():
+        if view.public_key is not None:
+            yield f"{path}: has digest (no file), a public key was given to check it"
+        return
+    # Only a signature needs the library.
+    from scripts.governance.envelope import payload_of, public_key, verify_signature
+
+    envelope = view.record("segment1b_p5_attestation_envelope")
+    payload = hashlib.sha256(payload_of(envelope.content, path)).hexdigest()
+    yield from same(path, "payload digest", payload, view.digest(stated), stated)
+    if view.public_key is None:
+        view.skipped.add("signature: no public key was given")
+    else:
+        verify_signature(envelope.content, public_key(view.public_key), path)
+
+
+# Of the records beside a run, whichever run the certificate is of. A promotion writes, or does not
+# rest on, what is looked at after it.
+BESIDE = (
+    baseline_is_pinned,
+    candidate_has_its_scorecards,
+    locks_are_sealed,
+    locked_files_are_those_of_the_tree,
+)
+BESIDE_AFTER_PROMOTION = (last_good_is_the_certified_run, locks_keep_their_evidence)
+OF_CERTIFICATE = (
+    certified_files_are_there,
+    verdict_follows_from_the_scorecards,
+    attestation_is_that_of_the_certificate,
+    attestation_is_signed,
+)
+OF_CERTIFICATE_AFTER_PROMOTION = (lock_set_is_that_of_the_certificate,)

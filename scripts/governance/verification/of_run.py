@@ -1,0 +1,240 @@
+"""Checks of one run: its receipts, its files, its validation, its egress and its upstream run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from scripts.contracts import dataset, datasets, read_dataset, state_datasets
+from scripts.governance.verification.view import OF_RUN, Record, View, agree, same
+from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
+from scripts.records.identity import manifest_fingerprint, parameter_hash
+from scripts.tables import read_json
+from scripts.upstream.freeze_guard import judge_files
+
+BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
+IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint")
+ALIKE = ("run_id", "name", "posture", "upstream_run_id", "parameter_hash")
+REPEATED = {
+    "s0_gate_receipt_1B": ("manifest_fingerprint", "upstream_run_id", "seed"),
+    "parameter_hash_resolved_1B": ("parameter_hash", "policies"),
+    "manifest_fingerprint_resolved_1B": ("manifest_fingerprint", "sealed_inputs"),
+    "validation_manifest_1B": IDENTITY,
+}
+REFERENCE = {
+    "countries": "countries.parquet",
+    "facts": "country_facts.csv",
+    "places": "places.parquet",
+    "land_cover": "land_cover.parquet",
+    "manifest": "manifest.json",
+}
+UPSTREAM = {
+    "outlet_catalogue": "outlet_catalogue",
+    "candidate_set": "s3_candidate_set",
+    "validation_bundle": "validation_passed_flag_1A",
+}
+
+
+def seeds_are_finished(view: View) -> Iterator[str]:
+    """Every seed has a receipt: all in the folder, or all that the certificate covers."""
+    if view.folder.is_symlink():
+        yield f"{view.folder}: is a symbolic link"
+    if not view.seeds():
+        yield f"{view.folder}: holds no run receipt (no finished run)"
+    present = {path.name for path in view.folder.glob("seed=*")}
+    covered = {f"seed={seed}" for seed in view.covered}
+    if covered and present - covered:
+        beyond = ", ".join(sorted(present - covered))
+        view.skipped.add(f"{view.folder}: {beyond}, which the certificate does not cover")
+    for name in sorted(covered or present):
+        if not (view.folder / name / "run_receipt.json").is_file():
+            yield f"{view.folder / name}: has no run receipt"
+
+
+def files_are_declared_and_listed(view: View) -> Iterator[str]:
+    """Every file in the run's folder has a contract; every output of a state is in a receipt."""
+    declared = _any_of(entry.path for entry in datasets().values() if entry.path.startswith(OF_RUN))
+    of_states = _any_of(dataset(name).path for name in state_datasets())
+    receipts = [view.record("run_receipt", seed=seed) for seed in view.seeds()]
+    listed = {path.split("/", 2)[-1] for receipt in receipts for path in receipt["outputs"]}
+    looked_at = {"shared", *(f"seed={seed}" for seed in view.seeds())}
+    for path in sorted(view.folder.rglob("*")):
+        relative = path.relative_to(view.folder)
+        if path.is_symlink():
+            yield f"{path}: is a symbolic link"
+        elif path.is_file() and not declared.fullmatch(relative.as_posix()):
+            yield f"{path}: has digest {view.digest(path)}, no contract declares it"
+        elif (
+            relative.parts[0] in looked_at
+            and of_states.fullmatch(relative.as_posix())
+            and relative.as_posix() not in listed
+        ):
+            yield f"{path}: has digest {view.digest(path)}, no run receipt lists it"
+
+
+def _any_of(templates: Iterable[str]) -> re.Pattern[str]:
+    """Paths below a run's folder that fill one of the templates in."""
+    texts = (re.escape(path.removeprefix(OF_RUN)) for path in templates)
+    seeded = (text.replace(r"\{seed\}", "[0-9]+") for text in texts)
+    return re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", text) for text in seeded))
+
+
+def receipt_names_its_folder(view: View, seed: int) -> Iterator[str]:
+    """The receipt is about this run and seed, and its hashes follow from its lists."""
+    receipt = view.record("run_receipt", seed=seed)
+    yield from same(receipt.path, "seed", receipt["seed"], seed, "its folder")
+    if view.root is not None:
+        yield from same(receipt.path, "run_id", receipt["run_id"], view.folder.name, "its folder")
+    yield from agree(receipt, view.record("run_receipt", seed=view.seeds()[0]), ALIKE)
+    follows = {
+        "parameter_hash": parameter_hash(receipt["policies"]),
+        "manifest_fingerprint": manifest_fingerprint(receipt["sealed_inputs"]),
+    }
+    for key, digest in follows.items():
+        yield from same(receipt.path, key, receipt[key], digest, "its own list")
+
+
+def outputs_are_those_of_the_receipt(view: View, seed: int) -> Iterator[str]:
+    """Every output of S0 to S8 has the digest that the receipt lists."""
+    receipt = view.record("run_receipt", seed=seed)
+    prefix = OF_RUN.format(run_id=receipt["run_id"])
+    outputs = {}
+    for path, digest in receipt["outputs"].items():
+        if path.startswith(prefix):
+            outputs[path.removeprefix(prefix)] = digest
+        else:
+            yield f"{receipt.path}: lists {path!r}, which is no file of the run"
+    yield from view.hold(outputs, receipt.path, view.folder)
+
+
+def records_repeat_the_receipt(view: View, seed: int) -> Iterator[str]:
+    """What S0, S9 and the scorecard state of the run is what the receipt states."""
+    receipt = view.record("run_receipt", seed=seed)
+    sealed = view.record("sealed_inputs_1B", seed=seed)
+    listed = {entry["asset_id"]: entry["sha256_hex"] for entry in sealed.content}
+    yield from same(receipt.path, "sealed inputs", receipt["sealed_inputs"], listed, sealed.path)
+    for name, keys in REPEATED.items():
+        yield from agree(view.record(name, seed=seed), receipt, keys)
+    summary = view.record("validation_summary_1B", seed=seed)
+    yield from agree(Record(summary.path, summary["identity"]), receipt, IDENTITY)
+    card = view.record_if_there("segment1b_scorecard", seed=seed)
+    if card is not None:
+        yield from agree(card, receipt, ("run_id", "seed"))
+    manifest = view.record("validation_manifest_1B", seed=seed)
+    outputs = receipt["outputs"].items()
+    for name, digest in sorted(manifest["inputs"].items()):
+        if not any(path.endswith(f"/{name}") and listed == digest for path, listed in outputs):
+            yield f"{manifest.path}: {name} has digest {digest}, {receipt.path} lists another"
+
+
+def validation_bundle_is_sealed(view: View, seed: int) -> Iterator[str]:
+    """S9's bundle and flag agree, and its verdict is that of its checks; PASS when certified."""
+    summary = view.record("validation_summary_1B", seed=seed)
+    failed = any(row["status"] == "FAIL" for row in summary["checks"])
+    verdict = "FAIL" if failed else "PASS"
+    yield from same(summary.path, "verdict", summary["verdict"], verdict, "its list of checks")
+    if view.certified:
+        yield from same(summary.path, "verdict", summary["verdict"], "PASS", "the certificate")
+    flag = summary.path.with_name(FLAG)
+    if failed and flag.exists():
+        yield f"{flag}: stands beside the verdict FAIL"
+    # A run that was never certified may have passed without being asked for its flag.
+    prove = verify_bundle if view.certified or flag.exists() else bundle_digest
+    prove(flag.parent)
+
+
+def egress_is_the_one_validated(view: View, seed: int) -> Iterator[str]:
+    """The egress keeps its contract, and has the digest, size and points that records state."""
+    egress = view.path("site_locations", seed=seed)
+    sums = view.record("egress_checksums_1B", seed=seed)
+    listed = {entry["path"]: entry["sha256_hex"] for entry in sums["files"]}
+    yield from view.hold(listed, sums.path, egress.parent)
+    sizes = [entry["size_bytes"] for entry in sums["files"]]
+    yield from same(egress, "size in bytes", [egress.stat().st_size], sizes, sums.path)
+    points = read_dataset("site_locations", egress, check=True).num_rows
+    summary = view.record("validation_summary_1B", seed=seed)
+    report = view.path("s8_run_summary", seed=seed)
+    counted = {summary.path: summary["sizes"]["sites_s8"]}
+    counted[report] = read_json(report)["counts"]["rows_s8"]
+    card = view.record_if_there("segment1b_scorecard", seed=seed)
+    if card is not None:
+        counted[card.path] = card["counts"]["sites"]
+    for path, sites in counted.items():
+        yield from same(path, "number of points", sites, points, egress)
+
+
+def sources_are_those_of_the_run(view: View, seed: int) -> Iterator[str]:
+    """Policies and contracts of the source tree, and the reference snapshot, are those sealed."""
+    receipt = view.record("run_receipt", seed=seed)
+    sealed = receipt["sealed_inputs"]
+    if view.tree is not None:
+        at_hand = {path.name: path for path in sorted((view.tree / "config").rglob("*.yaml"))}
+        files = receipt["policies"] | {
+            asset.removeprefix("contracts/"): digest
+            for asset, digest in sealed.items()
+            if asset.startswith("contracts/")
+        }
+        for name, digest in sorted(files.items()):
+            path = at_hand.get(name, view.tree / "config" / name)
+            yield from view.expect(path, digest, receipt.path)
+    if view.reference is not None:
+        listed = {name: sealed[f"reference/{asset}"] for asset, name in REFERENCE.items()}
+        yield from view.hold(listed, receipt.path, view.reference)
+
+
+def upstream_is_as_sealed(view: View, seed: int) -> Iterator[str]:
+    """The 1A run of the receipt has the sealed tables, and a bundle and flag that agree."""
+    receipt = view.record("run_receipt", seed=seed)
+    tokens = {"run_id": receipt["upstream_run_id"], "seed": seed}
+    bundle = view.path("validation_passed_flag_1A", **tokens).parent
+    if not bundle.parents[1].is_dir():
+        view.skipped.add(f"upstream run {tokens['run_id']}: not here")
+        return
+    for asset, name in UPSTREAM.items():
+        digest = receipt["sealed_inputs"][f"upstream/{asset}"]
+        yield from view.expect(view.path(name, **tokens), digest, receipt.path)
+    sums = view.record("egress_checksums_1A", **tokens)
+    # A file of an external producer that is no table was not handed over.
+    listed = {
+        name: digest
+        for name, digest in sums["files"].items()
+        if name.endswith(".parquet") or (bundle.parent / name).exists()
+    }
+    yield from view.hold(listed, sums.path, bundle.parent)
+    verify_bundle(bundle)
+
+
+def freeze_guard_accepted_the_upstream(view: View, seed: int) -> Iterator[str]:
+    """What the freeze guard accepted are the files that it judged, and they earn its verdict."""
+    run_id = view.record("run_receipt", seed=seed)["upstream_run_id"]
+    accepted = view.record_if_there("segment1a_freeze_guard_accepted", run_id=run_id)
+    if accepted is None:
+        return
+    guard = view.path("segment1a_freeze_guard", run_id=run_id)
+    certification = view.path("segment1a_p5_certification")
+    seeds = sorted(accepted["scorecards"], key=int)
+    cards = [view.path("segment1a_scorecard", run_id=run_id, seed=seed) for seed in seeds]
+    yield from view.expect(guard, accepted["guard_sha256"], accepted.path)
+    yield from view.expect(certification, accepted["certification_sha256"], accepted.path)
+    for seed, card in zip(seeds, cards, strict=True):
+        yield from view.expect(card, accepted["scorecards"][seed], accepted.path)
+    judged = view.record("segment1a_freeze_guard", run_id=run_id)
+    yield from same(guard, "status", judged["status"], "PASS", accepted.path)
+    if view.tree is not None:
+        bands = str(view.tree / BANDS)
+        again = judge_files(run_id, str(certification), [str(card) for card in cards], bands)
+        if again != judged.content:
+            yield f"{guard}: does not follow from its scorecards and {bands}"
+
+
+OF_WHOLE_RUN = (seeds_are_finished, files_are_declared_and_listed)
+OF_SEED = (
+    receipt_names_its_folder,
+    outputs_are_those_of_the_receipt,
+    records_repeat_the_receipt,
+    validation_bundle_is_sealed,
+    egress_is_the_one_validated,
+    sources_are_those_of_the_run,
+)
+# Where the runs root is at hand.
+OF_UPSTREAM = (upstream_is_as_sealed, freeze_guard_accepted_the_upstream)

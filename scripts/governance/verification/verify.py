@@ -1,0 +1,119 @@
+"""Runs the checks of a run and of its release, and tells what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scripts.errors import SegmentError
+from scripts.governance.verification import of_release, of_run
+from scripts.governance.verification.view import SEGMENT, View
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Faults, what could not be looked at, and how many files were hashed."""
+
+    faults: list[str]
+    skipped: list[str]
+    hashed: int
+
+
+def verify(
+    folder: Path,
+    *,
+    root: Path | None = None,
+    tree: Path | None = None,
+    reference: Path | None = None,
+    public_key: Path | None = None,
+    promoting: bool = False,
+) -> Findings:
+    """Verify the run in a folder, and whatever stands beside it.
+
+    Parameters
+    ----------
+    folder
+        Folder of a run.
+    root
+        Runs root; by default the one that the folder lies in, if any.
+    tree
+        Source tree whose policies, contracts, gates and locked files are held against the records.
+    reference
+        Reference snapshot that is held against the sealed inputs.
+    public_key
+        Ed25519 public key (PEM) that must have signed an attestation of this run.
+    promoting
+        Before a promotion: ``last_good``, the final lock set and the evidence of the locks are of
+        the release before this one, and are left out.
+    """
+    view = View(folder, root or root_of(folder), tree, reference, public_key)
+    faults = dict.fromkeys(" ".join(line.split()) for line in _faults(view, promoting))
+    return Findings(list(faults), sorted(view.skipped), len(view.digests))
+
+
+def _faults(view: View, promoting: bool) -> Iterator[str]:
+    """Lines of all checks that what is at hand allows."""
+    certificate = None
+    if view.root is None:
+        view.skipped.add("certificate, pointers and locks: only the run's folder is here")
+    else:
+        yield from _told(of_release.certificate_can_be_read, view)
+        certificate = view.records.get(view.path(of_release.CERTIFICATE))
+    ours = certificate is not None and certificate["run"]["run_id"] == view.folder.name
+    runs = [view]
+    if certificate is not None and ours:
+        seeds, met = tuple(certificate["seeds"]), certificate["verdict"]["minimum_grade_met"]
+        baseline = view.below_root(SEGMENT) / certificate["baseline_run_id"]
+        runs = [
+            replace(view, covered=seeds, certified=met),
+            replace(view, folder=baseline, covered=seeds),
+        ]
+    elif certificate is not None:
+        view.skipped.add(f"certificate: it is that of run {certificate['run']['run_id']}")
+    if view.public_key is not None and not ours:
+        yield f"{view.folder}: no certificate of it is here that a key could have signed"
+    for run in runs:
+        for check in of_run.OF_WHOLE_RUN:
+            yield from _told(check, run)
+        for seed in run.seeds():
+            upstream = of_run.OF_UPSTREAM if view.root is not None else ()
+            for of_seed in (*of_run.OF_SEED, *upstream):
+                yield from _told(of_seed, run, seed)
+    if view.root is not None:
+        after = () if promoting else of_release.BESIDE_AFTER_PROMOTION
+        for beside in (*of_release.BESIDE, *after):
+            yield from _told(beside, runs[0], certificate)
+    if ours:
+        last = () if promoting else of_release.OF_CERTIFICATE_AFTER_PROMOTION
+        for of_certificate in (*of_release.OF_CERTIFICATE, *last):
+            yield from _told(of_certificate, runs[0], certificate)
+
+
+def _told(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
+    """Lines of one check, and one more for the error that ends it."""
+    try:
+        yield from check(*arguments)
+    except SegmentError as error:
+        yield f"{error.where}: {error.code} {error.rule}; {error.remedy}"
+    except OSError as error:
+        yield f"{error.filename}: {error.strerror}"
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        lacks = f"{type(error).__name__}: {error}"
+        yield f"{check.__name__}: a record lacks what it must hold ({lacks})"
+
+
+def root_of(folder: Path) -> Path | None:
+    """Runs root that a run's folder lies in, None when it was copied alone."""
+    absolute = folder.resolve()
+    return absolute.parent.parent if absolute.parent.name == SEGMENT else None
+
+
+def lines(result: Findings, folder: Path) -> list[str]:
+    """What a person reads: what was not looked at, every fault, and the verdict."""
+    return [
+        *(f"not checked: {text}" for text in result.skipped),
+        *(f"FAULT {text}" for text in result.faults),
+        f"{folder}: {result.hashed} files hashed, {len(result.faults)} faults",
+    ]
