@@ -24,30 +24,38 @@ def verify(
         Path | None,
         typer.Option(help="Ed25519 public key (PEM) that must have signed the attestation."),
     ] = None,
+    runs_root: Annotated[Path | None, typer.Option(help="Where to look for a name or id.")] = None,
+    tree: Annotated[
+        Path | None,
+        typer.Option(help="Source tree that policies, contracts and locked files are of."),
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Reference snapshot that the inputs are of.")
+    ] = None,
     configfile: ConfigFiles,
     config: Values,
 ) -> None:
     """Hash every record and file of a run and hold them against each other.
 
-    One line a fault. `python -m scripts.verify FOLDER` does the same for a folder anywhere.
+    One line a fault. In the workflow's folder, runs root, tree and snapshot are those of the
+    configuration; anywhere else a run's folder is enough, and what is not given is not checked.
 
     Example: segment1b verify reopened --public-key key.pub.pem
     """
-    settings = options.configuration(configfile, config)
     from scripts.errors import GovernanceError
-    from scripts.verify import report
+    from scripts.governance import verification
 
-    name = run or settings.run_named(settings.candidate).run_id
-    lines, sound = report(
-        name,
-        runs_root=Path(settings.runs_root),
-        tree=Path(),
-        reference=Path(settings.reference),
-        public_key=public_key,
-    )
-    print("\n".join(lines), file=sys.stdout if sound else sys.stderr)
-    if not sound:
-        raise GovernanceError("EG89", name, "does not hold what its records say", "see above")
+    if Path("Snakefile").is_file() or configfile or config:
+        settings = options.configuration(configfile, config)
+        run = run or settings.run_named(settings.candidate).run_id
+        runs_root = runs_root or Path(settings.runs_root)
+        tree, reference = tree or Path(), reference or Path(settings.reference)
+    folder = verification.folder_of(run, runs_root or Path())
+    result = verification.verify(folder, tree=tree, reference=reference, public_key=public_key)
+    lines = verification.lines(result, folder)
+    print("\n".join(lines), file=sys.stderr if result.faults else sys.stdout)
+    if result.faults:
+        raise GovernanceError("EG89", run, "does not hold what its records say", "see above")
 
 
 @app.command()

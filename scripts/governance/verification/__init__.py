@@ -13,6 +13,6 @@ signature on the attestation says who wrote them.
 and yields a line for every fault.
 """
 
-from scripts.governance.verification.verify import Findings, lines, verify
+from scripts.governance.verification.verify import Findings, folder_of, lines, verify
 
-__all__ = ["Findings", "lines", "verify"]
+__all__ = ["Findings", "folder_of", "lines", "verify"]

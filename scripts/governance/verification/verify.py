@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import SegmentError
+from scripts.errors import GovernanceError, SegmentError
 from scripts.governance.verification import of_release, of_run
 from scripts.governance.verification.view import SEGMENT, View
+from scripts.records.identity import run_id
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,17 @@ def _told(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         lacks = f"{type(error).__name__}: {error}"
         yield f"{check.__name__}: a record lacks what it must hold ({lacks})"
+
+
+def folder_of(name: str, runs_root: Path) -> Path:
+    """Folder of a run given by folder, id or name (``EG88`` when there is none)."""
+    runs = runs_root / SEGMENT
+    for folder in (Path(name), runs / name, runs / run_id("1B", name)):
+        if name and folder.is_dir():
+            return folder
+    raise GovernanceError(
+        "EG88", name or "verify", "is no run folder, run id or name", f"a run below {runs}"
+    )
 
 
 def root_of(folder: Path) -> Path | None:
