@@ -56,7 +56,10 @@ def killed_world(certified_world, tmp_path_factory):
 def test_reading_the_workflow_changes_nothing(killed_world, arguments):
     before = tree(killed_world)
     result = small_world.snakemake(killed_world, *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
+    told = result.stdout + result.stderr
+    # The linter has advice, which `make check` weighs.
+    assert result.returncode == 0 or arguments == ("--lint",), told
+    assert "Traceback" not in told
     assert tree(killed_world) == before
 
 
