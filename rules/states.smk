@@ -160,7 +160,7 @@ rule run_receipt:
         gate_receipt=DATA["s0_gate_receipt_1B"],
         sealed_inputs=DATA["sealed_inputs_1B"],
         policies=BOARD.policies,
-        outputs=BOARD.state_outputs(),
+        outputs=BOARD.state_outputs,
         fork=BOARD.fork_record,
     output:
         receipt=DATA["run_receipt"],

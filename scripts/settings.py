@@ -229,7 +229,7 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         ("population.raster", plain["population"]["raster"]),
     ):
         if file and not Path(file).is_file():
-            raise ConfigError("EC16", CONFIG_FILE, f"key {key!r}: no file {file}", "a file")
+            raise ConfigError("EC17", CONFIG_FILE, f"key {key!r}: no file {file}", "a file")
     postures_dir = Path(plain["postures"])
     wanted = {plain["posture"], plain["baseline_posture"], *_posture_names(postures_dir)}
     postures = {name: load_posture(name, postures_dir) for name in sorted(wanted)}

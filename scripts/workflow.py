@@ -173,14 +173,9 @@ class Board:
         """Run id of the frozen 1A authority."""
         return self.settings.authority_id
 
-    def state_outputs(self, seeds: list[int] | None = None) -> Callable[[Any], list[str]]:
-        """Input function: every output of S0 to S8 of the run, for its seed or for ``seeds``."""
-
-        def of_run(wildcards: Any) -> list[str]:
-            of_seeds = [wildcards.seed] if seeds is None else seeds
-            return self.outputs_of(wildcards.run_id, of_seeds)
-
-        return of_run
+    def state_outputs(self, wildcards: Any) -> list[str]:
+        """Input function: every output of S0 to S8 of a job's run and seed."""
+        return self.outputs_of(wildcards.run_id, [wildcards.seed])
 
     def byproducts(self, identity: str, seeds: Iterable[int]) -> list[str]:
         """Files that the attestation of a run names beside its subjects."""

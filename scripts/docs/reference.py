@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.contracts import datasets
+from scripts.docs.errors import raised
 from scripts.docs.graph import Job, makers_and_readers, needed_by, reruns
 from scripts.policies import load_schema, parse_yaml
 from scripts.states import CHAIN
@@ -195,8 +196,16 @@ def states_page() -> str:
     parts = ["# States", "What each state decides and by which law, as its module says it."]
     for name in CHAIN:
         parts.append(f"## {name}\n\n{docstring(f'states.{name}')}")
-    parts.append(f"## Errors\n\n{docstring('errors')}")
     return "\n\n".join(parts) + "\n"
+
+
+def errors_page() -> str:
+    """Every error code with what it says, from the modules that raise it."""
+    rows = [[f"`{e.code}`", e.rule, f"`{e.module}`"] for e in raised()]
+    return (
+        f"# Errors\n\n{docstring('errors')}\n\nWhat each code says; what is filled in stands in "
+        "braces.\n\n" + table(["code", "rule that is broken", "module"], rows) + "\n"
+    )
 
 
 def pages(jobs: Sequence[Job]) -> dict[str, str]:
@@ -206,4 +215,5 @@ def pages(jobs: Sequence[Job]) -> dict[str, str]:
         "reference/configuration.md": configuration_page(),
         "reference/datasets.md": datasets_page(jobs),
         "reference/states.md": states_page(),
+        "reference/errors.md": errors_page(),
     }

@@ -30,12 +30,12 @@ def signed_ids(merchant: npt.NDArray[np.uint64], where: object) -> npt.NDArray[n
     Raises
     ------
     ContractError
-        ``EX20`` for an id above 2^63 - 1.
+        ``EX22`` for an id above 2^63 - 1.
     """
     large = np.flatnonzero(merchant > np.uint64(_LARGEST_ID))
     if len(large):
         raise ContractError(
-            "EX20",
+            "EX22",
             where,
             f"merchant_id row {large[0]} is {merchant[large[0]]}, more than GeoPackage holds",
             "export csv or geojson",
@@ -49,7 +49,7 @@ def write_layer(path: Path, table: pa.Table, where: object) -> None:
     Raises
     ------
     ContractError
-        ``EX20``, and ``EX21`` when pyogrio is not installed.
+        ``EX22``, and ``EX21`` when pyogrio is not installed.
     """
     try:
         import pyogrio

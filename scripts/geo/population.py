@@ -32,7 +32,7 @@ from scipy import fft, sparse, special
 
 from scripts.apportionment import largest_remainder
 from scripts.geo.blocks import TILES_AT_ONCE, country_blocks, line_blocks
-from scripts.geo.distance import EARTH_RADIUS_M
+from scripts.geo.distance import KM_PER_DEG
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER
 
@@ -40,7 +40,6 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-KM_PER_DEG = EARTH_RADIUS_M * np.pi / 180.0 / 1000.0
 # Populations are published in thousandths, so that a platform's last bit reaches no file.
 PERSON_PARTS = 1000.0
 _PAIRS_AT_ONCE = 1 << 21

@@ -106,7 +106,7 @@ def verify_signature(envelope: Json, key: Ed25519PublicKey, where: object) -> No
     Raises
     ------
     GovernanceError
-        ``EG85`` as :func:`payload_of`; ``EG86`` no signature of this key; ``EG84`` a signature
+        ``EG85`` as :func:`payload_of`; ``EG86`` no signature of this key; ``EG83`` a signature
         that does not verify.
     """
     keyid, message = key_id(key), pre_authentication(payload_of(envelope, where))
@@ -120,5 +120,5 @@ def verify_signature(envelope: Json, key: Ed25519PublicKey, where: object) -> No
             key.verify(_decoded(text, "signature", where), message)
         except InvalidSignature:
             raise GovernanceError(
-                "EG84", where, f"signature of key {keyid} does not verify", "sign again"
+                "EG83", where, f"signature of key {keyid} does not verify", "sign again"
             ) from None

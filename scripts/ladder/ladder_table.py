@@ -171,7 +171,7 @@ def ladder(
     Raises
     ------
     ScoreError
-        ``ES30`` when a step has no scorecards or other seeds than the first.
+        ``ES34`` when a step has no scorecards or other seeds than the first.
     """
     seeds = [card["seed"] for card in cards.get(steps[0]["run_id"], ())]
     described: list[dict[str, Any]] = []
@@ -179,7 +179,7 @@ def ladder(
         mine = cards.get(step["run_id"], ())
         if not mine or [card["seed"] for card in mine] != seeds:
             raise ScoreError(
-                "ES30", step["posture"], "has other seeds than the first step", f"seeds {seeds}"
+                "ES34", step["posture"], "has other seeds than the first step", f"seeds {seeds}"
             )
         before = steps[number - 1] if number else None
         changed = changed_policies(step, before)

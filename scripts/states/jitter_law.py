@@ -39,6 +39,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scripts.geo.distance import ROUNDED_KM_PER_DEG
 from scripts.geo.grid import Grid
 from scripts.geo.polygons import (
     ONE_CALLER,
@@ -59,7 +60,6 @@ Mask = npt.NDArray[np.bool_]
 
 UNIFORM, CORE, SECONDARY, TAIL, DIRECT = range(5)
 COMPONENTS = ("uniform", "core_cluster", "secondary_cluster", "sparse_tail", "direct")
-KM_PER_DEG = 111.195
 _REFERENCE_POPULATION = 100_000.0
 _Z_MAX = 8
 _STEPS = 64
@@ -172,7 +172,7 @@ def km_per_deg_lon(lat_deg: F64) -> F64:
     """Kilometres of a degree of longitude on a parallel, rounded to a micrometre or so."""
     parallel, inverse = np.unique(lat_deg, return_inverse=True)
     cosine = [round(math.cos(math.radians(lat)), 9) for lat in parallel.tolist()]
-    return (KM_PER_DEG * np.array(cosine))[inverse]
+    return (ROUNDED_KM_PER_DEG * np.array(cosine))[inverse]
 
 
 def find_anchors(cells: Cells, places: Places, sd_km: F64, radius_km: float, grid: Grid) -> Anchors:
@@ -229,7 +229,7 @@ def _anchors_of(
     """Candidate places of some cells: owner, offsets, standard deviations, weight."""
     km_lon = km_per_deg_lon(cells.lat[rows])
     row, col = grid.row_col(cells.tile[rows])
-    rows_reach = int(radius_km / (KM_PER_DEG * grid.cell_deg)) + 1
+    rows_reach = int(radius_km / (ROUNDED_KM_PER_DEG * grid.cell_deg)) + 1
     cols_reach = np.minimum(
         np.floor(radius_km / (np.maximum(km_lon, 1e-6) * grid.cell_deg)) + 1, grid.ncols // 2 - 1
     ).astype(np.int64)
@@ -263,7 +263,7 @@ def _anchors_of(
     lon = lon - 360.0 * ((lon > 180.0).astype(np.float64) - (lon < -180.0))
     lat = places.lat[place] - cells.lat[owner]
     across = np.maximum(np.abs(lon) - cells.half_deg, 0.0) * km_lon[local]
-    along = np.maximum(np.abs(lat) - cells.half_deg, 0.0) * KM_PER_DEG
+    along = np.maximum(np.abs(lat) - cells.half_deg, 0.0) * ROUNDED_KM_PER_DEG
     distance = np.sqrt(across * across + along * along)
     near = distance < radius_km
     place, local, owner, lon, lat, distance = (
@@ -272,7 +272,7 @@ def _anchors_of(
     spread = np.sqrt(sd_km[place] * sd_km[place] + distance * distance)
     pull = places.population[place] * (1.0 - distance / radius_km)
     weight = np.maximum(np.rint(pull), 1.0).astype(np.int64)
-    return owner, lon, lat, spread / km_lon[local], spread / KM_PER_DEG, weight
+    return owner, lon, lat, spread / km_lon[local], spread / ROUNDED_KM_PER_DEG, weight
 
 
 def spread_km(population: F64, spread: float, exponent: float, largest: float) -> F64:

@@ -69,7 +69,7 @@ def surface_of_raster(
     Raises
     ------
     StateError
-        ``E112`` when the raster reaches no country, ``E113`` when it does not reach one with
+        ``E115`` when the raster reaches no country, ``E116`` when it does not reach one with
         people and ``refuse_uncovered`` holds.
     """
     group = np.searchsorted(modelled.country, tiles.country)
@@ -78,12 +78,12 @@ def surface_of_raster(
     populated = modelled.total > 0
     covered = (held > 0.5 / PERSON_PARTS) & populated
     if not covered.any():
-        raise StateError("E112", where, "has nobody on the land of any country", "an overlap")
+        raise StateError("E115", where, "has nobody on the land of any country", "an overlap")
     left = np.flatnonzero(populated & ~covered)
     names = [countries.decode_one(int(code)) for code in modelled.country[left]]
     if names and refuse_uncovered:
         raise StateError(
-            "E113",
+            "E116",
             where,
             f"has nobody in {names[0]} ({len(names)} such countries)",
             "a raster of all countries, polygons of those it has, or population.uncovered: model",

@@ -63,7 +63,7 @@ def test_another_key_statement_or_type_is_refused(pair, tmp_path):
     mine = public_key(pair[1])
     changes = {
         "EG86": {"signatures": sign(STATEMENT, other)["signatures"]},
-        "EG84": {"payload": base64.b64encode(STATEMENT + b" ").decode()},
+        "EG83": {"payload": base64.b64encode(STATEMENT + b" ").decode()},
         "EG85": {"payloadType": "text/plain"},
     }
     for code, change in changes.items():
@@ -73,7 +73,7 @@ def test_another_key_statement_or_type_is_refused(pair, tmp_path):
         verify_signature({**envelope, "payload": "%"}, mine, "e")
     forged = {"keyid": key_id(mine), "sig": sign(STATEMENT, other)["signatures"][0]["sig"]}
     for signatures in ([forged], [*envelope["signatures"], forged]):
-        with pytest.raises(GovernanceError, match=r"^EG84 .*does not verify"):
+        with pytest.raises(GovernanceError, match=r"^EG83 .*does not verify"):
             verify_signature({**envelope, "signatures": signatures}, mine, "e")
 
 

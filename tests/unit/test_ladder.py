@@ -129,7 +129,7 @@ def test_a_step_without_a_cause_that_moves_is_seen():
 def test_steps_of_other_seeds_are_refused():
     steps, cards = steps_and_cards()
     cards[steps[2]["run_id"]] = cards[steps[2]["run_id"]][:1]
-    with pytest.raises(ScoreError, match="ES30"):
+    with pytest.raises(ScoreError, match="ES34"):
         ladder(steps, cards, SETTINGS)
 
 

@@ -222,9 +222,9 @@ def test_uninhabited_countries_stay_so():
 
 
 def test_no_overlap_and_uncovered_countries_are_refused():
-    with pytest.raises(StateError, match=r"E112 r\.tif"):
+    with pytest.raises(StateError, match=r"E115 r\.tif"):
         of_raster([15], [9.0])
-    with pytest.raises(StateError, match=r"E113 r\.tif: has nobody in CC"):
+    with pytest.raises(StateError, match=r"E116 r\.tif: has nobody in CC"):
         of_raster([10], [9.0], refuse=True)
 
 
@@ -264,5 +264,5 @@ def test_the_gate_seals_own_inputs_by_name(tmp_path):
 def test_a_missing_file_is_refused_before_anything_runs(block, key):
     config = parse_yaml(CONFIG_FILE)
     config[block][key] = "nowhere.tif"
-    with pytest.raises(ConfigError, match=rf"EC16 .*{block}\.{key}.*nowhere\.tif"):
+    with pytest.raises(ConfigError, match=rf"EC17 .*{block}\.{key}.*nowhere\.tif"):
         load_settings(config)

@@ -90,7 +90,7 @@ def test_geopackage_holds_points_ids_and_no_clock(sites, tmp_path):
 
 
 def test_geopackage_refuses_ids_that_it_cannot_hold():
-    with pytest.raises(ContractError, match=r"EX20 here: merchant_id row 1 is"):
+    with pytest.raises(ContractError, match=r"EX22 here: merchant_id row 1 is"):
         export_sites_gpkg.signed_ids(np.array([1, 1 << 63], dtype=np.uint64), "here")
 
 

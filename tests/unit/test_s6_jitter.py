@@ -11,7 +11,7 @@ from scipy import stats
 
 from scripts import countries
 from scripts.errors import ConfigError, StateError
-from scripts.geo.distance import great_circle_m
+from scripts.geo.distance import ROUNDED_KM_PER_DEG, great_circle_m
 from scripts.geo.snapshot import Countries
 from scripts.policies import load_policy
 from scripts.randomness import keyed_uniforms
@@ -394,7 +394,7 @@ def test_anchors_are_the_places_within_reach_at_any_latitude_and_across_the_anti
     east = (places.lon - cells.lon[:, None] + 180.0) % 360.0 - 180.0
     north = places.lat - cells.lat[:, None]
     across = np.maximum(np.abs(east) - cells.half_deg, 0.0) * km_lon
-    along = np.maximum(np.abs(north) - cells.half_deg, 0.0) * jitter_law.KM_PER_DEG
+    along = np.maximum(np.abs(north) - cells.half_deg, 0.0) * ROUNDED_KM_PER_DEG
     distance = np.hypot(across, along)
     reach = (distance < 20.0 - 1e-9) & (places.country == 5)
     assert np.diff(anchors.start).tolist() == reach.sum(axis=1).tolist()

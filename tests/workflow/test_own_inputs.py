@@ -128,4 +128,4 @@ def test_a_raster_elsewhere_is_refused_by_name(own_world):
         own_world, str(target), "--quiet", "rules", *CONFIG[:3], "population={raster: sea.tif}"
     )
     assert result.returncode == 1
-    assert "E112 sea.tif: has nobody on the land of any country" in result.stdout + result.stderr
+    assert "E115 sea.tif: has nobody on the land of any country" in result.stdout + result.stderr
