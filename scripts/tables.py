@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def published(value: Any, digits: int = 10) -> Any:
+    """A JSON value as measures are published: floats to ``digits`` significant digits, NaN as null.
+
+    Ten digits are far below any threshold's meaning and far above what vector units of different
+    processors disagree on, so the bytes do not depend on the machine.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): published(item, digits) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [published(item, digits) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    return value
 
 
 def write_json(path: str | Path, value: Any) -> None:

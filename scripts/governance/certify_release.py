@@ -18,9 +18,8 @@ from scripts.governance.run_receipt import verify_outputs
 from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger, by_name
 from scripts.scorers.gates import evaluate, load_gates, reaches
-from scripts.scorers.metrics import published
 from scripts.scorers.p0_baseline import by_seed
-from scripts.tables import file_digest
+from scripts.tables import file_digest, published
 
 LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely")
 Json = Mapping[str, Any]

@@ -14,8 +14,7 @@ from scripts.governance.pointers import verify_baseline
 from scripts.records.ledger import Ledger
 from scripts.scorers.classification import AMBER, RED, verdict
 from scripts.scorers.gates import evaluate, load_gates
-from scripts.scorers.metrics import published
-from scripts.tables import file_digest
+from scripts.tables import file_digest, published
 
 POSTURES = {
     "concentration": ("concentration",),

@@ -10,8 +10,7 @@ from scripts.governance import phases
 from scripts.governance.pointers import verify_baseline
 from scripts.records.ledger import Ledger
 from scripts.scorers.gates import load_gates
-from scripts.scorers.metrics import published
-from scripts.tables import file_digest, read_json
+from scripts.tables import file_digest, published, read_json
 
 
 def _s4(paths: Sequence[str]) -> list[dict[str, Any]]:

@@ -25,9 +25,8 @@ from scripts.ladder.calibration import (
 from scripts.ladder.chain import Sources, run_chain
 from scripts.policies import load_policy
 from scripts.scorers.gates import load_gates
-from scripts.scorers.metrics import published
 from scripts.scorers.scorecard import measure_files
-from scripts.tables import file_digest, write_text
+from scripts.tables import file_digest, published, write_text
 
 Json = Mapping[str, Any]
 NOT_RUN = {"verdict": "NOT_RUN", "failing_structural": [], "failing_realism": []}

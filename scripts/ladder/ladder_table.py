@@ -25,7 +25,7 @@ from scripts.ladder.measures import (
 from scripts.scorers import companions
 from scripts.scorers.classification import RED, classify
 from scripts.scorers.gates import BELOW, GRADES, evaluate, load_gates
-from scripts.scorers.metrics import published
+from scripts.tables import published
 
 Json = Mapping[str, Any]
 START, NOTHING = "start", "none"

@@ -5,10 +5,11 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
+from scripts.geo.metrics import coefficient_of_variation
 from scripts.scorers import companions
 from scripts.scorers.gates import GATES, Row, evaluate, load_gates
-from scripts.scorers.metrics import coefficient_of_variation, published
 from scripts.scorers.p0_baseline import by_seed
+from scripts.tables import published
 
 Json = Mapping[str, Any]
 CORE = tuple(dict.fromkeys(gate.stable_metric for gate in GATES if gate.stable_metric))

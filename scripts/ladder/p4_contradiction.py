@@ -12,8 +12,8 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.scorers.classification import RED, verdict
 from scripts.scorers.gates import evaluate, load_gates
-from scripts.scorers.metrics import published
 from scripts.scorers.p0_baseline import by_seed
+from scripts.tables import published
 
 Json = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from scripts.entry import run
 from scripts.ladder.calibration import load_calibration, order_key
 from scripts.ladder.evaluate_attempt import write_policy
 from scripts.scorers import companions
-from scripts.scorers.metrics import published
+from scripts.tables import published
 
 Json = Mapping[str, Any]
 

@@ -11,8 +11,7 @@ from scripts.ladder.evaluate_attempt import write_policy
 from scripts.ladder.recovery import STILL, outcome
 from scripts.policies import load_policy
 from scripts.scorers.classification import classify
-from scripts.scorers.metrics import published
-from scripts.tables import file_digest, write_text
+from scripts.tables import file_digest, published, write_text
 
 Json = Mapping[str, Any]
 

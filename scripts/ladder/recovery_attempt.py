@@ -17,8 +17,7 @@ from scripts.ladder.evaluate_attempt import scorecard_of, write_policy
 from scripts.ladder.recovery import NOT_RUN, REFUSED, judge, load_search, standing, unjudged
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
-from scripts.scorers.metrics import published
-from scripts.tables import file_digest
+from scripts.tables import file_digest, published
 
 SHARED = (
     *("tile_index", "tile_population", "cells", "points"),

@@ -14,7 +14,7 @@ from scripts.ladder.recovery import load_search, standing
 from scripts.policies import load_policy
 from scripts.scorers.classification import RED
 from scripts.scorers.gates import load_gates
-from scripts.scorers.metrics import published
+from scripts.tables import published
 
 
 def require_allowed(record: Any, where: object) -> None:

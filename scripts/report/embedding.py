@@ -12,7 +12,7 @@ import numpy.typing as npt
 import shapely
 
 from scripts import countries
-from scripts.scorers.metrics import Sites
+from scripts.geo.metrics import Sites
 
 F64 = npt.NDArray[np.float64]
 STEPS = 1 << 24

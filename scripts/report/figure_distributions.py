@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts.entry import run
+from scripts.geo.metrics import NN_QUANTILES, Sites, nearest_neighbour_m, quantiles
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_svg
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
-from scripts.scorers.metrics import NN_QUANTILES, Sites, nearest_neighbour_m, quantiles
 from scripts.scorers.scorecard import read_cells, read_sites
 
 F64 = npt.NDArray[np.float64]

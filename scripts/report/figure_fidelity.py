@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from scripts.contracts import read_object
 from scripts.entry import run
+from scripts.geo.metrics import Sites
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_svg
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
-from scripts.scorers.metrics import Sites
 from scripts.scorers.scorecard import read_cells, read_sites
 
 F64 = npt.NDArray[np.float64]

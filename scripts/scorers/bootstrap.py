@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
+from scripts.geo.metrics import CONCENTRATION, TOP_FRACTIONS, FloatArray, Sites
 from scripts.inequality import top_count
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
-from scripts.scorers.metrics import CONCENTRATION, TOP_FRACTIONS, FloatArray, Sites
 
 NAMESPACE = "scorers.bootstrap"
 METRICS = (*CONCENTRATION, "southern_hemisphere_share")

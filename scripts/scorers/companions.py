@@ -13,16 +13,15 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.contracts import dataset
-from scripts.scorers.metrics import (
+from scripts.geo.metrics import (
     NN_QUANTILES,
     FloatArray,
     IntArray,
     Sites,
     nearest_neighbour_m,
-    published,
     quantiles,
 )
-from scripts.tables import write_text
+from scripts.tables import published, write_text
 
 LARGEST_COUNTRIES = 20
 _PYTHON_TYPES = {"int64": int, "float64": float, "string": str}

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
+from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites, thin
 from scripts.geo.snapshot import IGBP_URBAN
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
-from scripts.scorers.metrics import Codes, FloatArray, IntArray, Sites, thin
 
 DEGREE_GRID = Grid(60.0)
 LAND_COVER_GRID = Grid(3.0)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts.geo.metrics import coefficient_of_variation
 from scripts.policies import load_schema, parse_yaml, validate
-from scripts.scorers.metrics import coefficient_of_variation, published
 from scripts.scorers.triage import advise
+from scripts.tables import published
 
 GRADES = ("B", "BPLUS")
 BELOW = "BELOW_B"

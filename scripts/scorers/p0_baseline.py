@@ -16,8 +16,7 @@ from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.scorers import companions
 from scripts.scorers.gates import evaluate, load_gates
-from scripts.scorers.metrics import published
-from scripts.tables import read_json
+from scripts.tables import published, read_json
 
 Json = Mapping[str, Any]
 CHECKPOINTS = {"S4": "s4_reports", "S6": "s6_reports", "S8": "s8_summaries"}

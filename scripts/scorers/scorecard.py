@@ -16,13 +16,15 @@ from scripts import countries
 from scripts.contracts import read_dataset, read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
+from scripts.geo import metrics
+from scripts.geo.metrics import FloatArray, Sites
 from scripts.geo.snapshot import load_facts, load_land_cover, load_places
 from scripts.geo.time_zones import utc_offsets
 from scripts.policies import load_policy
-from scripts.scorers import bootstrap, companions, fidelity, metrics
+from scripts.scorers import bootstrap, companions, fidelity
 from scripts.scorers.fidelity import Cells, Places, Points
 from scripts.scorers.gates import load_gates
-from scripts.scorers.metrics import FloatArray, Sites
+from scripts.tables import published
 
 PUBLISHED_SAMPLE = 2500
 
@@ -337,7 +339,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     write_object(
         "segment1b_scorecard",
         outputs.scorecard,
-        metrics.published(
+        published(
             {
                 "run_id": wildcards.run_id,
                 "seed": seed,

@@ -26,7 +26,6 @@ from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_countries, load_facts
 from scripts.policies import load_policy
 from scripts.records.bundle import INDEX, write_index
-from scripts.scorers.metrics import published
 from scripts.states.s5_site_tile_assignment import read_plan
 from scripts.states.s6_site_jitter import read_places
 from scripts.states.s8_site_locations import point_coordinates
@@ -45,7 +44,7 @@ from scripts.states.sites import (
 )
 from scripts.states.validation_checks import FAIL, evaluate
 from scripts.states.validation_evidence import AttemptTable, Evidence
-from scripts.tables import file_digest, row_count
+from scripts.tables import file_digest, published, row_count
 
 _POLICIES = {
     "tile": "tile_policy",

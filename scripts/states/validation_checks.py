@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
+from scripts.geo import metrics
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
-from scripts.scorers import metrics
 from scripts.states import s5_site_tile_assignment, s6_site_jitter
 from scripts.states.sites import (
     PairCounts,
@@ -34,6 +34,7 @@ from scripts.states.sites import (
     workers_for,
 )
 from scripts.states.validation_evidence import Evidence
+from scripts.tables import published
 
 STRUCTURAL, REALISM = "structural", "realism"
 PASS, FAIL, REPORTED = "PASS", "FAIL", "REPORTED"
@@ -494,8 +495,8 @@ def evaluate(e: Evidence) -> list[dict[str, Any]]:
                 "code": check.code,
                 "kind": check.kind,
                 "status": status,
-                "observed": metrics.published(outcome.observed),
-                "threshold": metrics.published(outcome.threshold),
+                "observed": published(outcome.observed),
+                "threshold": published(outcome.threshold),
                 "reason": outcome.reason,
             }
         )

@@ -18,11 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
+from scripts.geo import metrics
 from scripts.geo.grid import Grid
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries
 from scripts.randomness import keyed_uniforms
-from scripts.scorers import metrics
 from scripts.states.jitter_law import Cells, JitterLaw, Places, make_cells
 from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
 from scripts.states.s6_site_jitter import is_inside

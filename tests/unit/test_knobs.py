@@ -20,13 +20,13 @@ from scipy.spatial import cKDTree
 from scripts import countries
 from scripts.contracts import read_dataset
 from scripts.errors import ConfigError, StateError
+from scripts.geo import metrics
 from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
 from scripts.inequality import gini, top_share
 from scripts.ladder.chain import run_chain
 from scripts.policies import load_policy, load_schema
-from scripts.scorers import metrics
 from scripts.scorers.fidelity import look_up, near_urban_mask
 from scripts.states.allocation_law import main_axes
 from tests.chain_world import make_sources

@@ -16,7 +16,7 @@ from scripts.ladder.measures import MEASURES, statuses
 from scripts.ladder.p4_contradiction import contradiction
 from scripts.scorers.classification import AMBER, GREEN, RED, classify, lanes, verdict
 from scripts.scorers.gates import evaluate, load_gates
-from scripts.scorers.metrics import published
+from scripts.tables import published
 from tests.unit.test_gates import passing_card
 
 SETTINGS = load_gates("config/gates.yaml")

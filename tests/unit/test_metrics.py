@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scripts import countries
+from scripts.geo import metrics
 from scripts.geo.distance import great_circle_m
+from scripts.geo.metrics import CollapseLimits, Sites
 from scripts.inequality import gini, top_count, top_share
-from scripts.scorers import bootstrap, metrics
-from scripts.scorers.metrics import CollapseLimits, Sites
+from scripts.scorers import bootstrap
+from scripts.tables import published
 
 COUNTS = hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 10_000)).filter(
     lambda c: c.sum() > 0
@@ -298,7 +300,7 @@ def test_coefficient_of_variation():
 
 def test_published_values_are_json():
     value = {"a": [math.nan, 1 / 3], "b": np.int64(4), "c": np.array([0.1 + 0.2]), 5: True}
-    assert metrics.published(value) == {
+    assert published(value) == {
         "a": [None, 0.3333333333],
         "b": 4,
         "c": [0.3],

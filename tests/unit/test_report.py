@@ -8,6 +8,7 @@ import shapely
 from jinja2 import Environment, StrictUndefined
 
 from scripts import countries
+from scripts.geo.metrics import Sites
 from scripts.inequality import gini
 from scripts.report import (
     dossier_tables,
@@ -21,7 +22,6 @@ from scripts.report.figure_distributions import share_by_bin
 from scripts.report.figure_fidelity import cell_counts, sites_by_population
 from scripts.report.projection import EARTH_RADIUS_M, equal_earth, lambert_azimuthal
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
-from scripts.scorers.metrics import Sites
 
 
 def area(x, y):

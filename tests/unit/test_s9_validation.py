@@ -12,9 +12,9 @@ import shapely
 
 from scripts.contracts import check_object
 from scripts.errors import ContractError, StateError
+from scripts.geo import metrics
 from scripts.geo.snapshot import Countries
 from scripts.records.bundle import verify_bundle
-from scripts.scorers import metrics
 from scripts.states import s6_site_jitter, s9_passed_flag, s9_validation
 from scripts.states.jitter_law import DIRECT, JitterLaw
 from scripts.states.s5_site_tile_assignment import draw_order, draws

@@ -15,11 +15,12 @@ from scipy.stats import spearmanr
 from scripts import countries
 from scripts.contracts import read_object
 from scripts.errors import ContractError, ScoreError
+from scripts.geo import metrics
 from scripts.geo.grid import Grid
+from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import LAND_COVER_SHAPE
-from scripts.scorers import companions, fidelity, fidelity_reference, metrics, scorecard
+from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
 from scripts.scorers.fidelity import Cells, Places
-from scripts.scorers.metrics import Sites
 from scripts.tables import write_json, write_parquet
 
 REFERENCE = "resources/reference"

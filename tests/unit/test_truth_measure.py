@@ -9,7 +9,7 @@ import pytest
 
 from scripts import countries
 from scripts.geo.grid import Grid
-from scripts.scorers.metrics import Sites
+from scripts.geo.metrics import Sites
 from scripts.scorers.truth.country import cell_variance
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land

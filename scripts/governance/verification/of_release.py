@@ -41,7 +41,7 @@ def verdict_follows_from_the_scorecards(view: View, certificate: Record) -> Iter
     # Heavier imports than a copied run folder needs.
     from scripts.governance.certify_release import certificate as judge
     from scripts.scorers.gates import load_gates
-    from scripts.scorers.metrics import published
+    from scripts.tables import published
 
     run_id, baseline_id = certificate["run"]["run_id"], certificate["baseline_run_id"]
     seeds, verdict = sorted(certificate["seeds"]), certificate["verdict"]

@@ -11,7 +11,7 @@ lie, against ranges that were measured on public sets of real outlets.
     for row in measure(sites, earth, seed):
         print(row.test, row.value, row.accepted, row.passed, row.margin, row.reason)
 
-``sites`` is a :class:`scripts.scorers.metrics.Sites`; ``earth`` is the same for every seed, so it
+``sites`` is a :class:`scripts.geo.metrics.Sites`; ``earth`` is the same for every seed, so it
 is read once. ``seed`` keys the thinning of maps denser than the reference, and nothing else.
 
 ========  ==================================================================================

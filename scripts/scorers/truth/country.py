@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
-from scripts.scorers.metrics import FloatArray, IntArray, Sites
+from scripts.geo.metrics import FloatArray, IntArray, Sites
 from scripts.scorers.truth.earth import CELL_GRID, Earth
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
 from scripts.scorers.truth.merchants import Networks, networks_of

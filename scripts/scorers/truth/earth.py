@@ -17,9 +17,9 @@ from scripts.contracts import read_dataset
 from scripts.errors import ReferenceSnapshotError
 from scripts.geo.distance import great_circle_m
 from scripts.geo.grid import Grid
+from scripts.geo.metrics import Codes, FloatArray, IntArray
 from scripts.geo.snapshot import load_places
 from scripts.randomness import keyed_uniforms
-from scripts.scorers.metrics import Codes, FloatArray, IntArray
 
 CELL_GRID = Grid(60.0)
 WIDTH_NAMESPACE = "scorers.truth.width"

@@ -18,12 +18,12 @@ from scripts import console
 from scripts.countries import decode_one
 from scripts.errors import ScoreError
 from scripts.geo.snapshot import STATISTICS
-from scripts.scorers.metrics import published
 from scripts.scorers.truth.judgement import TESTS, Bounds, Row
 from scripts.scorers.truth.measure import measure
 from scripts.scorers.truth.own_map import USUAL, Columns, read_map
 from scripts.scorers.truth.ranges import RealRange, read_statistics, real_ranges, sources_of
 from scripts.scorers.truth.snapshot_earth import snapshot_earth
+from scripts.tables import published
 
 SEED = 0
 

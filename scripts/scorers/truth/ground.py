@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
-from scripts.scorers.metrics import FloatArray
+from scripts.geo.metrics import FloatArray
 from scripts.scorers.truth.spacing import chord_of_m
 
 PLACE_REACH_M = 1_000.0

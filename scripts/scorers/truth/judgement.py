@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.scorers.metrics import published
+from scripts.tables import published
 
 Bounds = tuple[float | None, float | None]
 Detail = Mapping[str, Any]

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from scripts import countries
+from scripts.geo.metrics import FloatArray, Sites
 from scripts.progress import track
-from scripts.scorers.metrics import FloatArray, Sites
 from scripts.scorers.truth.country import MIN_SITES, CountryPart, measure_country
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.judgement import TESTS, Detail, Row, judge

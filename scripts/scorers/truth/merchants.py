@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts.geo.distance import great_circle_m, unit_vectors
-from scripts.scorers.metrics import FloatArray, IntArray, chord_to_m
+from scripts.geo.metrics import FloatArray, IntArray, chord_to_m
 
 SIBLING_REACH_M = 5_000.0
 CITY_REACH_M = 50_000.0

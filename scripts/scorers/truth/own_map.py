@@ -21,7 +21,7 @@ import shapely
 
 from scripts import countries
 from scripts.errors import ScoreError
-from scripts.scorers.metrics import FloatArray, Sites
+from scripts.geo.metrics import FloatArray, Sites
 
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "merchant": ("merchant_id", "merchant", "chain", "brand", "operator"),

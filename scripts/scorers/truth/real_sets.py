@@ -30,8 +30,8 @@ import pyarrow.csv as pa_csv
 
 from scripts import countries
 from scripts.errors import ScoreError, SegmentError
+from scripts.geo.metrics import Sites, country_counts
 from scripts.geo.snapshot import SAMPLES, STATISTICS
-from scripts.scorers.metrics import Sites, country_counts
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.measure import (
     country_parts,

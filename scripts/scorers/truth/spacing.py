@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
 from scripts.geo.grid import Grid
-from scripts.scorers.metrics import FloatArray, IntArray, chord_to_m
+from scripts.geo.metrics import FloatArray, IntArray, chord_to_m
 
 GROUP_REACH_M = 10_000.0
 TWIN_REACH_M = 9_300.0

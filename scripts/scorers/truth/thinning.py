@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from scripts.geo.metrics import THINNING_NAMESPACE, Sites
 from scripts.randomness import counters, family_key, philox4x64
-from scripts.scorers.metrics import THINNING_NAMESPACE, Sites
 
 MAPS_AT_MOST = 32
 

@@ -366,22 +366,3 @@ def coefficient_of_variation(values: Sequence[float]) -> float:
     if len(x) < 2 or not abs(x.mean()) > 0.0:
         return math.nan
     return float(x.std(ddof=1) / abs(x.mean()))
-
-
-def published(value: Any, digits: int = 10) -> Any:
-    """A JSON value as scorers publish it: floats to ``digits`` significant digits, NaN as null.
-
-    Ten digits are far below any threshold's meaning and far above what vector units of different
-    processors disagree on, so the bytes do not depend on the machine.
-    """
-    if isinstance(value, Mapping):
-        return {str(key): published(item, digits) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return [published(item, digits) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return float(f"{value:.{digits}g}") if math.isfinite(value) else None
-    return value
