@@ -30,7 +30,8 @@ def great_circle_m(
     half_lat = np.sin((lat_b - lat_a) / 2.0)
     half_lon = np.sin((lon_b - lon_a) / 2.0)
     h = half_lat**2 + np.cos(lat_a) * np.cos(lat_b) * half_lon**2
-    return 2.0 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(h, 1.0)))
+    metres: F64 = 2.0 * EARTH_RADIUS_M * np.arcsin(np.sqrt(np.minimum(h, 1.0)))
+    return metres
 
 
 def unit_vectors(lon_deg: F64, lat_deg: F64) -> F64:

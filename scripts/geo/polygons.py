@@ -34,7 +34,7 @@ def polygon_rows(polygons: Countries, country: npt.NDArray[np.integer]) -> I64:
     """Row of each country code; KeyError with the first code that has no polygon."""
     table = np.full(CODES, -1, dtype=np.int64)
     table[polygons.code] = np.arange(len(polygons.code))
-    row = table[country]
+    row: I64 = table[country]
     if (row < 0).any():
         raise KeyError(int(np.asarray(country)[row < 0][0]))
     return row
@@ -131,7 +131,8 @@ def clip_to_cells(geometry: shapely.Geometry, tile_id: npt.ArrayLike, grid: Grid
             )
             stack.append((part, level, members))
     west, south, east, north = grid.bounds(tile_id)
-    return shapely.intersection(near, shapely.box(west, south, east, north))
+    cut: npt.NDArray[np.object_] = shapely.intersection(near, shapely.box(west, south, east, north))
+    return cut
 
 
 @dataclass(frozen=True)

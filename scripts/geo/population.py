@@ -149,7 +149,8 @@ def _ranges(counts: I64) -> I64:
 def _gaussian_share(low: F64, high: F64) -> F64:
     """Mass of the standard normal between two limits."""
     root2 = np.sqrt(2.0)
-    return 0.5 * (special.erf(high / root2) - special.erf(low / root2))
+    mass: F64 = 0.5 * (special.erf(high / root2) - special.erf(low / root2))
+    return mass
 
 
 def kernel_pairs(

@@ -222,7 +222,7 @@ def load_land_cover(path: str | Path) -> npt.NDArray[np.uint8]:
     ReferenceSnapshotError
         ``ER01`` unreadable, ``ER06`` another size or a class that is not IGBP's.
     """
-    values = _read(path, ("igbp",)).column("igbp").to_numpy()
+    values: npt.NDArray[np.uint8] = _read(path, ("igbp",)).column("igbp").to_numpy()
     if values.size != LAND_COVER_SHAPE[0] * LAND_COVER_SHAPE[1] or values.dtype != np.uint8:
         raise ReferenceSnapshotError(
             "ER06", path, f"holds {values.size} values of {values.dtype}", "3600 x 7200 of uint8"
@@ -246,7 +246,7 @@ def verify_snapshot(folder: str | Path) -> dict[str, Any]:
     ReferenceSnapshotError
         ``ER10`` naming the file whose digest differs.
     """
-    manifest = read_json(Path(folder) / MANIFEST)
+    manifest: dict[str, Any] = read_json(Path(folder) / MANIFEST)
     differing = differing_files(folder, manifest)
     if differing:
         raise ReferenceSnapshotError(

@@ -40,9 +40,9 @@ def is_listed(country_iso: pa.ChunkedArray, zone: pa.ChunkedArray) -> npt.NDArra
     for code, label in zones_by_country():
         if code in at and label in column_of:
             known[at[code], column_of[label]] = True
-    return known[
-        country.indices.to_numpy(zero_copy_only=False), name.indices.to_numpy(zero_copy_only=False)
-    ]
+    rows, columns = (side.indices.to_numpy(zero_copy_only=False) for side in (country, name))
+    listed: npt.NDArray[np.bool_] = known[rows, columns]
+    return listed
 
 
 def utc_offsets(zones: pa.ChunkedArray, where: object) -> npt.NDArray[np.int64]:
@@ -68,4 +68,5 @@ def utc_offsets(zones: pa.ChunkedArray, where: object) -> npt.NDArray[np.int64]:
         offset = zone.utcoffset(_DATE)
         minutes.append(round(offset.total_seconds() / 60.0) if offset is not None else 0)
     indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return np.array(minutes, dtype=np.int64)[indices]
+    offsets: npt.NDArray[np.int64] = np.array(minutes, dtype=np.int64)[indices]
+    return offsets

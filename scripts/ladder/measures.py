@@ -32,7 +32,8 @@ class Measure:
         value: Any = card
         for key in self.path:
             value = value[key]
-        return abs(value) if self.magnitude and value is not None else value
+        number: float | None = abs(value) if self.magnitude and value is not None else value
+        return number
 
 
 def _metric(name: str, title: str, direction: str, floor_row: str | None = None) -> Measure:

@@ -92,7 +92,7 @@ def to_degrees(geometry: Geometries, crs: Any, where: object) -> Geometries:
             "ER33", where, "names an unknown coordinate reference system", "an EPSG code"
         ) from None
     change = pyproj.Transformer.from_crs(source, _WGS84, always_xy=True)
-    degrees = shapely.transform(
+    degrees: Geometries = shapely.transform(
         geometry, lambda lon, lat: change.transform(lon, lat), interleaved=False
     )
     west, south, east, north = shapely.bounds(degrees).T

@@ -33,7 +33,8 @@ def open_water(land_cover: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     size = np.bincount(body.ravel())
     size[0] = 0
     inland = water & (body != size.argmax())
-    return ndimage.binary_erosion(inland, structure=_EIGHT)
+    eroded: npt.NDArray[np.bool_] = ndimage.binary_erosion(inland, structure=_EIGHT)
+    return eroded
 
 
 def open_water_polygons(land_cover: npt.NDArray[np.uint8]) -> npt.NDArray[np.object_]:
@@ -42,9 +43,10 @@ def open_water_polygons(land_cover: npt.NDArray[np.uint8]) -> npt.NDArray[np.obj
     edge = np.diff(np.pad(open_water(land_cover), ((0, 0), (1, 1))).astype(np.int8), axis=1)
     row, first = np.nonzero(edge == 1)
     _, last = np.nonzero(edge == -1)
-    return shapely.box(
+    boxes: npt.NDArray[np.object_] = shapely.box(
         grid.lon_edge_deg(first),
         grid.lat_edge_deg(row + 1),
         grid.lon_edge_deg(last),
         grid.lat_edge_deg(row),
     )
+    return boxes

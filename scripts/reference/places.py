@@ -85,7 +85,8 @@ def build_places(
     """
 
     def iso_of(record: Mapping[str, Any]) -> str:
-        return choices.MERGED_ISO.get(record["countrycode"], record["countrycode"])
+        iso = str(record["countrycode"])
+        return choices.MERGED_ISO.get(iso, iso)
 
     rows = sorted(
         (r for r in records.values() if r["population"] > 0),

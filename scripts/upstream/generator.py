@@ -150,8 +150,8 @@ def _draw_for(
 def candidate_count(policy: Policy, log_n: F64) -> I64:
     """Foreign candidates of a multi-site merchant with ``exp(log_n)`` outlets."""
     size = policy["candidates"]["count"]
-    wanted = np.rint(size["intercept"] + size["log_outlets"] * log_n)
-    return np.clip(wanted, size["minimum"], size["maximum"]).astype(np.int64)
+    wanted: F64 = np.rint(size["intercept"] + size["log_outlets"] * log_n)
+    return np.clip(wanted.astype(np.int64), size["minimum"], size["maximum"])
 
 
 def build_merchants(policy: Policy, facts: Facts, seed: int, total: int, where: str) -> Merchants:

@@ -5,6 +5,8 @@ Every function is vectorised over merchants or over (merchant, country) rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special
@@ -38,7 +40,8 @@ def stratified_points(rotation: F64, stratum: I64, ordinal: I64) -> F64:
         Shape (n,).
     """
     steps = stratum[:, None] * BETWEEN + ordinal[:, None] * LATTICE
-    return np.mod(rotation[:3] + steps, 1.0)
+    points: F64 = np.mod(rotation[:3] + steps, 1.0)
+    return points
 
 
 def size_ratio(
@@ -51,7 +54,8 @@ def size_ratio(
     body = np.minimum(u, 1.0 - tail_share)
     log_size = body_sigma * special.ndtri(np.clip(body, 1e-12, 1.0))
     excess = np.where(u > 1.0 - tail_share, -np.log((1.0 - u) / tail_share) / tail_index, 0.0)
-    return np.minimum(np.exp(log_size + excess), max_ratio)
+    ratio: F64 = np.minimum(np.exp(log_size + excess), max_ratio)
+    return ratio
 
 
 def _negative_binomial_01(mu: F64, phi: F64) -> tuple[F64, F64]:
@@ -84,25 +88,29 @@ def truncated_nb_moments(mu: F64, phi: F64) -> tuple[F64, F64, F64]:
     return m1, variance, fourth
 
 
+def _least_count(q: F64, root: F64, cdf: Callable[[F64], F64]) -> I64:
+    """Least count whose probability reaches ``q``: the real root of the law, or one below it."""
+    count = np.ceil(root)
+    less = np.maximum(count - 1.0, 0.0)
+    return np.where(cdf(less) >= q, less, count).astype(np.int64)
+
+
 def truncated_nb_quantile(u: F64, mu: F64, phi: F64) -> I64:
     """Outlets of a multi-site merchant: inverse CDF of NB2(mu, phi) given at least two."""
     p0, p1 = _negative_binomial_01(mu, phi)
     below = p0 + p1
     q, p = np.minimum(below + u * (1.0 - below), _BELOW_ONE), phi / (phi + mu)
-    draw = np.ceil(special.nbdtrik(q, phi, p))
-    less = np.maximum(draw - 1.0, 0.0)
-    draw = np.where(special.betainc(phi, less + 1.0, p) >= q, less, draw)
-    return np.maximum(draw, MINIMUM_MULTI).astype(np.int64)
+    root = special.nbdtrik(q, phi, p)
+    draw = _least_count(q, root, lambda count: special.betainc(phi, count + 1.0, p))
+    return np.maximum(draw, MINIMUM_MULTI)
 
 
 def zero_truncated_poisson_quantile(u: F64, rate: F64) -> I64:
     """Inverse CDF of Poisson(rate) given at least one."""
     p0 = np.exp(-rate)
     q = np.minimum(p0 + u * (1.0 - p0), _BELOW_ONE)
-    draw = np.ceil(special.pdtrik(q, rate))
-    less = np.maximum(draw - 1.0, 0.0)
-    draw = np.where(special.pdtr(less, rate) >= q, less, draw)
-    return np.maximum(draw, 1.0).astype(np.int64)
+    draw = _least_count(q, special.pdtrik(q, rate), lambda count: special.pdtr(count, rate))
+    return np.maximum(draw, 1)
 
 
 def gumbel(u: F64) -> F64:
@@ -180,7 +188,8 @@ def home_floor(n_outlets: I64, tiers: list[dict[str, float]]) -> I64:
     """
     limits = np.array([tier.get("max_outlets", np.inf) for tier in tiers])
     share = np.array([tier["share"] for tier in tiers])[np.searchsorted(limits, n_outlets)]
-    return np.clip(np.ceil(share * n_outlets - 1e-9), 1, np.maximum(n_outlets, 1)).astype(np.int64)
+    wanted: F64 = np.ceil(share * n_outlets - 1e-9)
+    return np.clip(wanted.astype(np.int64), 1, np.maximum(n_outlets, 1))
 
 
 def split_home_and_foreign(

@@ -113,7 +113,8 @@ def rank_correlation(candidates: I64, realised: I64) -> float | None:
     if len(candidates) < 2 or np.ptp(candidates) == 0 or np.ptp(realised) == 0:
         return None
     ranks = np.column_stack([_mean_rank(candidates), _mean_rank(realised)])
-    return float(np.corrcoef(ranks, rowvar=False)[1, 0])
+    correlation = np.asarray(np.corrcoef(ranks, rowvar=False))
+    return float(correlation[1, 0])
 
 
 def _mean_rank(values: I64) -> F64:

@@ -67,7 +67,8 @@ def eligible_facts(table: pa.Table) -> Facts:
 
 
 def _floats(table: pa.Table, name: str, missing: float) -> F64:
-    values = table.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False).copy()
+    column = table.column(name).cast(pa.float64())
+    values: F64 = column.to_numpy(zero_copy_only=False).copy()
     values[np.isnan(values)] = missing
     return values
 
