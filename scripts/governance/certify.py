@@ -101,22 +101,16 @@ def verify_files(document: Json, root: Path) -> int:
     return len(listed)
 
 
-def verify_records(document: Json, params: Any) -> None:
+def verify_records(run_id: str, root: Path, reference: Path) -> None:
     """Hold every record and file of the release against each other (``ES33``)."""
-    root = Path(params.runs_root)
-    result = verify(
-        root / "segment_1B" / document["run"]["run_id"],
-        root=root,
-        tree=Path(),
-        reference=Path(params.reference),
-        promoting=True,
-    )
+    folder = root / "segment_1B" / run_id
+    result = verify(folder, root=root, tree=Path(), reference=reference, promoting=True)
     if result.faults:
         for line in result.faults:
             print(f"FAULT {line}", file=sys.stderr)
         raise ScoreError(
             "ES33",
-            params.runs_root,
+            root,
             f"{len(result.faults)} records or files are not what they should be, first "
             f"{result.faults[0]}",
             "restore the file, or delete it and run certify again",
@@ -150,7 +144,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         for row in obstacles(document, params.demands["minimum_grade"]):
             print(failing_line(row), file=sys.stderr)
         raise
-    verify_records(document, params)
+    verify_records(document["run"]["run_id"], root, Path(params.reference))
     certified = Ledger.of(root, [inputs.certificate]).digests
     good = last_good_pointer(document, certified, inputs.certificate)
     write_object("last_good_pointer", params.last_good, good)

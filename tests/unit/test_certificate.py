@@ -136,6 +136,7 @@ class Runs:
             SimpleNamespace(
                 demands=DEMANDS,
                 runs_root=str(self.root),
+                reference="resources/reference",
                 missing_seeds=[],
                 faults=[],
                 last_good=self.root / "last_good.json",
@@ -175,7 +176,7 @@ class Runs:
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     # The files here are no whole run tree; tests/workflow/test_verify.py verifies real ones.
-    monkeypatch.setattr(certify, "verify_records", lambda document, params: None)
+    monkeypatch.setattr(certify, "verify_records", lambda run_id, root, reference: None)
     return Runs(tmp_path)
 
 

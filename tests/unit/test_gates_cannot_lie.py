@@ -399,8 +399,7 @@ def found_fault(request):
     monkeypatch.setattr(
         certify, "verify", lambda *a, **k: verification.Findings(["x: has digest y"], [], 1)
     )
-    params = SimpleNamespace(runs_root="runs", reference="reference")
-    certify.verify_records({"run": {"run_id": "r"}}, params)
+    certify.verify_records("r", Path("runs"), Path("reference"))
 
 
 def locked_twice(request):
