@@ -13,6 +13,7 @@ from scripts.scorers.truth.spacing import (
     group_sizes,
     neighbours_of,
     shared_tiles,
+    sites_by_group,
     spacing_of,
     twins,
     variance_ratio,
@@ -69,6 +70,12 @@ def test_a_twin_is_mutual_near_and_isolated():
 def test_spacing_counts_lone_and_paired_sites():
     spacing = spacing_of(*_line(0, 9, 18, 40, 45, 100), GRID)
     assert (spacing.sites, spacing.lone, spacing.paired) == (6, 1, 2)
+    assert spacing.grouped.tolist() == [1, 2, 3, 0, 0, 0]
+
+
+def test_classes_of_group_sizes():
+    sizes = np.array([1, 1, 2, 3, 4, 5, 9, 10, 19, 20, 300])
+    assert sites_by_group(sizes).tolist() == [2, 2, 7, 14, 29, 320]
 
 
 @pytest.mark.parametrize("sites", [0, 1])

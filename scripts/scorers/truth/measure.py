@@ -34,6 +34,7 @@ LOCAL_M = 50_000.0
 T5_WIDTH_M = 150_000.0
 T9_WIDTH_M = 100_000.0
 SIZES = ((2, 4), (5, 9), (10, 19), (20, 49), (50, None))
+GROUPS = ("group_1", "group_2", "group_3-4", "group_5-9", "group_10-19", "group_20+")
 
 
 def measure(sites: Sites, earth: Earth, seed: int) -> list[Row]:
@@ -113,7 +114,10 @@ def spacing_table(parts: Sequence[CountryPart]) -> list[dict[str, Any]]:
             "T2": _share(part.spacing.paired, part.spacing.lone),
             "T3": _share(part.spacing.twin, part.spacing.sites),
             "T4": part.variance,
-            "paired_share": _share(part.spacing.paired, part.spacing.sites),
+            **{
+                name: _share(int(sites), part.spacing.sites)
+                for name, sites in zip(GROUPS, part.spacing.grouped, strict=True)
+            },
             "nn_p50_m": float(np.quantile(part.spacing.nearest_m, 0.5)),
             "nn_p99_m": float(np.quantile(part.spacing.nearest_m, 0.99)),
         }
@@ -134,26 +138,37 @@ def spacing_rows(parts: Sequence[CountryPart]) -> list[Row]:
     ]
 
 
-def spread_rows(networks: Networks, width_m: FloatArray) -> list[Row]:
-    """T5a, T5b and T6; the table of sizes stands with T5a."""
+def spread_table(networks: Networks, width_m: FloatArray) -> list[dict[str, Any]]:
+    """Networks of every class of sizes in countries over 150 km: their spread over that of people,
+    the share within 50 km of the medoid, and the share of outlets with a sibling within 5 km.
+    """
     size = networks.size
     wide = width_m[networks.country] > T5_WIDTH_M
-    ratio = networks.median_m / width_m[networks.country]
-    local = networks.reach_m <= LOCAL_M
-    table: list[dict[str, Any]] = []
+    table = []
     for low, high in SIZES:
         rows = wide & (size >= low) & (size <= (high or size))
+        siblings, outlets = networks.with_sibling[rows].sum(), networks.told[rows].sum()
         table.append(
             {
                 "outlets": f"{low}-{high}" if high else f"{low}+",
                 "networks": int(rows.sum()),
-                "spread": _median(ratio[rows].tolist()),
-                "local_share": _share(int(local[rows].sum()), int(rows.sum())),
-                "sibling_share": _share(
-                    int(networks.with_sibling[rows].sum()), int(networks.told[rows].sum())
-                ),
+                "spread": _median(_ratio(networks, width_m)[rows].tolist()),
+                "local": _share(int((networks.reach_m[rows] <= LOCAL_M).sum()), int(rows.sum())),
+                "sibling": _share(int(siblings), int(outlets)),
             }
         )
+    return table
+
+
+def _ratio(networks: Networks, width_m: FloatArray) -> FloatArray:
+    """Median distance of two outlets over that of two people of the country."""
+    return networks.median_m / width_m[networks.country]
+
+
+def spread_rows(networks: Networks, width_m: FloatArray) -> list[Row]:
+    """T5a, T5b and T6; the table of sizes stands with T5a."""
+    size = networks.size
+    wide = width_m[networks.country] > T5_WIDTH_M
     small = wide & (size >= 2) & (size <= 4)
     medium = wide & (size >= 5) & (size <= 19)
     several = size >= 2
@@ -163,14 +178,14 @@ def spread_rows(networks: Networks, width_m: FloatArray) -> list[Row]:
     return [
         judge(
             "T5a",
-            _share(int(local[small].sum()), smalls),
+            _share(int((networks.reach_m[small] <= LOCAL_M).sum()), smalls),
             smalls,
             _few(smalls, MIN_NETWORKS, f"merchants with 2 to 4 outlets {where}"),
-            table,
+            spread_table(networks, width_m),
         ),
         judge(
             "T5b",
-            _median(ratio[medium].tolist()),
+            _median(_ratio(networks, width_m)[medium].tolist()),
             mediums,
             _few(mediums, MIN_NETWORKS, f"merchants with 5 to 19 outlets {where}"),
         ),

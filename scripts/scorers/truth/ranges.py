@@ -1,8 +1,8 @@
 """What real outlets measure: the ranges that a map's values are shown beside.
 
-``outlet_statistics.csv`` of the reference snapshot has a row for every data set, country and test
-(:mod:`scripts.scorers.truth.real_sets` measures it). A range is that of the rows by country where a
-test is measured country by country, and of the rows of whole sets otherwise.
+``outlet_statistics.csv`` of the reference snapshot has a row for every data set, country and
+statistic (:mod:`scripts.scorers.truth.real_sets` measures it). A range is that of the rows by
+country where a statistic has some, and of the rows of whole sets otherwise.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from scripts.errors import ReferenceSnapshotError
-from scripts.scorers.truth.judgement import TESTS
 
-BY_COUNTRY = ("T1", "T2", "T3", "T4", "T7", "T8")
 WHOLE = ""
 STATISTICS_SCHEMA = pa.schema(
     [
@@ -27,7 +25,7 @@ STATISTICS_SCHEMA = pa.schema(
         ("licence", pa.string()),
         ("country_iso", pa.string()),
         ("outlets", pa.int64()),
-        ("test", pa.string()),
+        ("statistic", pa.string()),
         ("value", pa.float64()),
         ("count", pa.int64()),
     ]
@@ -64,16 +62,17 @@ def read_statistics(path: str | Path) -> pa.Table:
 
 
 def real_ranges(statistics: pa.Table) -> Mapping[str, RealRange]:
-    """Range of every test that real sets were measured by; quantiles interpolate linearly."""
-    test = np.array(statistics["test"].to_pylist(), dtype=str)
+    """Range of every statistic; quantiles interpolate linearly."""
+    name = np.array(statistics["statistic"].to_pylist(), dtype=str)
     whole = np.array(statistics["country_iso"].to_pylist(), dtype=str) == WHOLE
     value = statistics["value"].to_numpy()
     ranges = {}
-    for name in TESTS:
-        rows = value[(test == name) & (whole != (name in BY_COUNTRY))]
-        if len(rows):
-            p10, median, p90 = np.quantile(rows, (0.1, 0.5, 0.9))
-            ranges[name] = RealRange(float(p10), float(median), float(p90), len(rows))
+    for statistic in dict.fromkeys(name.tolist()):
+        rows = name == statistic
+        by_country = rows & ~whole
+        values = value[by_country if by_country.any() else rows]
+        p10, median, p90 = np.quantile(values, (0.1, 0.5, 0.9))
+        ranges[statistic] = RealRange(float(p10), float(median), float(p90), len(values))
     return ranges
 
 

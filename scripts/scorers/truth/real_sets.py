@@ -34,12 +34,15 @@ from scripts.geo.metrics import Sites, country_counts
 from scripts.geo.snapshot import SAMPLES, STATISTICS
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.measure import (
+    GROUPS,
     country_parts,
     grid_table,
     place_table,
     rows_of,
     spacing_table,
+    spread_table,
 )
+from scripts.scorers.truth.merchants import concatenate
 from scripts.scorers.truth.own_map import read_map
 from scripts.scorers.truth.ranges import STATISTICS_SCHEMA, WHOLE
 from scripts.scorers.truth.snapshot_earth import snapshot_earth
@@ -49,6 +52,7 @@ from scripts.tables import read_parquet, write_text
 INDEX = "INDEX.csv"
 OF_MERCHANTS = ("T5a", "T5b", "T6", "T9")
 SEED = 0
+LEAST_NETWORKS = 5
 SAMPLES_COLUMNS = ("dataset", "merchant", "country_iso", "lon_deg", "lat_deg")
 TEXT = pa_csv.ConvertOptions(column_types={"chain": pa.string()}, include_columns=["chain"])
 
@@ -103,32 +107,48 @@ def provenance(row: Mapping[str, str]) -> OutletSet:
     return SETS.get(row["name"], OutletSet(row["source"], "see source"))
 
 
-def set_statistics(
-    sites: Sites, earth: Earth, merchants: bool
-) -> list[tuple[str, int, str, float, int]]:
-    """Country (empty for the whole set), outlets, test, value and count of every test of a set.
+@dataclass(frozen=True)
+class Statistic:
+    """One value of a set: of a country, or of all of it where ``country_iso`` is empty."""
 
-    What the set has too little of is left out, and without ``merchants`` the tests of them.
+    country_iso: str
+    outlets: int
+    name: str
+    value: float
+    count: int
+
+
+def set_statistics(sites: Sites, earth: Earth, merchants: bool) -> list[Statistic]:
+    """All that a set says, whole and by country.
+
+    What it has too little of or leaves undefined is left out, and without ``merchants`` all that is
+    about them.
     """
     parts = country_parts(sites, earth, SEED)
-    rows = [
-        (WHOLE, len(sites), row.test, row.value, row.count)
+    values = [
+        Statistic(WHOLE, len(sites), row.test, row.value, row.count)
         for row in rows_of(parts, earth.width_m)
         if row.value is not None and (merchants or row.test not in OF_MERCHANTS)
     ]
+    if merchants:
+        networks = concatenate([part.networks for part in parts])
+        values += [
+            Statistic(WHOLE, len(sites), f"{name}_{row['outlets']}", row[name], row["networks"])
+            for row in spread_table(networks, earth.width_m)
+            for name in ("spread", "local", "sibling")
+            if row["networks"] >= LEAST_NETWORKS
+        ]
     outlets = {part.iso: part.sites for part in parts}
-    for table, tests, count in (
-        (spacing_table(parts), ("T1", "T2", "T3", "T4"), "sites_a_map"),
+    spacing = ("T1", "T2", "T3", "T4", *GROUPS, "nn_p50_m", "nn_p99_m")
+    for table, names, count in (
+        (spacing_table(parts), spacing, "sites_a_map"),
         (grid_table(parts), ("T7",), "pairs"),
         (place_table(parts), ("T8",), "sites"),
     ):
-        rows += [
-            (line["country_iso"], outlets[line["country_iso"]], test, line[test], line[count])
-            for line in table
-            for test in tests
-            if math.isfinite(line[test])
-        ]
-    return rows
+        for row in table:
+            iso = row["country_iso"]
+            values += [Statistic(iso, outlets[iso], name, row[name], row[count]) for name in names]
+    return [statistic for statistic in values if math.isfinite(statistic.value)]
 
 
 def statistics_csv(folder: Path, earth: Earth) -> str:
@@ -139,12 +159,9 @@ def statistics_csv(folder: Path, earth: Earth) -> str:
     for row in index_of(folder):
         of = provenance(row)
         sites = read_map(folder / f"{row['name']}.csv")
-        for country, outlets, test, value, count in set_statistics(
-            sites, earth, of.chains_are_merchants
-        ):
-            writer.writerow(
-                [row["name"], of.source, of.licence, country, outlets, test, f"{value:.6g}", count]
-            )
+        for line in set_statistics(sites, earth, of.chains_are_merchants):
+            measured = (line.country_iso, line.outlets, line.name, f"{line.value:.6g}", line.count)
+            writer.writerow([row["name"], of.source, of.licence, *measured])
     return text.getvalue()
 
 

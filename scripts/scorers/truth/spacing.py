@@ -23,6 +23,8 @@ GROUP_REACH_M = 10_000.0
 TWIN_REACH_M = 9_300.0
 TWIN_ISOLATION = 3.0
 GRID_PAIR_M = 5_000.0
+# Least sizes of the classes that groups are told by: lone sites, pairs, and larger ones.
+GROUP_SIZES = (1, 2, 3, 5, 10, 20)
 
 
 def chord_of_m(distance_m: float) -> float:
@@ -158,14 +160,13 @@ def shared_tiles(
 class Spacing:
     """Counts of one country at the reference density, added up over its thinned maps.
 
-    ``sites``; ``lone`` sites and ``paired`` sites, in groups of exactly two; ``twin`` sites;
-    ``pairs`` close nearest pairs, ``same_tile`` of them in one tile, ``same_shifted`` on the mean
-    shifted grid; ``nearest_m`` distances to the nearest, shape (sites,).
+    ``sites``; ``grouped``, sites in groups of each class of :data:`GROUP_SIZES`, shape (6,);
+    ``twin`` sites; ``pairs`` close nearest pairs, ``same_tile`` of them in one tile and
+    ``same_shifted`` on the mean shifted grid; ``nearest_m`` metres to the nearest, shape (sites,).
     """
 
     sites: int
-    lone: int
-    paired: int
+    grouped: IntArray
     twin: int
     pairs: int
     same_tile: int
@@ -175,13 +176,22 @@ class Spacing:
     @staticmethod
     def empty() -> Spacing:
         """No sites."""
-        return Spacing(0, 0, 0, 0, 0, 0, 0.0, np.empty(0))
+        return Spacing(0, np.zeros(len(GROUP_SIZES), dtype=np.int64), 0, 0, 0, 0.0, np.empty(0))
+
+    @property
+    def lone(self) -> int:
+        """Sites alone."""
+        return int(self.grouped[0])
+
+    @property
+    def paired(self) -> int:
+        """Sites in groups of exactly two."""
+        return int(self.grouped[1])
 
     def __add__(self, other: Spacing) -> Spacing:
         return Spacing(
             self.sites + other.sites,
-            self.lone + other.lone,
-            self.paired + other.paired,
+            self.grouped + other.grouped,
             self.twin + other.twin,
             self.pairs + other.pairs,
             self.same_tile + other.same_tile,
@@ -190,18 +200,23 @@ class Spacing:
         )
 
 
+def sites_by_group(sizes: IntArray) -> IntArray:
+    """Sites in groups of each class of :data:`GROUP_SIZES`, from the sizes of all groups."""
+    group = np.searchsorted(GROUP_SIZES, sizes, side="right") - 1
+    return np.bincount(group, sizes, len(GROUP_SIZES)).astype(np.int64)
+
+
 def spacing_of(lon_deg: FloatArray, lat_deg: FloatArray, grid: Grid) -> Spacing:
     """Spacing of the sites of one country, shape (n,) each; n may be 0."""
     n = len(lon_deg)
     if n < 2:
-        return Spacing(n, n, 0, 0, 0, 0, 0.0, np.empty(0))
+        alone = sites_by_group(np.ones(n, dtype=np.int64))
+        return Spacing(n, alone, 0, 0, 0, 0.0, np.full(n, np.inf))
     vectors = unit_vectors(lon_deg, lat_deg)
     near = neighbours_of(vectors)
-    sizes = group_sizes(vectors)
     return Spacing(
         n,
-        int((sizes == 1).sum()),
-        2 * int((sizes == 2).sum()),
+        sites_by_group(group_sizes(vectors)),
         int(twins(near).sum()),
         *shared_tiles(lon_deg, lat_deg, near, grid),
         near.first_m,
