@@ -25,6 +25,9 @@ rule build_reference:
     input:
         environment=REFERENCE_ENVIRONMENT,
         in_force=branch(not SETTINGS.reference_update, then=reference("manifest.json")),
+        outlet_density=source(f"{SETTINGS.reference}/outlet_density.csv"),
+        outlet_statistics=source(f"{SETTINGS.reference}/outlet_statistics.csv"),
+        outlet_samples=source(f"{SETTINGS.reference}/outlet_samples.csv"),
     output:
         countries=f"{REBUILT}/countries.parquet",
         facts=f"{REBUILT}/country_facts.csv",
@@ -39,11 +42,12 @@ rule build_reference:
         code=code("reference.build_reference"),
         python=REFERENCE_PYTHON,
         folder=subpath(output.manifest, parent=True),
+        outlets=subpath(input.outlet_density, parent=True),
     conda:
         "../envs/reference.yaml"
     shell:
         "{params.python} -m scripts.reference.build_reference --output {params.folder}"
-        " --against {input.in_force} > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
+        " --outlets {params.outlets} --against {input.in_force} > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
 
 rule validate_reference:

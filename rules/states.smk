@@ -14,6 +14,9 @@ rule s0_gate:
         facts=REFERENCE["facts"],
         places=REFERENCE["places"],
         land_cover=REFERENCE["land_cover"],
+        outlet_density=reference("outlet_density.csv"),
+        outlet_statistics=reference("outlet_statistics.csv"),
+        outlet_samples=reference("outlet_samples.csv"),
         manifest=REFERENCE["manifest"],
         contracts=CONTRACT_FILES,
     output:

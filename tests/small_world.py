@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from scripts.geo.snapshot import DATA_FILES
+from scripts.geo.snapshot import DATA_FILES, OUTLET_FILES
 from scripts.tables import file_digest, read_json, write_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -67,7 +67,8 @@ def cut_reference(source: Path, target: Path, countries: Sequence[str] = COUNTRI
     lines = (source / "country_facts.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [lines[0], *(line for line in lines[1:] if line.split(",", 1)[0] in set(countries))]
     (target / "country_facts.csv").write_text("".join(kept), encoding="utf-8")
-    shutil.copyfile(source / "land_cover.parquet", target / "land_cover.parquet")
+    for name in ("land_cover.parquet", *OUTLET_FILES):
+        shutil.copyfile(source / name, target / name)
     manifest = read_json(source / "manifest.json")
     for name in DATA_FILES:
         manifest["files"][name]["sha256"] = file_digest(target / name)

@@ -155,7 +155,12 @@ def report(libraries: Sequence[Library], manifest: Mapping[str, Any]) -> str:
     lines += ["", "## Reference data", ""]
     lines += ["| content | package | version | licence |", "|---|---|---|---|"]
     sources = {
-        (source["content"], source["package"], source["version"], source["licence"])
+        (
+            source["content"],
+            source.get("package", "-"),
+            source.get("version", "-"),
+            source["licence"],
+        )
         for entry in manifest["files"].values()
         for source in entry["sources"]
     }

@@ -1,6 +1,6 @@
 """The reference snapshot: what is in it, and how to read it.
 
-Four data files and a manifest, built by ``scripts/reference``. Loading needs pyarrow, numpy and
+Data files and a manifest, built by ``scripts/reference``. Loading needs pyarrow, numpy and
 shapely only. ``ER..`` errors name the file and the row.
 """
 
@@ -27,11 +27,12 @@ COUNTRIES = "countries.parquet"
 FACTS = "country_facts.csv"
 PLACES = "places.parquet"
 LAND_COVER = "land_cover.parquet"
-DENSITY = "outlet_density.csv"
-STATISTICS = "outlet_statistics.csv"
-SAMPLES = "outlet_samples.csv"
+OUTLET_DENSITY = "outlet_density.csv"
+OUTLET_STATISTICS = "outlet_statistics.csv"
+OUTLET_SAMPLES = "outlet_samples.csv"
 MANIFEST = "manifest.json"
-DATA_FILES = (COUNTRIES, FACTS, PLACES, LAND_COVER)
+OUTLET_FILES = (OUTLET_DENSITY, OUTLET_STATISTICS, OUTLET_SAMPLES)
+DATA_FILES = (COUNTRIES, FACTS, PLACES, LAND_COVER, *OUTLET_FILES)
 
 LAND_COVER_SHAPE = (3600, 7200)
 IGBP_CLASSES = (

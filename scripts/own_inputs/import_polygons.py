@@ -1,8 +1,8 @@
 """A snapshot on the user's polygons: their land, and of the shipped snapshot what stands on it.
 
 Facts are those of the countries that the polygons have, with the area of their land; places are
-those that stand on the land of their own country; land cover is the same. The manifest names the
-user's file and its digest, so the gate seals it with the rest.
+those that stand on the land of their own country; land cover and the tables of real outlets are
+the same. The manifest names the user's file and its digest, so the gate seals it with the rest.
 """
 
 import csv
@@ -25,6 +25,10 @@ from scripts.geo.snapshot import (
     COUNTRIES,
     FACTS,
     LAND_COVER,
+    OUTLET_DENSITY,
+    OUTLET_FILES,
+    OUTLET_SAMPLES,
+    OUTLET_STATISTICS,
     PLACES,
     Countries,
     load_countries,
@@ -122,18 +126,22 @@ def make_snapshot(
     write_snapshot_parquet(
         files[PLACES], places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
     )
-    with publish(files[LAND_COVER]) as temporary:
-        shutil.copyfile(shipped / LAND_COVER, temporary)
+    for name in (LAND_COVER, *OUTLET_FILES):
+        with publish(files[name]) as temporary:
+            shutil.copyfile(shipped / name, temporary)
     return manifest_of(manifest, files, polygons, iso_column)
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Bind the user's polygons and the shipped snapshot to the five files of one on them."""
+    """Bind the user's polygons and the shipped snapshot to the files of one on them."""
     files = {
         COUNTRIES: Path(outputs.countries),
         FACTS: Path(outputs.facts),
         PLACES: Path(outputs.places),
         LAND_COVER: Path(outputs.land_cover),
+        OUTLET_DENSITY: Path(outputs.outlet_density),
+        OUTLET_STATISTICS: Path(outputs.outlet_statistics),
+        OUTLET_SAMPLES: Path(outputs.outlet_samples),
     }
     manifest = make_snapshot(
         Path(inputs.polygons), params.iso_column, Path(inputs.manifest).parent, files

@@ -1,7 +1,8 @@
 """Build the reference snapshot from the source packages, the same bytes every time.
 
-``python -m scripts.reference.build_reference --output FOLDER --against MANIFEST`` fails when a file
-differs from the manifest that is in force; without a manifest it only builds.
+``python -m scripts.reference.build_reference --output FOLDER --outlets FOLDER --against MANIFEST``
+fails when a file differs from the manifest that is in force; without a manifest it only builds. The
+tables of real outlets are copied from the folder of ``--outlets``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from scripts.reference.countries import build_countries, iso_of_features, read_s
 from scripts.reference.facts import build_facts, to_csv, un_population
 from scripts.reference.files import write_countries, write_snapshot_parquet
 from scripts.reference.lakes import open_water_polygons
+from scripts.reference.outlets import copy_outlets, outlet_entries
 from scripts.reference.places import build_places
 from scripts.tables import file_digest, read_json, write_json, write_text
 
@@ -89,8 +91,9 @@ def manifest_of(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
                 "licence": _LICENCES[name],
                 "sources": [source.record() for source in _SOURCES[name]],
             }
-            for name in snapshot.DATA_FILES
-        },
+            for name in _SOURCES
+        }
+        | outlet_entries(folder),
         "choices": choices.described(),
         "facts": {
             "countries": facts.num_rows,
@@ -110,8 +113,16 @@ def manifest_of(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def build(folder: Path) -> dict[str, Any]:
-    """Write the five files of the snapshot into a folder; returns the manifest."""
+def build(folder: Path, outlets: Path) -> dict[str, Any]:
+    """Write the snapshot into a folder; returns the manifest.
+
+    Parameters
+    ----------
+    folder
+        Where to write.
+    outlets
+        Folder of the tables of real outlets, which are copied.
+    """
     shapes, fields = read_shapes(sources.COUNTRIES.path(), ("ISO_A2_EH", "ADM0_A3"))
     land, _ = read_shapes(sources.LAND_WITHOUT_LAKES.path(), ())
     iso = iso_of_features(fields["ISO_A2_EH"], fields["ADM0_A3"])
@@ -138,6 +149,7 @@ def build(folder: Path) -> dict[str, Any]:
     )
     write_snapshot_parquet(folder / snapshot.LAND_COVER, pa.table({"igbp": land_cover.ravel()}))
 
+    copy_outlets(outlets, folder)
     manifest = manifest_of(folder, counts)
     write_json(folder / snapshot.MANIFEST, manifest)
     return manifest
@@ -161,12 +173,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Command line; exit status 1 with one line when a rule is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument("--outlets", type=Path, required=True, help="folder of outlet tables")
     parser.add_argument(
         "--against", type=Path, nargs="?", help="manifest that the files must match"
     )
     options = parser.parse_args(arguments)
     try:
-        build(options.output)
+        build(options.output, options.outlets)
         if options.against:
             require_same(options.output, options.against)
     except SegmentError as error:

@@ -18,7 +18,10 @@ from scripts.records.bundle import verify_bundle
 from scripts.records.identity import OWN_INPUTS, manifest_fingerprint
 from scripts.tables import file_digest, read_json
 
-_REFERENCE = ("countries", "facts", "places", "land_cover", "manifest")
+_REFERENCE = (
+    *("countries", "facts", "places", "land_cover", "manifest"),
+    *("outlet_density", "outlet_statistics", "outlet_samples"),
+)
 _UPSTREAM = ("outlet_catalogue", "candidate_set")
 _OWN = ("polygons", "raster", "raster_cells", "raster_report")
 

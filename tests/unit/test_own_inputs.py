@@ -244,11 +244,10 @@ def test_own_inputs_are_never_a_release():
 
 
 def test_the_gate_seals_own_inputs_by_name(tmp_path):
-    from scripts.states.s0_gate import seal
+    from scripts.states.s0_gate import _REFERENCE, seal
 
-    names = ("countries", "facts", "places", "land_cover", "manifest")
     paths = {}
-    for name in (*names, "outlet_catalogue", "candidate_set", "bundle_flag", "own_raster"):
+    for name in (*_REFERENCE, "outlet_catalogue", "candidate_set", "bundle_flag", "own_raster"):
         paths[name] = tmp_path / name
         paths[name].write_text(name)
     inputs = SimpleNamespace(

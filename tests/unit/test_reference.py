@@ -16,6 +16,7 @@ from scripts.reference import choices
 from scripts.reference.build_reference import require_same
 from scripts.reference.countries import iso_of_features, land_polygon, split_by_iso
 from scripts.reference.facts import gdp_per_capita, m49, macro_region, population, to_csv
+from scripts.reference.outlets import copy_outlets, outlet_entries
 from scripts.reference.places import build_places, snap_to_land
 from scripts.reference.sources import Source
 from scripts.reference.validate_reference import Regions, compare, join_regions
@@ -360,3 +361,32 @@ def test_census_regions_are_joined_and_compared():
     off = compare(regions, np.array([19.0, 21.0, 1.0, 3.0]))
     assert off["people_misplaced"] == pytest.approx(0.225 * 4 / 12)
     assert off["countries"]["A"]["median_relative_error"] == pytest.approx((0.9 + 0.3) / 2)
+
+
+# Tables of real outlets
+
+
+def test_the_manifest_tells_where_outlets_are_from():
+    entries = snapshot.verify_snapshot(SNAPSHOT)["files"]
+    assert {name: entries[name] for name in snapshot.OUTLET_FILES} == outlet_entries(SNAPSHOT)
+
+
+def test_points_are_passed_on_where_their_licence_lets_them():
+    entry = outlet_entries(SNAPSHOT)[snapshot.OUTLET_SAMPLES]
+    assert entry["licence"] == "CC0 1.0; Licence Ouverte 2.0; IODL 2.0"
+
+
+def test_outlets_without_provenance_are_refused(tmp_path):
+    copy_outlets(SNAPSHOT, tmp_path)
+    samples = tmp_path / snapshot.OUTLET_SAMPLES
+    samples.write_text(
+        samples.read_text(encoding="utf-8") + "other,,FR,2.0,48.0\n", encoding="utf-8"
+    )
+    with pytest.raises(ReferenceSnapshotError, match=r"ER24 .*'other'"):
+        outlet_entries(tmp_path)
+
+
+def test_outlets_stay_where_they_are():
+    before = outlet_entries(SNAPSHOT)
+    copy_outlets(SNAPSHOT, SNAPSHOT)
+    assert outlet_entries(SNAPSHOT) == before

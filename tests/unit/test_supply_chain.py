@@ -32,4 +32,5 @@ def test_the_report_tells_the_licence_of_every_source_of_data():
     text = sc.report(LIBRARIES, MANIFEST)
     for entry in MANIFEST["files"].values():
         for source in entry["sources"]:
-            assert f"| {source['package']} | {source['version']} | {source['licence']} |" in text
+            package = f"{source.get('package', '-')} | {source.get('version', '-')}"
+            assert f"| {source['content']} | {package} | {source['licence']} |" in text

@@ -187,9 +187,9 @@ def test_the_document_of_a_grade(tmp_path: Path):
 
 
 def test_the_shipped_tables_are_readable():
-    density = read_density(SNAPSHOT / snapshot.DENSITY)
+    density = read_density(SNAPSHOT / snapshot.OUTLET_DENSITY)
     assert 30_000 < density.sum() < 36_000
-    ranges = real_ranges(read_statistics(SNAPSHOT / snapshot.STATISTICS))
+    ranges = real_ranges(read_statistics(SNAPSHOT / snapshot.OUTLET_STATISTICS))
     assert ranges["T1"].values > 50
     assert all(set(vars(row)) for row in ranges.values())
 
@@ -205,7 +205,7 @@ def test_the_reference_density_is_the_mean_of_seeds(tmp_path: Path):
 def test_an_index_names_its_sets(tmp_path: Path):
     (tmp_path / "INDEX.csv").write_text("name,raw,source\nx,3,somewhere (MIT)\n", encoding="utf-8")
     rows = index_of(tmp_path)
-    assert provenance(rows[0]).source == "somewhere (MIT)"
+    assert provenance(rows[0]).content == "somewhere (MIT)"
     (tmp_path / "INDEX.csv").write_text("name\nx\n", encoding="utf-8")
     with pytest.raises(ScoreError, match=r"ES42 .*no column source"):
         index_of(tmp_path)

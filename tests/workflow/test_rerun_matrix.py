@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.geo.snapshot import OUTLET_FILES
 from scripts.governance.iteration_protocol import UPSTREAM as OTHER_1A
 from scripts.records.identity import run_id
 from scripts.upstream.tables_1a import ALL_TABLES
@@ -136,6 +137,7 @@ REFERENCE = {
     "places.parquet": {**both_from("s0_gate"), **both_from("s1_population_surface")},
     "land_cover.parquet": {**both_from("s0_gate"), **both_from("s1_population_surface")},
     "country_facts.csv": {**BOTH_1A, **both_from("s1_population_surface")},
+    **dict.fromkeys(OUTLET_FILES, both_from("s0_gate")),
 }
 STATES = ("s0_gate", *SHARED, *SEEDED)
 ONE_SEED = {

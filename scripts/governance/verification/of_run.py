@@ -26,6 +26,9 @@ REFERENCE = {
     "facts": "country_facts.csv",
     "places": "places.parquet",
     "land_cover": "land_cover.parquet",
+    "outlet_density": "outlet_density.csv",
+    "outlet_statistics": "outlet_statistics.csv",
+    "outlet_samples": "outlet_samples.csv",
     "manifest": "manifest.json",
 }
 UPSTREAM = {

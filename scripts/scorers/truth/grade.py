@@ -17,7 +17,7 @@ import numpy as np
 from scripts import console
 from scripts.countries import decode_one
 from scripts.errors import ScoreError
-from scripts.geo.snapshot import STATISTICS
+from scripts.geo.snapshot import OUTLET_STATISTICS
 from scripts.scorers.truth.judgement import TESTS, Bounds, Row
 from scripts.scorers.truth.measure import measure
 from scripts.scorers.truth.own_map import USUAL, Columns, read_map
@@ -62,7 +62,7 @@ def grade_file(path: str | Path, reference: str | Path, columns: Columns = USUAL
     rows = measure(sites, earth, SEED)
     if not any(row.measured for row in rows):
         raise ScoreError("ES43", path, f"{len(sites)} sites are too few for any test", "more sites")
-    statistics = read_statistics(Path(reference) / STATISTICS)
+    statistics = read_statistics(Path(reference) / OUTLET_STATISTICS)
     return Grade(
         len(sites),
         len(np.unique(sites.country)),

@@ -31,7 +31,8 @@ import pyarrow.csv as pa_csv
 from scripts import countries
 from scripts.errors import ScoreError, SegmentError
 from scripts.geo.metrics import Sites, country_counts
-from scripts.geo.snapshot import SAMPLES, STATISTICS
+from scripts.geo.snapshot import OUTLET_SAMPLES, OUTLET_STATISTICS
+from scripts.reference.outlets import OUTLET_SETS, OutletSet
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.measure import (
     GROUPS,
@@ -57,29 +58,6 @@ SAMPLES_COLUMNS = ("dataset", "merchant", "country_iso", "lon_deg", "lat_deg")
 TEXT = pa_csv.ConvertOptions(column_types={"chain": pa.string()}, include_columns=["chain"])
 
 
-@dataclass(frozen=True)
-class OutletSet:
-    """Provenance of a set, where more is known of it than its index says."""
-
-    source: str
-    licence: str
-    chains_are_merchants: bool = True
-
-
-SETS: Mapping[str, OutletSet] = {
-    "ikea_world": OutletSet("IKEA stores, github.com/MaxHalford/ikea-store-locations", "MIT"),
-    "starbucks_world": OutletSet("Starbucks store locations 2017, Kaggle", "CC0 1.0"),
-    "fr_fuel": OutletSet("prix-carburants, Ministere de l'Economie (FR)", "Licence Ouverte 2.0"),
-    "it_fuel_brand": OutletSet("MIMIT anagrafica impianti 2022 (IT), by brand", "IODL 2.0"),
-    "it_fuel_operator": OutletSet("MIMIT anagrafica impianti 2022 (IT), by operator", "IODL 2.0"),
-    "pt_fuel": OutletSet("DGEG precos dos combustiveis 2025 (PT)", "public, no licence named"),
-    "africa_who_health": OutletSet(
-        "Maina et al. 2019, health facilities managed by the public sector in sub-Saharan Africa, "
-        "doi:10.1038/s41597-019-0142-2",
-        "CC BY 4.0",
-        chains_are_merchants=False,
-    ),
-}
 SAMPLED = (("starbucks_world", "US"), ("fr_fuel", "FR"), ("it_fuel_brand", "IT"))
 
 
@@ -103,8 +81,9 @@ def index_of(folder: Path) -> list[dict[str, str]]:
 
 
 def provenance(row: Mapping[str, str]) -> OutletSet:
-    """What is known of a set: :data:`SETS`, or the source that the index names."""
-    return SETS.get(row["name"], OutletSet(row["source"], "see source"))
+    """What is known of a set: :data:`OUTLET_SETS`, or the source that the index names."""
+    other = OutletSet(row["source"], "see source", row["source"], "")
+    return OUTLET_SETS.get(row["name"], other)
 
 
 @dataclass(frozen=True)
@@ -161,7 +140,7 @@ def statistics_csv(folder: Path, earth: Earth) -> str:
         sites = read_map(folder / f"{row['name']}.csv")
         for line in set_statistics(sites, earth, of.chains_are_merchants):
             measured = (line.country_iso, line.outlets, line.name, f"{line.value:.6g}", line.count)
-            writer.writerow([row["name"], of.source, of.licence, *measured])
+            writer.writerow([row["name"], of.content, of.licence, *measured])
     return text.getvalue()
 
 
@@ -206,8 +185,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         earth = snapshot_earth(options.snapshot)
-        write_text(options.output / STATISTICS, statistics_csv(options.folder, earth))
-        write_text(options.output / SAMPLES, samples_csv(options.folder, earth))
+        write_text(options.output / OUTLET_STATISTICS, statistics_csv(options.folder, earth))
+        write_text(options.output / OUTLET_SAMPLES, samples_csv(options.folder, earth))
     except SegmentError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

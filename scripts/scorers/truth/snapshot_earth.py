@@ -56,5 +56,5 @@ def snapshot_earth(folder: str | Path, policies: str | Path = POLICIES) -> Earth
         places.country,
         places.lon_deg,
         places.lat_deg,
-        read_density(folder / snapshot.DENSITY),
+        read_density(folder / snapshot.OUTLET_DENSITY),
     )
