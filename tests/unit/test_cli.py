@@ -1,5 +1,6 @@
 """The command line: help, options, refusals, and what stays out of its start-up."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from scripts.errors import ConfigError, GovernanceError
 from scripts.settings import CONFIG_FILE
 
 VERBS = ("lock", "reopen", "fork", "prune", "status", "explain", "verify", "sign", "margins",
-         "bench")  # fmt: skip
+         "truth", "bench")  # fmt: skip
 HEAVY = ("numpy", "pyarrow", "yaml", "jsonschema", "snakemake", "rich")
 
 
@@ -141,3 +142,23 @@ def test_a_refusal_is_one_line_and_ends_with_1(arguments, code):
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.count("\n") == 1
     assert f": {code} " in result.stderr
+
+
+def test_truth_of_a_map_of_ones_own(tmp_path):
+    table = tmp_path / "stations.csv"
+    samples = Path("resources/reference/outlet_samples.csv").read_text(encoding="utf-8")
+    rows = [line for line in samples.splitlines() if line.startswith("fr_fuel")]
+    table.write_text("\n".join(["set,brand,iso,east,north", *rows]) + "\n", encoding="utf-8")
+    names = ("--country", "iso", "--lon", "east", "--lat", "north")
+
+    grade = segment1b("truth", str(table), *names, "--json")
+    assert grade.returncode == 0, grade.stderr
+    document = json.loads(grade.stdout)
+    assert document["holds"]
+    measured = {row["test"] for row in document["rows"] if row["measured"]}
+    assert measured == {"T1", "T2", "T3", "T4"}
+
+    refused = segment1b("truth", str(table))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("ScoreError: ES40 ")
+    assert "has no country" in refused.stderr

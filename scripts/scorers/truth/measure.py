@@ -29,6 +29,8 @@ MIN_OUTLETS = 60
 MIN_ENTRY_OUTLETS = 20
 MIN_PLACE_SITES = 20
 MIN_PLACE_COUNTRIES = 6
+# Of fewer sites a single one is more than the share that T10 accepts.
+MIN_GROUND_SITES = 1000
 PLACE_COUNTRIES = ("CA", "CL", "DE", "DZ", "FR", "GB", "IT", "JP", "MA", "PT", "US", "ZA")
 LOCAL_M = 50_000.0
 T5_WIDTH_M = 150_000.0
@@ -270,7 +272,7 @@ def empty_row(parts: Sequence[CountryPart]) -> Row:
         "T10",
         _share(sum(part.on_empty_land for part in parts), sites),
         sites,
-        "",
+        _few(sites, MIN_GROUND_SITES, "sites"),
         [
             {"country_iso": part.iso, "sites": part.sites, "T10": part.on_empty_land / part.sites}
             for part in parts
