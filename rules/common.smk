@@ -16,6 +16,7 @@ from scripts.progress import export_quiet
 from scripts.records.code_digest import code_digest
 from scripts.settings import load_settings
 from scripts.snakemake_private import is_job, is_quiet, root_of_jobs, source
+from scripts.states.groups import part_names
 from scripts.workflow import (
     STATE_RULES,
     Board,
@@ -56,7 +57,7 @@ export_quiet(QUIET)
 RELEASE_RUN_ID = SETTINGS.run_named(SETTINGS.candidate).run_id
 BASELINE_RUN_ID = SETTINGS.run_named(SETTINGS.baseline_posture).run_id
 
-STATES_S4_TO_S8 = "rules/shards.smk" if SETTINGS.shards > 1 else "rules/unsharded.smk"
+PARTS = part_names(SETTINGS.groups)
 CONTRACT_FILES = source(contract_files())
 RULE_VERSIONS = {rule: code_digest(f"states.{rule}") for rule in STATE_RULES}
 
@@ -73,7 +74,8 @@ wildcard_constraints:
     seed="[0-9]+",
     cycle="[0-9]+",
     attempt="[0-9]+",
-    shard="[0-9]+-of-[0-9]+",
+    tiles_id="[a-f0-9]{32}",
+    part="[0-9]+-of-[0-9]+",
 
 
 def run_of(wildcards):
@@ -100,6 +102,11 @@ def run(path):
     return declared(f"segment_1B/{{run_id}}/seed={{seed}}/{path}")
 
 
+def parts(path):
+    """All parts of a file of one run and seed, one for each group of countries."""
+    return expand(run(path), part=PARTS, allow_missing=True)
+
+
 def shared(path):
     """A file of one run that all its seeds share."""
     return declared(f"segment_1B/{{run_id}}/shared/{path}")
@@ -123,6 +130,30 @@ def upstream(path):
         return template.format(run_id=run_of(wildcards).upstream_id, seed=wildcards.seed)
 
     return of_run
+
+
+def tile_set(path):
+    """A file of the tiles that several runs share, in the rules that make it."""
+    return declared(f"segment_1B/tiles/{{tiles_id}}/{path}")
+
+
+def tiles(path):
+    """Input function: a file of the tiles that a run stands on."""
+    template = tile_set(path)
+
+    def of_run(wildcards):
+        return template.format(tiles_id=SETTINGS.runs[wildcards.run_id].tiles_id)
+
+    return of_run
+
+
+def tile_policy(key):
+    """Input function: a policy of S1 that a tile set follows from."""
+
+    def of_tiles(wildcards):
+        return source(SETTINGS.tile_sets[wildcards.tiles_id].policies[key])
+
+    return of_tiles
 
 
 def policy(state):

@@ -1,16 +1,5 @@
 """A user's own polygons and population raster in place of the shipped ones."""
 
-RASTER_CELLS = shared("own_raster/raster_population.parquet")
-RASTER_REPORT = shared("own_raster/raster_population_report.json")
-# What S0 seals and S1 reads of them; nothing where the shipped ones serve.
-OWN_INPUTS = {
-    "own_polygons": source(SETTINGS.polygons_path or []),
-    "own_raster": source(SETTINGS.population_raster or []),
-    "own_raster_cells": RASTER_CELLS if SETTINGS.population_raster else [],
-    "own_raster_report": RASTER_REPORT if SETTINGS.population_raster else [],
-}
-
-
 if SETTINGS.polygons_path:
 
     rule import_polygons:
@@ -51,12 +40,12 @@ if SETTINGS.population_raster:
     rule import_population:
         input:
             raster=source(SETTINGS.population_raster),
-            tile_policy=policy("s1_tile_index"),
+            tile_policy=tile_policy("s1_tile_index"),
         output:
-            cells=RASTER_CELLS,
-            report=RASTER_REPORT,
+            cells=tile_set("own_raster/raster_population.parquet"),
+            report=tile_set("own_raster/raster_population_report.json"),
         log:
-            logs("1B/{run_id}/import_population"),
+            logs("1B/tiles/{tiles_id}/import_population"),
         resources:
             mem_mb=4000,
             runtime=120,

@@ -73,7 +73,7 @@ rule figure_distributions:
     input:
         release=expand(SITES, seed=SEEDS, allow_missing=True),
         baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
-        cells=shared("fidelity_reference/fidelity_cells.parquet"),
+        cells=tiles("fidelity_reference/fidelity_cells.parquet"),
     output:
         lat_lon=figure("lat_lon.svg", "Distributions", figure="latitude and longitude"),
         nn=figure("nn_distances.svg", "Distributions", figure="nearest-neighbour distance"),
@@ -116,7 +116,7 @@ rule figure_fidelity:
         baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
         release_cards=expand(SCORECARD, seed=SEEDS, allow_missing=True),
         baseline_cards=expand(SCORECARD, run_id=BASELINE_RUN_ID, seed=SEEDS),
-        cells=shared("fidelity_reference/fidelity_cells.parquet"),
+        cells=tiles("fidelity_reference/fidelity_cells.parquet"),
     output:
         fidelity=figure("fidelity.svg", "Fidelity", figure="sites against population"),
         time_zones=figure("time_zones.svg", "Fidelity", figure="time zones"),

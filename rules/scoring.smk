@@ -17,41 +17,14 @@ def baseline_sites(wildcards):
     return path.format(run_id=BASELINE_RUN_ID, seed=wildcards.seed)
 
 
-rule fidelity_reference:
-    input:
-        tile_index=DATA["tile_index"],
-        tile_population=DATA["tile_population"],
-        land_cover=REFERENCE["land_cover"],
-        tile_policy=policy_of("s1_tile_index"),
-    output:
-        cells=DATA["fidelity_cells"],
-        points=DATA["fidelity_points"],
-    log:
-        f"{LOGS}/1B/{{run_id}}/fidelity_reference.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/fidelity_reference.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        version=state_version("scorers.fidelity_reference"),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "Fidelity {wildcards.run_id}: population on one-degree cells"
-    script:
-        "../scripts/scorers/fidelity_reference.py"
-
-
 rule scorecard:
     input:
         site_locations=run("s8_site_locations/site_locations.parquet"),
         s9_summary=run("s9_validation/s9_summary.json"),
         baseline_sites=baseline_sites,
         outlet_catalogue=upstream("outlet_catalogue.parquet"),
-        cells=shared("fidelity_reference/fidelity_cells.parquet"),
-        points=shared("fidelity_reference/fidelity_points.parquet"),
+        cells=tiles("fidelity_reference/fidelity_cells.parquet"),
+        points=tiles("fidelity_reference/fidelity_points.parquet"),
         facts=reference("country_facts.csv"),
         places=reference("places.parquet"),
         land_cover=reference("land_cover.parquet"),

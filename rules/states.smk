@@ -1,265 +1,328 @@
-"""States S0 to S3, the receipt and S9: one rule each, fed the policies that it obeys."""
+"""States S0 to S9 of a run. S4 to S7 work by groups of countries, S8 gathers their parts."""
+
+RASTER = SETTINGS.population_raster
 
 
 rule s0_gate:
     input:
-        **OWN_INPUTS,
-        bundle_index=upstream_file("validation_bundle_index_1A"),
-        bundle_flag=upstream_file("validation_passed_flag_1A"),
+        bundle_index=upstream("validation/index.json"),
+        bundle_flag=upstream("validation/_passed.flag"),
         bundle=upstream_bundle,
-        outlet_catalogue=upstream_file("outlet_catalogue"),
-        candidate_set=upstream_file("s3_candidate_set"),
-        freeze_guard=upstream_file("segment1a_freeze_guard_seed"),
-        countries=REFERENCE["countries"],
-        facts=REFERENCE["facts"],
-        places=REFERENCE["places"],
-        land_cover=REFERENCE["land_cover"],
+        outlet_catalogue=upstream("outlet_catalogue.parquet"),
+        candidate_set=upstream("s3_candidate_set.parquet"),
+        freeze_guard=upstream("segment1a_freeze_guard.json"),
+        countries=reference("countries.parquet"),
+        facts=reference("country_facts.csv"),
+        places=reference("places.parquet"),
+        land_cover=reference("land_cover.parquet"),
         outlet_density=reference("outlet_density.csv"),
         outlet_statistics=reference("outlet_statistics.csv"),
         outlet_samples=reference("outlet_samples.csv"),
-        manifest=REFERENCE["manifest"],
+        manifest=reference("manifest.json"),
         contracts=CONTRACT_FILES,
+        own_polygons=source(SETTINGS.polygons_path or []),
+        own_raster=source(RASTER or []),
+        own_raster_cells=tiles("own_raster/raster_population.parquet") if RASTER else [],
+        own_raster_report=tiles("own_raster/raster_population_report.json") if RASTER else [],
     output:
-        receipt=DATA["s0_gate_receipt_1B"],
-        sealed_inputs=DATA["sealed_inputs_1B"],
+        receipt=run("s0_gate/s0_gate_receipt_1B.json"),
+        sealed_inputs=run("s0_gate/sealed_inputs_1B.json"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/s0_gate.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s0_gate.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/s0_gate"),
     resources:
-        mem_mb=BOARD.mem_mb("s0_gate"),
-        runtime=BOARD.runtime("s0_gate"),
+        mem_mb=memory("s0_gate"),
+        runtime=minutes("s0_gate"),
     params:
-        version=state_version("states.s0_gate"),
+        code=code("states.s0_gate"),
         upstream_id=upstream_id,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "S0 {wildcards.run_id} seed {wildcards.seed}: verify and seal the inputs"
+        ENV
     script:
         "../scripts/states/s0_gate.py"
 
 
-rule s1_tile_index:
-    input:
-        countries=REFERENCE["countries"],
-        policy=policy_of("s1_tile_index"),
-    output:
-        tile_index=DATA["tile_index"],
-        report=DATA["s1_run_report"],
-    log:
-        f"{LOGS}/1B/{{run_id}}/s1_tile_index.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/s1_tile_index.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        version=state_version("states.s1_tile_index"),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "S1 {wildcards.run_id}: tile universe"
-    script:
-        "../scripts/states/s1_tile_index.py"
-
-
-rule s1_population_surface:
-    input:
-        tile_index=DATA["tile_index"],
-        facts=REFERENCE["facts"],
-        places=REFERENCE["places"],
-        land_cover=REFERENCE["land_cover"],
-        tile_policy=policy_of("s1_tile_index"),
-        policy=policy_of("s1_population"),
-        raster_cells=OWN_INPUTS["own_raster_cells"],
-    output:
-        tile_population=DATA["tile_population"],
-        report=DATA["s1_population_report"],
-    log:
-        f"{LOGS}/1B/{{run_id}}/s1_population_surface.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/s1_population_surface.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        version=state_version("states.s1_population_surface"),
-        raster=SETTINGS.population_raster,
-        totals=SETTINGS.population_totals,
-        uncovered=SETTINGS.population_uncovered,
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "S1 {wildcards.run_id}: population surface"
-    script:
-        "../scripts/states/s1_population_surface.py"
-
-
 rule s2_tile_weights:
     input:
-        tile_index=DATA["tile_index"],
-        tile_population=DATA["tile_population"],
-        facts=REFERENCE["facts"],
-        tile_policy=policy_of("s1_tile_index"),
-        policy=policy_of("s2"),
+        tile_index=tiles("s1_tile_index/tile_index.parquet"),
+        tile_population=tiles("s1_tile_index/tile_population.parquet"),
+        facts=reference("country_facts.csv"),
+        tile_policy=policy("s1_tile_index"),
+        policy=policy("s2"),
     output:
-        tile_weights=DATA["tile_weights"],
-        tile_curve=DATA["tile_curve"],
-        country_mass=DATA["country_mass"],
-        report=DATA["s2_run_report"],
+        tile_weights=shared("s2_tile_weights/tile_weights.parquet"),
+        tile_curve=shared("s2_tile_weights/tile_curve.parquet"),
+        country_mass=shared("s2_tile_weights/country_mass.parquet"),
+        report=shared("s2_tile_weights/s2_run_report.json"),
     log:
-        f"{LOGS}/1B/{{run_id}}/s2_tile_weights.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/s2_tile_weights.tsv"
-    threads: 1
+        logs("1B/{run_id}/s2_tile_weights"),
     resources:
         mem_mb=2000,
-        runtime=30,
     params:
-        version=state_version("states.s2_tile_weights"),
+        code=code("states.s2_tile_weights"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "S2 {wildcards.run_id}: tile weights and country mass"
+        ENV
     script:
         "../scripts/states/s2_tile_weights.py"
 
 
 rule s3_requirements:
     input:
-        gate=DATA["s0_gate_receipt_1B"],
-        outlet_catalogue=upstream_file("outlet_catalogue"),
-        candidate_set=upstream_file("s3_candidate_set"),
-        country_mass=DATA["country_mass"],
-        policy=policy_of("s2"),
+        gate=run("s0_gate/s0_gate_receipt_1B.json"),
+        outlet_catalogue=upstream("outlet_catalogue.parquet"),
+        candidate_set=upstream("s3_candidate_set.parquet"),
+        country_mass=shared("s2_tile_weights/country_mass.parquet"),
+        policy=policy("s2"),
     output:
-        requirements=DATA["s3_requirements"],
-        ledger=DATA["s3_steering_ledger"],
-        report=DATA["s3_run_report"],
+        requirements=run("s3_requirements/s3_requirements.parquet"),
+        ledger=run("s3_requirements/s3_steering_ledger.parquet"),
+        report=run("s3_requirements/s3_run_report.json"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/s3_requirements.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s3_requirements.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/s3_requirements"),
     resources:
-        mem_mb=BOARD.mem_mb("s3_requirements"),
-        runtime=BOARD.runtime("s3_requirements"),
+        mem_mb=memory("s3_requirements"),
+        runtime=minutes("s3_requirements"),
     params:
-        version=state_version("states.s3_requirements"),
+        code=code("states.s3_requirements"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "S3 {wildcards.run_id} seed {wildcards.seed}: sites per merchant and country"
+        ENV
     script:
         "../scripts/states/s3_requirements.py"
 
 
+rule s4_guard:
+    input:
+        requirements=run("s3_requirements/s3_requirements.parquet"),
+        candidate_set=upstream("s3_candidate_set.parquet"),
+        country_mass=shared("s2_tile_weights/country_mass.parquet"),
+        s2_policy=policy("s2"),
+        policy=policy("s4"),
+    output:
+        pairs=run("s4_alloc_plan/s4_guarded_pairs.parquet"),
+        ledger=run("s4_alloc_plan/s4_reroute_ledger.parquet"),
+        summary=run("s4_alloc_plan/s4_guard_summary.json"),
+    log:
+        logs("1B/{run_id}/{seed}/s4_guard"),
+    resources:
+        mem_mb=memory("s4_guard"),
+        runtime=minutes("s4_guard"),
+    params:
+        code=code("states.s4_guard"),
+    conda:
+        ENV
+    script:
+        "../scripts/states/s4_guard.py"
+
+
+rule s4_alloc_plan:
+    input:
+        pairs=run("s4_alloc_plan/s4_guarded_pairs.parquet"),
+        summary=run("s4_alloc_plan/s4_guard_summary.json"),
+        tile_curve=shared("s2_tile_weights/tile_curve.parquet"),
+        tile_weights=shared("s2_tile_weights/tile_weights.parquet"),
+        places=reference("places.parquet"),
+        tile_policy=policy("s1_tile_index"),
+        policy=policy("s4"),
+    output:
+        plan=run("s4_alloc_plan/{part}.parquet"),
+        spread=run("s4_alloc_plan/spread/{part}.parquet"),
+        tally=run("s4_alloc_plan/tally/{part}.json"),
+    log:
+        logs("1B/{run_id}/{seed}/s4_alloc_plan.{part}"),
+    resources:
+        mem_mb=memory("s4_alloc_plan"),
+        runtime=minutes("s4_alloc_plan"),
+    params:
+        code=code("states.s4_alloc_plan"),
+    conda:
+        ENV
+    script:
+        "../scripts/states/s4_alloc_plan.py"
+
+
+rule s5_site_tile_assignment:
+    input:
+        plan=run("s4_alloc_plan/{part}.parquet"),
+        policy=policy("s5"),
+    output:
+        assignment=run("s5_site_tile_assignment/{part}.parquet"),
+        draws=run("s5_site_tile_assignment/draws/{part}.parquet"),
+        tally=run("s5_site_tile_assignment/tally/{part}.json"),
+    log:
+        logs("1B/{run_id}/{seed}/s5_site_tile_assignment.{part}"),
+    resources:
+        mem_mb=memory("s5_site_tile_assignment"),
+        runtime=minutes("s5_site_tile_assignment"),
+    params:
+        code=code("states.s5_site_tile_assignment"),
+    conda:
+        ENV
+    script:
+        "../scripts/states/s5_site_tile_assignment.py"
+
+
+rule s6_site_jitter:
+    input:
+        assignment=run("s5_site_tile_assignment/{part}.parquet"),
+        tile_index=tiles("s1_tile_index/tile_index.parquet"),
+        countries=reference("countries.parquet"),
+        places=reference("places.parquet"),
+        tile_policy=policy("s1_tile_index"),
+        policy=policy("s6"),
+    output:
+        jitter=run("s6_site_jitter/{part}.parquet"),
+        draws=run("s6_site_jitter/draws/{part}.parquet"),
+        tally=run("s6_site_jitter/tally/{part}.json"),
+    log:
+        logs("1B/{run_id}/{seed}/s6_site_jitter.{part}"),
+    resources:
+        mem_mb=memory("s6_site_jitter"),
+        runtime=minutes("s6_site_jitter"),
+    params:
+        code=code("states.s6_site_jitter"),
+    conda:
+        ENV
+    script:
+        "../scripts/states/s6_site_jitter.py"
+
+
+rule s7_site_synthesis:
+    input:
+        assignment=run("s5_site_tile_assignment/{part}.parquet"),
+        jitter=run("s6_site_jitter/{part}.parquet"),
+        outlet_catalogue=upstream("outlet_catalogue.parquet"),
+        steering_ledger=run("s3_requirements/s3_steering_ledger.parquet"),
+        reroute_ledger=run("s4_alloc_plan/s4_reroute_ledger.parquet"),
+        summary=run("s4_alloc_plan/s4_guard_summary.json"),
+        tile_policy=policy("s1_tile_index"),
+    output:
+        synthesis=run("s7_site_synthesis/{part}.parquet"),
+        tally=run("s7_site_synthesis/tally/{part}.json"),
+    log:
+        logs("1B/{run_id}/{seed}/s7_site_synthesis.{part}"),
+    resources:
+        mem_mb=memory("s7_site_synthesis"),
+        runtime=minutes("s7_site_synthesis"),
+    params:
+        code=code("states.s7_site_synthesis"),
+    conda:
+        ENV
+    script:
+        "../scripts/states/s7_site_synthesis.py"
+
+
+rule s8_site_locations:
+    input:
+        synthesis=parts("s7_site_synthesis/{part}.parquet"),
+        guard=run("s4_alloc_plan/s4_guard_summary.json"),
+        spreads=parts("s4_alloc_plan/spread/{part}.parquet"),
+        s4_tallies=parts("s4_alloc_plan/tally/{part}.json"),
+        s5_tallies=parts("s5_site_tile_assignment/tally/{part}.json"),
+        s6_tallies=parts("s6_site_jitter/tally/{part}.json"),
+        s7_tallies=parts("s7_site_synthesis/tally/{part}.json"),
+        s4_policy=policy("s4"),
+        s5_policy=policy("s5"),
+        s6_policy=policy("s6"),
+    output:
+        site_locations=run("s8_site_locations/site_locations.parquet"),
+        s4_run_report=run("s4_alloc_plan/s4_run_report.json"),
+        s5_run_report=run("s5_site_tile_assignment/s5_run_report.json"),
+        s6_run_report=run("s6_site_jitter/s6_run_report.json"),
+        s7_run_summary=run("s7_site_synthesis/s7_run_summary.json"),
+        s8_run_summary=run("s8_site_locations/s8_run_summary.json"),
+    log:
+        logs("1B/{run_id}/{seed}/s8_site_locations"),
+    resources:
+        mem_mb=memory("s8_site_locations"),
+        runtime=minutes("s8_site_locations"),
+    params:
+        code=code("states.s8_site_locations"),
+    conda:
+        ENV
+    script:
+        "../scripts/states/s8_site_locations.py"
+
+
 rule run_receipt:
     input:
-        gate_receipt=DATA["s0_gate_receipt_1B"],
-        sealed_inputs=DATA["sealed_inputs_1B"],
+        gate_receipt=run("s0_gate/s0_gate_receipt_1B.json"),
+        sealed_inputs=run("s0_gate/sealed_inputs_1B.json"),
         policies=BOARD.policies,
         outputs=BOARD.state_outputs,
         fork=BOARD.fork_record,
     output:
-        receipt=DATA["run_receipt"],
+        receipt=run("run_receipt.json"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/run_receipt.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/run_receipt.tsv"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
+        logs("1B/{run_id}/{seed}/run_receipt"),
     params:
         run=run_identity,
         runs_root=runs_root,
         versions=RULE_VERSIONS,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Receipt of {wildcards.run_id} seed {wildcards.seed}"
+        ENV
     script:
         "../scripts/governance/run_receipt.py"
 
 
 rule s9_validation:
     input:
-        receipt=DATA["run_receipt"],
-        outlet_catalogue=upstream_file("outlet_catalogue"),
-        requirements=DATA["s3_requirements"],
-        steering_ledger=DATA["s3_steering_ledger"],
-        plan=DATA["s4_alloc_plan"],
-        reroute_ledger=DATA["s4_reroute_ledger"],
-        assignment=DATA["s5_site_tile_assignment"],
-        assignment_log=DATA["rng_event_site_tile_assign"],
-        jitter=DATA["s6_site_jitter"],
-        jitter_log=DATA["rng_event_in_cell_jitter"],
-        synthesis=DATA["s7_site_synthesis"],
-        site_locations=DATA["site_locations"],
-        tile_index=DATA["tile_index"],
-        countries=REFERENCE["countries"],
-        places=REFERENCE["places"],
-        facts=REFERENCE["facts"],
-        tile_policy=policy_of("s1_tile_index"),
-        weights_policy=policy_of("s2"),
-        assignment_policy=policy_of("s5"),
-        jitter_policy=policy_of("s6"),
-        policy=policy_of("s9"),
+        receipt=run("run_receipt.json"),
+        outlet_catalogue=upstream("outlet_catalogue.parquet"),
+        requirements=run("s3_requirements/s3_requirements.parquet"),
+        steering_ledger=run("s3_requirements/s3_steering_ledger.parquet"),
+        reroute_ledger=run("s4_alloc_plan/s4_reroute_ledger.parquet"),
+        plan=parts("s4_alloc_plan/{part}.parquet"),
+        assignment=parts("s5_site_tile_assignment/{part}.parquet"),
+        assignment_log=parts("s5_site_tile_assignment/draws/{part}.parquet"),
+        jitter=parts("s6_site_jitter/{part}.parquet"),
+        jitter_log=parts("s6_site_jitter/draws/{part}.parquet"),
+        synthesis=parts("s7_site_synthesis/{part}.parquet"),
+        site_locations=run("s8_site_locations/site_locations.parquet"),
+        tile_index=tiles("s1_tile_index/tile_index.parquet"),
+        countries=reference("countries.parquet"),
+        places=reference("places.parquet"),
+        facts=reference("country_facts.csv"),
+        tile_policy=policy("s1_tile_index"),
+        weights_policy=policy("s2"),
+        assignment_policy=policy("s5"),
+        jitter_policy=policy("s6"),
+        policy=policy("s9"),
     output:
-        manifest=DATA["validation_manifest_1B"],
-        summary=DATA["validation_summary_1B"],
-        rng_accounting=DATA["rng_accounting_1B"],
-        egress_checksums=DATA["egress_checksums_1B"],
-        parameter_hash=DATA["parameter_hash_resolved_1B"],
-        manifest_fingerprint=DATA["manifest_fingerprint_resolved_1B"],
-        index=DATA["validation_bundle_index_1B"],
+        manifest=run("s9_validation/MANIFEST.json"),
+        summary=run("s9_validation/s9_summary.json"),
+        rng_accounting=run("s9_validation/rng_accounting.json"),
+        egress_checksums=run("s9_validation/egress_checksums.json"),
+        parameter_hash=run("s9_validation/parameter_hash_resolved.json"),
+        manifest_fingerprint=run("s9_validation/manifest_fingerprint_resolved.json"),
+        index=run("s9_validation/index.json"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/s9_validation.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s9_validation.tsv"
-    threads: 1
+        logs("1B/{run_id}/{seed}/s9_validation"),
     resources:
-        mem_mb=BOARD.mem_mb("s9_validation"),
-        runtime=BOARD.runtime("s9_validation"),
+        mem_mb=memory("s9_validation"),
+        runtime=minutes("s9_validation"),
     params:
-        version=state_version("states.s9_validation"),
+        code=code("states.s9_validation"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "S9 {wildcards.run_id} seed {wildcards.seed}: validate and bundle"
+        ENV
     script:
         "../scripts/states/s9_validation.py"
 
 
 rule s9_passed_flag:
     input:
-        manifest=DATA["validation_manifest_1B"],
-        summary=DATA["validation_summary_1B"],
-        rng_accounting=DATA["rng_accounting_1B"],
-        egress_checksums=DATA["egress_checksums_1B"],
-        parameter_hash=DATA["parameter_hash_resolved_1B"],
-        manifest_fingerprint=DATA["manifest_fingerprint_resolved_1B"],
-        index=DATA["validation_bundle_index_1B"],
+        manifest=run("s9_validation/MANIFEST.json"),
+        summary=run("s9_validation/s9_summary.json"),
+        rng_accounting=run("s9_validation/rng_accounting.json"),
+        egress_checksums=run("s9_validation/egress_checksums.json"),
+        parameter_hash=run("s9_validation/parameter_hash_resolved.json"),
+        manifest_fingerprint=run("s9_validation/manifest_fingerprint_resolved.json"),
+        index=run("s9_validation/index.json"),
     output:
-        flag=DATA["validation_passed_flag_1B"],
+        flag=run("s9_validation/_passed.flag"),
     log:
-        f"{LOGS}/1B/{{run_id}}/{{seed}}/s9_passed_flag.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/{{seed}}/s9_passed_flag.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/{run_id}/{seed}/s9_passed_flag"),
     params:
-        version=state_version("states.s9_passed_flag"),
+        code=code("states.s9_passed_flag"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "S9 {wildcards.run_id} seed {wildcards.seed}: flag"
+        ENV
     script:
         "../scripts/states/s9_passed_flag.py"

@@ -47,3 +47,13 @@ def rank_right(table: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray
     rank = np.empty(len(values), dtype=np.int64)
     rank[order] = np.searchsorted(table, values[order], side="right")
     return rank
+
+
+def run_starts(*keys: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """First row of every run of rows with equal keys, and the row count at the end."""
+    if not len(keys[0]):
+        return np.zeros(1, dtype=np.int64)
+    change = np.zeros(len(keys[0]) - 1, dtype=bool)
+    for key in keys:
+        change |= key[1:] != key[:-1]
+    return np.concatenate(([0], np.flatnonzero(change) + 1, [len(keys[0])])).astype(np.int64)

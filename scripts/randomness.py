@@ -4,7 +4,7 @@ Philox4x64-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy 
 maps a 128-bit key and a 256-bit counter to 256 random bits. Here the key says *which world and
 which family of decisions* (seed, family namespace) and the counter says *which decision*
 (merchant; country and site; attempt; block). Draws therefore do not depend on order, position,
-shard or on any other merchant, and any of them can be replayed alone.
+group or on any other merchant, and any of them can be replayed alone.
 """
 
 from __future__ import annotations

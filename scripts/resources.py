@@ -14,30 +14,30 @@ from dataclasses import dataclass
 class Demand:
     """Megabytes and minutes of a job: a base, and what each million sites adds.
 
-    ``scattered`` demands add the share of one shard, at least the largest country's: a country is
-    never divided.
+    ``grouped`` demands add the share of one group of countries, at least the largest country's: a
+    country is never divided.
     """
 
     mb: float = 500.0
     mb_per_million: float = 0.0
     minutes: float = 15.0
     minutes_per_million: float = 5.0
-    scattered: bool = False
+    grouped: bool = False
 
-    def share(self, shards: int) -> float:
+    def share(self, groups: int) -> float:
         """Share of the sites that a job holds."""
-        if not self.scattered:
+        if not self.grouped:
             return 1.0
-        return min(1.0, max(1.25 / shards, LARGEST_COUNTRY))
+        return min(1.0, max(1.25 / groups, LARGEST_COUNTRY))
 
-    def mem_mb(self, sites: float, shards: int, attempt: int) -> int:
+    def mem_mb(self, sites: float, groups: int, attempt: int) -> int:
         """Megabytes, in steps of 100."""
-        wanted = self.mb + self.mb_per_million * sites / 1e6 * self.share(shards)
+        wanted = self.mb + self.mb_per_million * sites / 1e6 * self.share(groups)
         return math.ceil(wanted * 2 ** (attempt - 1) / 100.0) * 100
 
-    def runtime(self, sites: float, shards: int, attempt: int) -> int:
+    def runtime(self, sites: float, groups: int, attempt: int) -> int:
         """Minutes."""
-        wanted = self.minutes + self.minutes_per_million * sites / 1e6 * self.share(shards)
+        wanted = self.minutes + self.minutes_per_million * sites / 1e6 * self.share(groups)
         return math.ceil(wanted) * 2 ** (attempt - 1)
 
 
@@ -50,18 +50,12 @@ DEMANDS = {
     "score_1a": Demand(600, 350),
     "s0_gate": Demand(500, 50),
     "s3_requirements": Demand(600, 100),
-    "s4_alloc_plan": Demand(600, 150),
     "s4_guard": Demand(600, 80),
-    "s4_part": Demand(400, 150, scattered=True),
-    "s5_site_tile_assignment": Demand(600, 200),
-    "s5_part": Demand(400, 250, scattered=True),
-    "s6_site_jitter": Demand(600, 350),
-    "s6_part": Demand(500, 350, scattered=True),
-    "gather": Demand(900, 30),
-    "s7_site_synthesis": Demand(600, 60),
-    "s7_part": Demand(400, 40, scattered=True),
-    "s8_site_locations": Demand(600, 20),
-    "s8_part": Demand(400, 10, scattered=True),
+    "s4_alloc_plan": Demand(500, 150, grouped=True),
+    "s5_site_tile_assignment": Demand(500, 250, grouped=True),
+    "s6_site_jitter": Demand(600, 350, grouped=True),
+    "s7_site_synthesis": Demand(500, 60, grouped=True),
+    "s8_site_locations": Demand(900, 30),
     "s9_validation": Demand(1000, 1000, 30, 10),
     "scorecard": Demand(1000, 500, 30, 10),
     "site_map": Demand(2000, 300),

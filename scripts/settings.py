@@ -18,6 +18,7 @@ from scripts.records.identity import run_id
 CONFIG_FILE = "config/config.yaml"
 SHIPPED_POSTURES = Path("config/postures")
 WITNESS = "witness"
+TILE_POLICIES = ("s1_tile_index", "s1_population")
 _TEXTS = (*("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"),)
 _PATHS = ("runs_root", "reference", "postures")
 _NAME_MAX = 255
@@ -34,12 +35,13 @@ class Posture:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of segment 1B: its name, posture and folder, and the upstream run it stands on."""
+    """One run of segment 1B: its name, posture and folder, and the runs and tiles it stands on."""
 
     name: str
     posture: Posture
     run_id: str
     upstream_id: str
+    tiles_id: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ class Upstream:
     run_id: str
     kind: str
     policy: str
+
+
+@dataclass(frozen=True)
+class TileSet:
+    """What the states of S1 make for all runs with the same policies of S1, and these by key."""
+
+    tiles_id: str
+    policies: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Settings:
     upstream_kind: str
     external_root: str
     merchants_total: int
-    shards: int
+    groups: int
     polygons_path: str
     polygons_iso_column: str
     population_raster: str
@@ -79,6 +89,7 @@ class Settings:
     postures: Mapping[str, Posture]
     runs: Mapping[str, Run]
     upstreams: Mapping[str, Upstream]
+    tile_sets: Mapping[str, TileSet]
 
     @property
     def authority_id(self) -> str:
@@ -137,8 +148,8 @@ def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in _TEXTS:
         if key in plain and not isinstance(plain[key], str):
             plain[key] = str(plain[key])
-    if "shards" in plain:
-        plain["shards"] = _whole(plain["shards"])
+    if "groups" in plain:
+        plain["groups"] = _whole(plain["groups"])
     return plain
 
 
@@ -241,6 +252,9 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
 
     upstreams: dict[str, Upstream] = {}
     runs: dict[str, Run] = {}
+    tile_sets: dict[str, TileSet] = {}
+    # What tiles follow from beside the policies, by name: changed content runs again in place.
+    earth = (plain["reference"], plain["polygons"]["path"], plain["population"]["raster"])
 
     def add(name: str, posture: Posture, kind: str) -> None:
         base = "external" if kind == "external" else upstream_name(posture.upstream_policy)
@@ -249,7 +263,10 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         upstreams.setdefault(upstream_id, Upstream(upstream_id, kind, policy))
         for lineage in ("", WITNESS):
             identity = run_id("1B", name, lineage)
-            runs[identity] = Run(name, posture, identity, upstream_id)
+            policies = {key: posture.policies[key] for key in TILE_POLICIES}
+            tiles_id = run_id("tiles", "\0".join((*policies.values(), *earth)), lineage)
+            tile_sets.setdefault(tiles_id, TileSet(tiles_id, policies))
+            runs[identity] = Run(name, posture, identity, upstream_id, tiles_id)
 
     for name, posture in postures.items():
         add(name, posture, "builtin")
@@ -271,7 +288,7 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         upstream_kind=upstream["kind"],
         external_root=upstream["external_root"],
         merchants_total=upstream["merchants_total"],
-        shards=plain.get("shards", 1),
+        groups=plain.get("groups", 1),
         polygons_path=plain["polygons"]["path"],
         polygons_iso_column=plain["polygons"]["iso_column"],
         population_raster=plain["population"]["raster"],
@@ -287,4 +304,5 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         postures=postures,
         runs=runs,
         upstreams=upstreams,
+        tile_sets=tile_sets,
     )

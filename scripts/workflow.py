@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from snakemake.io import expand
+
 from scripts.contracts import CONTRACTS, datasets, state_datasets
 from scripts.governance import locks, promotion
 from scripts.governance.attestation import byproduct_paths
@@ -16,6 +18,7 @@ from scripts.resources import DEMANDS
 from scripts.settings import Run, Settings
 from scripts.snakemake_private import source
 from scripts.states import CHAIN
+from scripts.states.groups import part_names
 from scripts.tables import row_count
 
 InputFunction = Callable[[Any], str]
@@ -56,9 +59,14 @@ class Board:
         return self.settings.run_of(wildcards.run_id)
 
     def identity(self, wildcards: Any) -> dict[str, str]:
-        """Name, posture and upstream of a job's run, for its receipt."""
+        """Name, posture, upstream and tiles of a job's run, for its receipt."""
         run = self.run(wildcards)
-        return {"name": run.name, "posture": run.posture.name, "upstream_id": run.upstream_id}
+        return {
+            "name": run.name,
+            "posture": run.posture.name,
+            "upstream_id": run.upstream_id,
+            "tiles_id": run.tiles_id,
+        }
 
     def runs_root(self, wildcards: Any) -> str:
         """Folder that ledgers are relative to."""
@@ -126,7 +134,7 @@ class Board:
         """Resource function: megabytes of a kind of job, by the sites of its world."""
 
         def of_job(wildcards: Any, attempt: int) -> int:
-            return DEMANDS[demand].mem_mb(self.sites(wildcards), self.settings.shards, attempt)
+            return DEMANDS[demand].mem_mb(self.sites(wildcards), self.settings.groups, attempt)
 
         return of_job
 
@@ -134,7 +142,7 @@ class Board:
         """Resource function: minutes of a kind of job, by the sites of its world."""
 
         def of_job(wildcards: Any, attempt: int) -> int:
-            return DEMANDS[demand].runtime(self.sites(wildcards), self.settings.shards, attempt)
+            return DEMANDS[demand].runtime(self.sites(wildcards), self.settings.groups, attempt)
 
         return of_job
 
@@ -179,25 +187,26 @@ class Board:
 
     def byproducts(self, identity: str, seeds: Iterable[int]) -> list[str]:
         """Files that the attestation of a run names beside its subjects."""
-        run = self.settings.runs[identity]
+        run, baseline = self.settings.runs[identity], self.named(self.settings.baseline_posture)
         parts = {
             "run": {"run_id": identity, "upstream_run_id": run.upstream_id},
-            "baseline_run_id": self.named(self.settings.baseline_posture).run_id,
+            "baseline_run_id": baseline.run_id,
             "seeds": list(seeds),
         }
-        paths = byproduct_paths(parts, self.authority_id())
+        tiles = (run.tiles_id, baseline.tiles_id)
+        paths = byproduct_paths(parts, self.authority_id(), tiles)
         return [f"{self.settings.runs_root}/{path}" for path in paths]
 
     def outputs_of(self, identity: str, seeds: list[Any]) -> list[str]:
         """Every declared output of S0 to S8 of a run."""
-        paths = []
-        for dataset_id in state_datasets():
-            template = self.data[dataset_id]
-            if "{seed}" in template:
-                paths += [template.format(run_id=identity, seed=seed) for seed in seeds]
-            else:
-                paths.append(template.format(run_id=identity))
-        return sorted(paths)
+        templates = [self.data[dataset_id] for dataset_id in state_datasets()]
+        tokens = {
+            "run_id": identity,
+            "tiles_id": self.settings.runs[identity].tiles_id,
+            "seed": seeds,
+            "part": part_names(self.settings.groups),
+        }
+        return sorted(set(expand(templates, **tokens)))
 
 
 class Promotion:

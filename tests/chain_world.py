@@ -25,7 +25,7 @@ def make_sources(reference, policies, upstream, seed, folder, run_id):
         policy=str(policies / "policy.s1.tile_index.yaml"),
         raster_cells=[],
     )
-    wildcards = SimpleNamespace(run_id=run_id)
+    wildcards = SimpleNamespace(tiles_id=run_id)
     outputs = SimpleNamespace(tile_index=files.tile_index, report=str(folder / "s1.json"))
     s1_tile_index.main(files, outputs, None, wildcards)
     files.policy = str(policies / "policy.s1.population.yaml")

@@ -208,7 +208,8 @@ def require_declared(path: str) -> None:
 
 def state_datasets(folder: str = r"s[0-8]_\w+") -> tuple[str, ...]:
     """Datasets that S0 to S8 publish: the files in a state's own folder, of one state or of all."""
-    of_state = re.compile(rf"segment_1B/{{run_id}}/(shared|seed={{seed}})/{folder}/[^/]+")
+    where = r"({run_id}/shared|{run_id}/seed={seed}|tiles/{tiles_id})"
+    of_state = re.compile(rf"segment_1B/{where}/{folder}/.+")
     return tuple(name for name, entry in datasets().items() if of_state.fullmatch(entry.path))
 
 

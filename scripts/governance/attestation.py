@@ -34,7 +34,7 @@ _SEEDED = (
     "segment1b_region_share",
     "segment1b_nn_quantiles",
 )
-_OF_RUN = ("fidelity_cells", "fidelity_points")
+_OF_TILES = ("fidelity_cells", "fidelity_points")
 _OF_BASELINE = (
     "segment1b_p0_country_share",
     "segment1b_p0_region_share",
@@ -55,16 +55,16 @@ _UPSTREAM_SEEDED = ("segment1a_scorecard", "segment1a_freeze_guard_seed")
 _SINGLE = ("segment1a_p5_certification", "iteration_protocol")
 
 
-def byproduct_paths(certificate: Json, authority_id: str) -> list[str]:
+def byproduct_paths(certificate: Json, authority_id: str, tiles: Iterable[str]) -> list[str]:
     """Paths below the runs root of the byproducts of a certificate, sorted.
 
-    ``authority_id`` is the run id of the 1A authority, which the baseline stands on.
+    ``authority_id`` is the run id of the 1A authority, which the baseline stands on; ``tiles`` are
+    the ids of the tiles of the certified run and of the baseline.
     """
     run, seeds = certificate["run"], certificate["seeds"]
     paths = {dataset(name).path for name in _SINGLE}
+    paths |= {dataset(name).path.format(tiles_id=i) for i in tiles for name in _OF_TILES}
     for names, run_id, of_seeds in (
-        (_OF_RUN, run["run_id"], ()),
-        (_OF_RUN, certificate["baseline_run_id"], ()),
         (_OF_BASELINE, certificate["baseline_run_id"], ()),
         (_UPSTREAM, run["upstream_run_id"], ()),
         (_SEEDED, run["run_id"], seeds),
@@ -102,11 +102,17 @@ def dependencies(certificate: Json, receipts: Iterable[Json], lock_file: str) ->
     return [{"uri": uri, "digest": {"sha256": uris[uri]}} for uri in sorted(uris)]
 
 
-def _authority_id(root: Path, certificate: Json) -> str:
-    """Run id of the 1A run that the baseline of a certificate stands on."""
-    tokens = {"run_id": certificate["baseline_run_id"], "seed": min(certificate["seeds"])}
-    receipt = read_object("run_receipt", root / dataset("run_receipt").path.format(**tokens))
-    return str(receipt["upstream_run_id"])
+def _byproducts(root: Path, certificate: Json) -> list[str]:
+    """Byproducts of a certificate, by the receipts of its run and of the baseline."""
+
+    def receipt(run_id: str) -> Json:
+        path = dataset("run_receipt").path.format(run_id=run_id, seed=min(certificate["seeds"]))
+        found: Json = read_object("run_receipt", root / path)
+        return found
+
+    run, baseline = map(receipt, (certificate["run"]["run_id"], certificate["baseline_run_id"]))
+    tiles = (run["tiles_id"], baseline["tiles_id"])
+    return byproduct_paths(certificate, baseline["upstream_run_id"], tiles)
 
 
 def statement(root: Path, certificate: Json, lock_file: str) -> dict[str, Any]:
@@ -135,7 +141,7 @@ def statement(root: Path, certificate: Json, lock_file: str) -> dict[str, Any]:
     subjects = [dataset("segment1b_p5_certification").path, *of_seeds("site_locations")]
     try:
         subject = descriptors(root, subjects)
-        made = descriptors(root, byproduct_paths(certificate, _authority_id(root, certificate)))
+        made = descriptors(root, _byproducts(root, certificate))
     except OSError as error:
         raise GovernanceError(
             "EG81", error.filename, f"cannot be read ({error.strerror})", "run certify again"

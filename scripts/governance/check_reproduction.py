@@ -1,10 +1,12 @@
 """Rule ``check_reproduction``: does a second fresh run of the same seed make the same files?
 
-Every output of S0 to S8 of both runs is compared by the digest of its bytes; in JSON reports each
-run's own id is read as a placeholder first, because it is the one thing that must differ.
+Every output of S0 to S8 of both runs is compared by the digest of its bytes; in JSON reports the
+id of the folder, a run's or its tiles', is read as a placeholder first, because it is the one thing
+that must differ.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,24 +16,28 @@ from scripts.entry import run
 from scripts.records.ledger import Ledger
 from scripts.tables import file_digest
 
+_ID = re.compile("([0-9a-f]{32})/")
 
-def contents(root: Path, paths: Iterable[str], run_id: str) -> Ledger:
-    """Ledger of a run's files below its folder, its id in JSON reports read as a placeholder."""
+
+def contents(segment: Path, paths: Iterable[str]) -> Ledger:
+    """Ledger of a run's files and its tiles below 1B; ids of their folders are left out."""
 
     def digest(path: Path) -> str:
         if path.suffix != ".json":
             return file_digest(path)
-        data = path.read_bytes().replace(run_id.encode(), b"{run_id}")
+        data = path.read_bytes()
+        for identity in _ID.findall(path.relative_to(segment).as_posix()):
+            data = data.replace(identity.encode(), b"{id}")
         return hashlib.sha256(data).hexdigest()
 
-    return Ledger.of(root / "segment_1B" / run_id, paths, digest)
+    found = Ledger.of(segment, paths, digest)
+    return Ledger(segment, {_ID.sub("", path): made for path, made in found.digests.items()})
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Compare."""
-    root = Path(params.runs_root)
-    first = contents(root, inputs.outputs, wildcards.run_id)
-    second = contents(root, inputs.witness, wildcards.witness_id)
+    segment = Path(params.runs_root) / "segment_1B"
+    first, second = contents(segment, inputs.outputs), contents(segment, inputs.witness)
     differing = first.differing(second)
     write_object(
         "segment1b_repro_check",

@@ -92,6 +92,8 @@ def fork(root: Path, child: Run, parent: str) -> dict[str, Any]:
     shutil.rmtree(partial, ignore_errors=True)
     ways, inherited = set(), {}
     for relative, digest in ledger.items():
+        if not relative.startswith(f"segment_1B/{parent_id}/"):
+            continue  # Tiles, which runs share by their id.
         below = Path(relative).relative_to(f"segment_1B/{parent_id}")
         target = f"segment_1B/{child.run_id}/{below.as_posix()}"
         if not copy_record(str(root / relative), str(root / target), parent_id, child.run_id):

@@ -46,7 +46,7 @@ class Surface:
 
 SURFACES = {
     "P1": Surface(("s2",), ("states.s2_tile_weights", "states.s3_requirements")),
-    "P2": Surface(("s4",), ("states.s4_alloc_plan",)),
+    "P2": Surface(("s4",), ("states.s4_guard", "states.s4_alloc_plan")),
     "P3": Surface(("s5", "s6"), ("states.s5_site_tile_assignment", "states.s6_site_jitter")),
     "P4": Surface(
         ("upstream", "s1_tile_index", "s1_population", "s2", "s4", "s5", "s6", "s9"),

@@ -12,6 +12,7 @@ from scripts.states import (
     s2_tile_weights,
     s3_requirements,
     s4_alloc_plan,
+    s4_guard,
     s5_site_tile_assignment,
     s6_site_jitter,
     s7_site_synthesis,
@@ -63,13 +64,22 @@ STEPS = {
             "s3_report": "s3_run_report.json",
         },
     ),
-    "s4": Step(
+    "s4_guard": Step(
+        s4_guard.main,
+        "s4",
+        {
+            "pairs": "s4_guarded_pairs.parquet",
+            "reroute_ledger": "s4_reroute_ledger.parquet",
+            "summary": "s4_guard_summary.json",
+        },
+    ),
+    "s4_alloc_plan": Step(
         s4_alloc_plan.main,
         "s4",
         {
             "plan": "s4_alloc_plan.parquet",
-            "reroute_ledger": "s4_reroute_ledger.parquet",
-            "s4_report": "s4_run_report.json",
+            "spread": "s4_spread.parquet",
+            "s4_tally": "s4_tally.json",
         },
     ),
     "s5": Step(
@@ -78,7 +88,7 @@ STEPS = {
         {
             "assignment": "s5_site_tile_assignment.parquet",
             "assignment_log": "rng_event_site_tile_assign.parquet",
-            "s5_report": "s5_run_report.json",
+            "s5_tally": "s5_tally.json",
         },
     ),
     "s6": Step(
@@ -87,30 +97,45 @@ STEPS = {
         {
             "jitter": "s6_site_jitter.parquet",
             "jitter_log": "rng_event_in_cell_jitter.parquet",
-            "s6_report": "s6_run_report.json",
+            "s6_tally": "s6_tally.json",
         },
     ),
     "s7": Step(
         s7_site_synthesis.main,
         None,
-        {"synthesis": "s7_site_synthesis.parquet", "s7_summary": "s7_run_summary.json"},
+        {"synthesis": "s7_site_synthesis.parquet", "s7_tally": "s7_tally.json"},
     ),
     "s8": Step(
         s8_site_locations.main,
         None,
-        {"site_locations": "site_locations.parquet", "s8_summary": "s8_run_summary.json"},
+        {
+            "site_locations": "site_locations.parquet",
+            "s4_run_report": "s4_run_report.json",
+            "s5_run_report": "s5_run_report.json",
+            "s6_run_report": "s6_run_report.json",
+            "s7_run_summary": "s7_run_summary.json",
+            "s8_run_summary": "s8_run_summary.json",
+        },
     ),
 }
 # What a state calls an output of its own that others know by another name.
-_OWN_NAMES = {"steering_ledger": "ledger", "reroute_ledger": "ledger"}
-_RENAMED = {"report": ("_report",), "summary": ("_summary",), "rng_log": ("_log",)}
+_OWN_NAMES = {
+    **{"steering_ledger": "ledger", "reroute_ledger": "ledger"},
+    **{"assignment_log": "draws", "jitter_log": "draws"},
+    **{f"s{number}_tally": "tally" for number in range(4, 8)},
+    **{"s2_report": "report", "s3_report": "report"},
+}
 
 
-def _own_name(role: str) -> str:
-    for name, endings in _RENAMED.items():
-        if role.endswith(endings):
-            return name
-    return _OWN_NAMES.get(role, role)
+def _gathered(files: Paths, policies: Paths) -> dict[str, Any]:
+    """Inputs of S8, for one part."""
+    return {
+        "synthesis": [files["synthesis"]],
+        "guard": files["summary"],
+        "spreads": [files["spread"]],
+        **{f"s{number}_tallies": [files[f"s{number}_tally"]] for number in range(4, 8)},
+        **{f"{state}_policy": policies[state] for state in ("s4", "s5", "s6")},
+    }
 
 
 def run_chain(
@@ -145,10 +170,10 @@ def run_chain(
     """
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, str] = {**asdict(sources), **(finished or {})}
-    names = list(STEPS)
-    wildcards = SimpleNamespace(run_id=run_id, seed=str(seed))
-    for name in names[names.index(first) : names.index(last) + 1]:
-        step = STEPS[name]
+    wildcards = SimpleNamespace(run_id=run_id, seed=str(seed), part="1-of-1")
+    for name, step in STEPS.items():
+        if not first <= name[:2] <= last:
+            continue
         outputs = {role: str(folder / file) for role, file in step.outputs.items()}
         inputs: dict[str, Any] = {
             **files,
@@ -157,9 +182,11 @@ def run_chain(
         }
         if step.policy is not None:
             inputs["policy"] = policies[step.policy]
+        if name == "s8":
+            inputs = _gathered(files, policies)
         step.main(
             SimpleNamespace(**inputs),
-            SimpleNamespace(**{_own_name(role): path for role, path in outputs.items()}),
+            SimpleNamespace(**{_OWN_NAMES.get(role, role): path for role, path in outputs.items()}),
             SimpleNamespace(),
             wildcards,
         )

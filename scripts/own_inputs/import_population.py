@@ -27,7 +27,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         {
             "state": "S1",
             "identity": {
-                "run_id": wildcards.run_id,
+                "tiles_id": wildcards.tiles_id,
                 "file": Path(inputs.raster).name,
                 "crs": cells.crs,
                 "resolution_arcmin": policy["resolution_arcmin"],

@@ -6,6 +6,7 @@ CHAIN = (
     "s1_population_surface",
     "s2_tile_weights",
     "s3_requirements",
+    "s4_guard",
     "s4_alloc_plan",
     "s5_site_tile_assignment",
     "s6_site_jitter",

@@ -29,6 +29,7 @@ of equal size in a country share one result.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,9 @@ import numpy.typing as npt
 
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
+from scripts.ordering import run_starts
 from scripts.progress import track
-from scripts.states.steering import Pairs
+from scripts.states.pairs import Pairs
 from scripts.states.time_zone_floor import ZoneFloor
 
 F64 = npt.NDArray[np.float64]
@@ -69,9 +71,7 @@ class Tiles:
 
 def group_by_country(code: npt.NDArray[np.integer], tile_id: Any, value: I64) -> Tiles:
     """Slices of equal codes of arrays sorted by country."""
-    starts = np.flatnonzero(np.diff(code, prepend=-1))
-    ends = np.append(starts[1:], len(code))
-    rows = {int(code[a]): slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)}
+    rows = {int(code[a]): slice(int(a), int(b)) for a, b in pairwise(run_starts(code))}
     return Tiles(rows, tile_id, value)
 
 
@@ -90,7 +90,8 @@ def systematic(cumulative: F64, draws: int, start: F64) -> I64:
     Shape (s, draws).
     """
     steps = (np.arange(draws) + start[:, None]) * (cumulative[-1] / max(draws, 1))
-    return np.minimum(np.searchsorted(cumulative, steps, side="right"), len(cumulative) - 1)
+    cell: I64 = np.minimum(np.searchsorted(cumulative, steps, side="right"), len(cumulative) - 1)
+    return cell
 
 
 def quota_units(
@@ -164,7 +165,8 @@ def cluster_sizes(size: F64, n_sites: int) -> I64:
     share = np.cumsum(extra, axis=1)
     rest = n_sites - LEAST_CLUSTER * size.shape[1]
     edges = np.round(share / share[:, -1:] * rest).astype(np.int64)
-    return LEAST_CLUSTER + np.diff(edges, axis=1, prepend=0)
+    sizes: I64 = LEAST_CLUSTER + np.diff(edges, axis=1, prepend=0)
+    return sizes
 
 
 def main_axes(position: F64, p: F64) -> tuple[F64, F64]:
@@ -207,7 +209,8 @@ def imbalance(z: F64, sites: I64) -> F64:
     second = np.einsum("su,sud,sue->sde", share, z, z)
     covariance = second - mean[:, :, None] * mean[:, None, :]
     off = covariance - np.eye(2)
-    return np.round((mean**2).sum(axis=1) + (off**2).sum(axis=(1, 2)), 9)
+    distance: F64 = np.round((mean**2).sum(axis=1) + (off**2).sum(axis=(1, 2)), 9)
+    return distance
 
 
 def match_sites(n_sites: I64) -> I64:
@@ -240,9 +243,8 @@ def joint_allocation(
     """
     order = np.argsort(pairs.country, kind="stable")
     pair_rows, tiles = [], []
-    starts = np.flatnonzero(np.diff(pairs.country[order], prepend=-1))
-    spans = zip(starts, np.append(starts[1:], len(order)), strict=True)
-    for a, b in track(spans, "countries", len(starts)):
+    starts = run_starts(pairs.country[order])
+    for a, b in track(pairwise(starts), "countries", len(starts) - 1):
         rows = order[a:b]
         country = int(pairs.country[rows[0]])
         where = curve.rows[country]
@@ -292,13 +294,9 @@ def largest_remainder_allocation(
     """Pair row and tile of every site, pair by pair under the Hamilton rule."""
     order = np.lexsort((pairs.n_sites, pairs.country))
     pair_rows, tiles = [], []
-    change = (np.diff(pairs.country[order], prepend=-1) != 0) | (
-        np.diff(pairs.n_sites[order], prepend=-1) != 0
-    )
-    starts = np.flatnonzero(change)
+    starts = run_starts(pairs.country[order], pairs.n_sites[order])
     country, where, heaviest = -1, slice(0), np.empty(0, dtype=np.int64)
-    spans = zip(starts, np.append(starts[1:], len(order)), strict=True)
-    for a, b in track(spans, "counts of a country", len(starts)):
+    for a, b in track(pairwise(starts), "counts of a country", len(starts) - 1):
         rows = order[a:b]
         if int(pairs.country[rows[0]]) != country:
             country = int(pairs.country[rows[0]])

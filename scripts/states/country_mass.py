@@ -81,7 +81,8 @@ def _level(raw: F64, total: float, soft: float, hard: float) -> F64:
         else:
             high = middle
     shares = bend(np.exp(high) * raw, soft, hard)
-    return shares * (total / shares.sum())
+    exact: F64 = shares * (total / shares.sum())
+    return exact
 
 
 def _fill(
@@ -261,4 +262,4 @@ def _binding(
             np.where(np.isin(region, list(bound)), "region_floor", "none"),
         ),
     )
-    return labels.tolist()
+    return [str(label) for label in labels]

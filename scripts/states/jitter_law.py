@@ -51,7 +51,8 @@ from scripts.geo.polygons import (
 )
 from scripts.geo.snapshot import Countries
 from scripts.ordering import rank_right
-from scripts.states.sites import Codes, split_cell_keys
+from scripts.states.sites import Codes
+from scripts.states.tiles import split_cell_keys
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -81,7 +82,8 @@ def normal_cdf(z: F64) -> F64:
     """Tabulated normal distribution function."""
     x = np.clip((z + _Z_MAX) * _STEPS, 0.0, float(len(_CDF) - 1))
     i = np.minimum(x.astype(np.int64), len(_CDF) - 2)
-    return _CDF[i] + (x - i) * (_CDF[i + 1] - _CDF[i])
+    p: F64 = _CDF[i] + (x - i) * (_CDF[i + 1] - _CDF[i])
+    return p
 
 
 def normal_quantile(p: F64) -> F64:
@@ -251,7 +253,7 @@ def _anchors_of(
     begin = np.searchsorted(place_tile, first.ravel(), side="left")
     end = np.searchsorted(place_tile, last.ravel(), side="right")
     length = np.where(np.repeat(on_grid.ravel(), 2), np.maximum(end - begin, 0), 0)
-    per_cell = length.reshape(len(rows), -1).sum(axis=1)
+    per_cell = length.reshape(len(rows), 2 * line.shape[1]).sum(axis=1)
     offset = np.repeat(begin - (np.cumsum(length) - length), length)
     place = by_tile[np.arange(len(offset)) + offset]
     local = np.repeat(np.arange(len(rows)), per_cell)
@@ -344,7 +346,8 @@ class JitterLaw:
 
     def is_direct(self, cell: npt.NDArray[np.integer], attempt: Any) -> Mask:
         """Whether an attempt samples the clipped polygon."""
-        return self.direct_cell[cell] | (np.asarray(attempt) >= self.direct_after)
+        direct: Mask = self.direct_cell[cell] | (np.asarray(attempt) >= self.direct_after)
+        return direct
 
     def positions(
         self,

@@ -129,7 +129,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             }
         ),
     )
-    identity = {"run_id": wildcards.run_id, "policy_version": policy["policy_version"]}
+    identity = {"tiles_id": wildcards.tiles_id, "policy_version": policy["policy_version"]}
     write_object(
         "s1_population_report",
         outputs.report,

@@ -31,7 +31,7 @@ NOT_QUITE_ONE = 1.0 - 2.0**-24
 AREA_TOLERANCE = 0.005
 
 
-class _WkbFeature(Feature):
+class _WkbFeature(Feature):  # type: ignore[misc]
     """One polygon for exactextract, and the place where its results land."""
 
     def __init__(self, wkb: bytes | None = None):
@@ -52,7 +52,7 @@ class _WkbFeature(Feature):
         return list(self.values)
 
 
-class _WkbSource(FeatureSource):
+class _WkbSource(FeatureSource):  # type: ignore[misc]
     """Polygons by row number."""
 
     def __init__(self, geometry: np.ndarray):
@@ -200,7 +200,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         outputs.report,
         {
             "state": "S1",
-            "identity": {"run_id": wildcards.run_id, "policy_version": policy["policy_version"]},
+            "identity": {
+                "tiles_id": wildcards.tiles_id,
+                "policy_version": policy["policy_version"],
+            },
             "counts": {"countries_total": len(by_country), "rows_emitted": table.num_rows},
             "grid": {
                 "resolution_arcmin": policy["resolution_arcmin"],

@@ -20,8 +20,19 @@ from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.policies import load_policy
-from scripts.states.steering import Candidates, Moves, Pairs, steer
+from scripts.states.pairs import (
+    Candidates,
+    Moves,
+    Pairs,
+    distance_to_mass,
+    mass_targets,
+    moves_table,
+    pairs_table,
+    read_candidates,
+)
+from scripts.states.steering import steer
 
+F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 
@@ -70,26 +81,7 @@ def count_sites(catalogue: pa.Table, where: str) -> tuple[npt.NDArray[np.uint64]
     return ids[new_merchant], homes, Pairs(merchant[starts], country[starts], n_sites)
 
 
-def read_candidates(table: pa.Table, ids: npt.NDArray[np.uint64]) -> Candidates:
-    """Candidate countries of the merchants that hold sites, sorted by merchant and rank."""
-    merchant_id = table["merchant_id"].to_numpy()
-    slot = np.searchsorted(ids, merchant_id)
-    known = (slot < len(ids)) & (ids[np.minimum(slot, len(ids) - 1)] == merchant_id)
-    merchant = slot[known].astype(np.int64)
-    country = countries.encode(table["country_iso"])[known].astype(np.int64)
-    rank = table["candidate_rank"].to_numpy()[known].astype(np.int64)
-    order = np.lexsort((rank, merchant))
-    return Candidates(merchant[order], country[order], rank[order])
-
-
-def mass_targets(mass: pa.Table, total: int) -> npt.NDArray[np.float64]:
-    """Target sites per country code, shape (676,); NaN where the country has no tiles."""
-    targets = np.full(countries.CODES, np.nan)
-    targets[countries.encode(mass["country_iso"])] = mass["mass_share"].to_numpy() * total
-    return targets
-
-
-def require_tiles(pairs: Pairs, targets: npt.NDArray[np.float64], where: str) -> None:
+def require_tiles(pairs: Pairs, targets: F64, where: str) -> None:
     """Refuse a country that has no tiles (``E303``)."""
     lost = np.isnan(targets[pairs.country])
     if lost.any():
@@ -99,38 +91,15 @@ def require_tiles(pairs: Pairs, targets: npt.NDArray[np.float64], where: str) ->
         )
 
 
-def pairs_table(ids: npt.NDArray[np.uint64], pairs: Pairs) -> pa.Table:
-    """Pairs as the table ``s3_requirements``."""
-    return pa.table(
-        {
-            "merchant_id": ids[pairs.merchant],
-            "legal_country_iso": countries.decode(pairs.country),
-            "n_sites": pairs.n_sites,
-        }
-    )
-
-
-def moves_table(ids: npt.NDArray[np.uint64], moves: Moves) -> pa.Table:
-    """Moves as a ledger table."""
-    return pa.table(
-        {
-            "merchant_id": ids[moves.merchant],
-            "from_country_iso": countries.decode(moves.source),
-            "to_country_iso": countries.decode(moves.target),
-            "n_sites": moves.n_sites,
-        }
-    )
-
-
 def requirements(
     pairs: Pairs,
     candidates: Candidates,
     homes: I64,
-    targets: npt.NDArray[np.float64],
+    targets: F64,
     steering: Mapping[str, Any],
 ) -> tuple[Pairs, Moves]:
     """Upstream counts steered towards ``targets`` under the policy's bounds."""
-    total = int(pairs.n_sites.sum())
+    total = pairs.total
     share = steering["max_moved_share"] if steering["enabled"] else 0.0
     known = np.nan_to_num(targets, nan=0.0)
     return steer(
@@ -144,6 +113,35 @@ def requirements(
     )
 
 
+def abroad_share(pairs: Pairs, homes: I64) -> float:
+    """Share of sites outside their merchant's home country."""
+    abroad = pairs.country != homes[pairs.merchant]
+    return float(pairs.n_sites[abroad].sum() / max(pairs.total, 1))
+
+
+def report_of(
+    before: Pairs, after: Pairs, moves: Moves, homes: I64, targets: F64
+) -> dict[str, Any]:
+    """Counts and distances to the governed mass, before and after steering."""
+    return {
+        "counts": {
+            "source_rows_total": before.total,
+            "rows_emitted": len(after.n_sites),
+            "merchants_total": len(homes),
+            "countries_total_before": len(np.unique(before.country)),
+            "countries_total": len(np.unique(after.country)),
+            "sites_moved": moves.total,
+        },
+        "steering": {
+            "moved_share": moves.total / max(before.total, 1),
+            "home_legal_mismatch_before": abroad_share(before, homes),
+            "home_legal_mismatch": abroad_share(after, homes),
+            "distance_to_mass_before": distance_to_mass(before, targets),
+            "distance_to_mass": distance_to_mass(after, targets),
+        },
+    }
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s3_requirements``."""
     policy = load_policy(inputs.policy)
@@ -153,63 +151,27 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         ["merchant_id", "home_country_iso", "legal_country_iso", "site_order"],
     )
     ids, homes, before = count_sites(catalogue, str(inputs.outlet_catalogue))
-    candidates = read_candidates(
-        read_dataset(
-            "s3_candidate_set",
-            inputs.candidate_set,
-            ["merchant_id", "country_iso", "candidate_rank"],
-        ),
-        ids,
-    )
-    total = int(before.n_sites.sum())
+    names = ["merchant_id", "country_iso", "candidate_rank"]
+    candidates = read_candidates(read_dataset("s3_candidate_set", inputs.candidate_set, names), ids)
     mass = read_dataset("country_mass", inputs.country_mass, ["country_iso", "mass_share"])
-    targets = mass_targets(mass, total)
+    targets = mass_targets(mass, before.total)
     require_tiles(before, targets, str(inputs.outlet_catalogue))
     after, moves = requirements(before, candidates, homes, targets, policy["steering"])
     require_tiles(after, targets, str(inputs.candidate_set))
 
     write_dataset("s3_requirements", outputs.requirements, pairs_table(ids, after))
     write_dataset("s3_steering_ledger", outputs.ledger, moves_table(ids, moves))
-    write_object(
-        "s3_run_report",
-        outputs.report,
-        {
-            "state": "S3",
-            "identity": {
-                "run_id": wildcards.run_id,
-                "seed": int(wildcards.seed),
-                "policy_version": policy["policy_version"],
-            },
-            "counts": {
-                "source_rows_total": total,
-                "rows_emitted": len(after.n_sites),
-                "merchants_total": len(ids),
-                "countries_total_before": len(np.unique(before.country)),
-                "countries_total": len(np.unique(after.country)),
-                "sites_moved": moves.total,
-            },
-            "steering": {
-                **policy["steering"],
-                "moved_share": moves.total / max(total, 1),
-                "home_legal_mismatch_before": abroad_share(before, homes),
-                "home_legal_mismatch": abroad_share(after, homes),
-                "distance_to_mass_before": distance_to_mass(before, targets),
-                "distance_to_mass": distance_to_mass(after, targets),
-            },
+    report = {
+        "state": "S3",
+        "identity": {
+            "run_id": wildcards.run_id,
+            "seed": int(wildcards.seed),
+            "policy_version": policy["policy_version"],
         },
-    )
-
-
-def abroad_share(pairs: Pairs, homes: I64) -> float:
-    """Share of sites outside their merchant's home country."""
-    abroad = pairs.country != homes[pairs.merchant]
-    return float(pairs.n_sites[abroad].sum() / max(pairs.n_sites.sum(), 1))
-
-
-def distance_to_mass(pairs: Pairs, targets: npt.NDArray[np.float64]) -> float:
-    """Total variation distance between the country shares and the governed mass."""
-    held = np.bincount(pairs.country, weights=pairs.n_sites, minlength=countries.CODES)
-    return float(np.abs(held - np.nan_to_num(targets)).sum() / 2 / max(held.sum(), 1.0))
+        **report_of(before, after, moves, homes, targets),
+    }
+    report["steering"] |= policy["steering"]
+    write_object("s3_run_report", outputs.report, report)
 
 
 if "snakemake" in globals():

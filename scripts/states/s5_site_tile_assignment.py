@@ -6,7 +6,7 @@ family ``site_tile_assign``, keyed by (merchant, country, site_order); the sites
 independent keys) and leaves the quotas untouched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,37 @@ import pyarrow as pa
 from scripts.contracts import arrow_schema, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
+from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.randomness import keyed_uniforms
+from scripts.states.groups import group_of
 from scripts.states.sites import (
+    ASSIGN_FAMILY,
     Codes,
     SiteKeys,
-    by_country,
     country_codes,
-    pair_starts,
-    read_columns,
+    read_parts,
     rng_metadata,
 )
+from scripts.states.tallies import Tally, by_country
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-Plan = tuple[npt.NDArray[np.uint64], Codes, npt.NDArray[np.uint64], I64]
-FAMILY = "site_tile_assign"
 _U_BITS = 53
 _CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sites of each (merchant, country) on each tile, sorted by the three; shape (p,).
+
+    ``merchant`` ids, ``country`` int16 codes, ``n_sites`` at least 1.
+    """
+
+    merchant: npt.NDArray[np.uint64]
+    country: Codes
+    tile_id: npt.NDArray[np.uint64]
+    n_sites: I64
 
 
 @dataclass(frozen=True)
@@ -82,20 +95,13 @@ def draw_order(pair: I64, u: F64) -> I64:
     return order
 
 
-def assign(
-    merchant: npt.NDArray[np.uint64],
-    country: Codes,
-    tile_id: npt.NDArray[np.uint64],
-    n_sites_tile: I64,
-    seed: int,
-    namespace: str,
-) -> Assignment:
+def assign(plan: Plan, seed: int, namespace: str) -> Assignment:
     """Give every site of the plan its tile.
 
     Parameters
     ----------
-    merchant, country, tile_id, n_sites_tile
-        The plan, sorted by the first three, shape (p,); counts are at least 1.
+    plan
+        Sites by tile.
     seed, namespace
         Key of the draws.
 
@@ -103,37 +109,32 @@ def assign(
     -------
     One row per site; ``site_order`` runs from 1 within each (merchant, country).
     """
-    starts = pair_starts(merchant, country)
-    running = np.concatenate(([0], np.cumsum(n_sites_tile)))
+    starts = run_starts(plan.merchant, plan.country)
+    running = np.concatenate(([0], np.cumsum(plan.n_sites)))
     first = running[starts[:-1]]
     size = np.diff(running[starts])
     pair = np.repeat(np.arange(len(size)), size)
     sites = SiteKeys(
-        merchant[starts[:-1]][pair],
-        country[starts[:-1]][pair],
+        plan.merchant[starts[:-1]][pair],
+        plan.country[starts[:-1]][pair],
         (np.arange(len(pair)) - first[pair] + 1).astype(np.int32),
     )
     u = draws(sites, seed, namespace)
     tile = np.empty(len(pair), dtype=np.uint64)
-    tile[draw_order(pair, u)] = np.repeat(tile_id, n_sites_tile)
+    tile[draw_order(pair, u)] = np.repeat(plan.tile_id, plan.n_sites)
     return Assignment(sites, tile, u)
 
 
-def require_plan(
-    merchant: npt.NDArray[np.uint64],
-    country: Codes,
-    tile_id: npt.NDArray[np.uint64],
-    n_sites_tile: I64,
-    where: str | Path,
-) -> None:
+def require_plan(plan: Plan, where: str | Path, may_be_empty: bool = False) -> None:
     """Refuse an empty (E501), non-positive (E503) or unsorted (E509) plan."""
-    if not len(merchant):
+    if not len(plan.merchant) and not may_be_empty:
         raise StateError("E501", where, "the plan holds no site", "at least one row")
-    if (n_sites_tile < 1).any():
-        row = int(np.argmax(n_sites_tile < 1))
+    if (plan.n_sites < 1).any():
+        row = int(np.argmax(plan.n_sites < 1))
         raise StateError(
-            "E503", where, f"row {row}: n_sites_tile {n_sites_tile[row]}", "at least 1"
+            "E503", where, f"row {row}: n_sites_tile {plan.n_sites[row]}", "at least 1"
         )
+    merchant, country, tile_id = plan.merchant, plan.country, plan.tile_id
     same_merchant = merchant[1:] == merchant[:-1]
     same_pair = same_merchant & (country[1:] == country[:-1])
     ascends = (
@@ -151,69 +152,44 @@ def require_plan(
         )
 
 
-def read_plan(path: str | Path) -> Plan:
-    """Merchant, country, tile and number of sites of every row of a plan."""
-    plan = read_columns("s4_alloc_plan", path, arrow_schema("s4_alloc_plan").names)
-    return plan_columns(plan, path)
-
-
-def plan_columns(plan: pa.Table, path: str | Path) -> Plan:
-    """The same of a table that was read from ``path``."""
-    return (
+def read_plan(paths: Sequence[str | Path]) -> Plan:
+    """Parts of the plan as one."""
+    plan = read_parts("s4_alloc_plan", paths, arrow_schema("s4_alloc_plan").names)
+    return Plan(
         plan.column("merchant_id").to_numpy(),
-        country_codes(plan.column("legal_country_iso"), path),
+        country_codes(plan.column("legal_country_iso"), paths[0]),
         plan.column("tile_id").to_numpy(),
         plan.column("n_sites_tile").to_numpy(),
     )
 
 
-def run_report(
-    wildcards: Any,
-    policy: Mapping[str, Any],
-    rows: int,
-    pairs: int,
-    countries_report: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The report of S5 from numbers of sites and pairs, and sites by country."""
-    seed = int(wildcards.seed)
+def tally(made: Assignment) -> Tally:
+    """Pairs, and sites by country."""
+    sites = made.sites
     return {
-        "state": "S5",
-        "identity": {
-            "run_id": wildcards.run_id,
-            "seed": seed,
-            "policy_version": policy["policy_version"],
-        },
-        "counts": {"rows_emitted": rows, "pairs_total": pairs, "rng_events_emitted": rows},
-        "rng": rng_metadata(seed, policy["namespace"], FAMILY),
-        "by_country": countries_report,
+        "pairs": len(run_starts(sites.merchant, sites.country)) - 1,
+        "by_country": by_country(sites.country, sites=None),
     }
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s5_site_tile_assignment``."""
     policy = load_policy(inputs.policy)
-    seed = int(wildcards.seed)
-    columns = read_plan(inputs.plan)
-    require_plan(*columns, inputs.plan)
-    made = assign(*columns, seed, policy["namespace"])
-
+    seed, namespace = int(wildcards.seed), policy["namespace"]
+    plan = read_plan([inputs.plan])
+    require_plan(plan, inputs.plan, may_be_empty=group_of(wildcards.part)[0] > 0)
+    made = assign(plan, seed, namespace)
     keys = made.sites.columns()
-    metadata = rng_metadata(seed, policy["namespace"], FAMILY)
+    metadata = rng_metadata(seed, namespace, ASSIGN_FAMILY)
     write_dataset(
         "s5_site_tile_assignment", outputs.assignment, pa.table({**keys, "tile_id": made.tile_id})
     )
     write_dataset(
         "rng_event_site_tile_assign",
-        outputs.rng_log,
+        outputs.draws,
         pa.table({**keys, "u": made.u}).replace_schema_metadata(metadata),
     )
-    pairs = len(pair_starts(columns[0], columns[1])) - 1
-    counted = by_country(made.sites.country, sites=None)
-    write_object(
-        "s5_run_report",
-        outputs.report,
-        run_report(wildcards, policy, len(made.sites), pairs, counted),
-    )
+    write_object("s5_tally", outputs.tally, tally(made))
 
 
 if "snakemake" in globals():

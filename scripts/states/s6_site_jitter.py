@@ -7,9 +7,10 @@ covered, inside the country's polygon. Open sites are tried again, all at once, 
 ``max_attempts``; a site that is open then stops the run. Every attempt is logged.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +30,22 @@ from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import COMPONENTS, Cells, JitterLaw, Places, make_cells
 from scripts.states.sites import (
-    Codes,
-    CountryTally,
+    JITTER_FAMILY,
+    KEY,
     SiteKeys,
     absolute_deg,
-    coverage_of,
-    read_sites,
+    read_columns,
     require_sorted,
     rng_metadata,
-    used_cells,
+    site_keys,
     workers_for,
 )
+from scripts.states.tallies import Tally, by_country
+from scripts.states.tiles import coverage_of, read_grid, used_cells
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-FAMILY = "in_cell_jitter"
 _CHUNK = 1 << 18
 
 
@@ -81,7 +82,7 @@ def is_inside(
 ) -> Mask:
     """Whether published coordinates lie strictly in their tile and in their country."""
     lon, lat = absolute_deg(cells.lon[cell], cells.lat[cell], delta_lon, delta_lat)
-    inside = (
+    inside: Mask = (
         (lon > cells.west[cell])
         & (lon < cells.east[cell])
         & (lat > cells.south[cell])
@@ -192,7 +193,8 @@ def jitter(
     StateError
         ``E613`` naming the first site that has no point after ``max_attempts``.
     """
-    chunks = [slice(start, start + _CHUNK) for start in range(0, len(sites), _CHUNK)]
+    starts = range(0, max(len(sites), 1), _CHUNK)
+    chunks = [slice(start, start + _CHUNK) for start in starts]
 
     def place(rows: slice) -> tuple[Jitter, AttemptLog]:
         some = SiteKeys(sites.merchant[rows], sites.country[rows], sites.order[rows])
@@ -226,93 +228,131 @@ def check_weights(policy: Any, where: str | Path) -> None:
         raise ConfigError("EC11", where, f"mixture: weights sum to {total:g}", "1")
 
 
-@dataclass
-class JitterTally:
-    """Sums of S6 that a report is made of; the sums of parts are those of the whole.
+@dataclass(frozen=True)
+class Earth:
+    """What S6 knows of the Earth; ``coverage`` gives the covered fraction of cells by key."""
 
-    ``cells`` and ``border_cells`` count cells in use, ``drawn`` and ``placed_by`` sites by
-    component, ``attempts`` sites by number of attempts.
-    """
-
-    cells: int = 0
-    border_cells: int = 0
-    drawn: I64 = field(default_factory=lambda: np.zeros(len(COMPONENTS), dtype=np.int64))
-    placed_by: I64 = field(default_factory=lambda: np.zeros(len(COMPONENTS), dtype=np.int64))
-    attempts: I64 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    countries: CountryTally = field(default_factory=CountryTally)
-
-    def add_components(self, component: Any, placed_by: Any) -> None:
-        """Count some sites by component drawn and by what placed them."""
-        self.drawn += np.bincount(component, minlength=len(COMPONENTS))
-        self.placed_by += np.bincount(placed_by, minlength=len(COMPONENTS))
-
-    def add_attempts(self, country: Codes, attempts: I64) -> None:
-        """Count some sites by country, and their numbers of attempts."""
-        tries = np.bincount(attempts, minlength=len(self.attempts))
-        tries[: len(self.attempts)] += self.attempts
-        self.attempts = tries
-        self.countries.add(country, sites=None, attempts=attempts)
-
-    def report(self, wildcards: Any, policy: Mapping[str, Any]) -> dict[str, Any]:
-        """The report of S6."""
-        seed = int(wildcards.seed)
-        sites = int(self.drawn.sum())
-        events = int((np.arange(len(self.attempts)) * self.attempts).sum())
-        return {
-            "state": "S6",
-            "identity": {
-                "run_id": wildcards.run_id,
-                "seed": seed,
-                "policy_version": policy["policy_version"],
-            },
-            "counts": {
-                "sites_total": sites,
-                "tiles_in_use": self.cells,
-                "border_tiles_in_use": self.border_cells,
-                "rng_events_emitted": events,
-                "resamples_total": events - sites,
-            },
-            "mode": policy["mode"],
-            "rng": rng_metadata(seed, policy["namespace"], FAMILY),
-            "component_share": component_shares(policy, self.drawn, self.placed_by),
-            "attempt_histogram": {str(k): int(n) for k, n in enumerate(self.attempts) if n},
-            "by_country": self.countries.report(),
-        }
+    grid: Grid
+    polygons: Countries
+    places: Places
+    coverage: Callable[[I64], F64]
 
 
-def component_shares(policy: Any, drawn: I64, placed_by: I64) -> dict[str, Any]:
-    """Weights of the policy beside the shares that were drawn and that placed the sites.
+@dataclass(frozen=True)
+class Placed:
+    """Sites with their tiles and offsets, every attempt, and the cells in use."""
 
-    ``drawn`` and ``placed_by`` are sites by component, shape (5,).
-    """
-    n = max(int(drawn.sum()), 1)
+    sites: SiteKeys
+    tile_id: npt.NDArray[np.uint64]
+    jitter: Jitter
+    log: AttemptLog
+    cells: Cells
 
-    def shares(counts: I64) -> dict[str, float]:
-        return {
-            name: round(count / n, 9)
-            for name, count in zip(COMPONENTS, counts.tolist(), strict=True)
-        }
+    def table(self) -> pa.Table:
+        """The table ``s6_site_jitter``."""
+        return pa.table(
+            {
+                **self.sites.columns(),
+                "tile_id": self.tile_id,
+                "delta_lon_deg": self.jitter.delta_lon,
+                "delta_lat_deg": self.jitter.delta_lat,
+                "component": self.jitter.component,
+                "placed_by": self.jitter.placed_by,
+            }
+        )
 
-    if policy["mode"] == "mixture_v2":
-        weights = {name: policy["mixture"][name]["weight"] for name in COMPONENTS[1:4]}
-    else:
-        weights = {"uniform": 1.0}
-    return {"policy": weights, "drawn": shares(drawn), "placed_by": shares(placed_by)}
+    def events(self) -> pa.Table:
+        """The table ``rng_event_in_cell_jitter``."""
+        log = self.log
+        return pa.table(
+            {
+                **self.sites[log.site].columns(),
+                "attempt": log.attempt,
+                "u_component": log.u[:, 0],
+                "u_anchor": log.u[:, 1],
+                "u_lon": log.u[:, 2],
+                "u_lat": log.u[:, 3],
+                "accepted": log.accepted,
+            }
+        )
 
 
-def cells_in_use(
-    key: I64, tile_index: str | Path, grid: Grid, code: str, where: str | Path
-) -> Cells:
-    """Geometry and coverage of the cells; ``code`` when one is not in the tile index."""
-    coverage = coverage_of(tile_index, key)
-    cells = make_cells(key, coverage, grid)
-    if np.isnan(coverage).any():
-        bad = int(np.argmax(np.isnan(coverage)))
+def require_known(cells: Cells, where: str | Path) -> None:
+    """Refuse a cell that S1 does not have (``E606``)."""
+    unknown = np.isnan(cells.coverage)
+    if unknown.any():
+        bad = int(np.argmax(unknown))
         iso = countries.decode_one(int(cells.country[bad]))
         raise StateError(
-            code, where, f"tile {cells.tile[bad]} of {iso} is not in tile_index", "a tile of S1"
+            "E606", where, f"tile {cells.tile[bad]} of {iso} is not in tile_index", "a tile of S1"
         )
-    return cells
+
+
+def place(
+    sites: SiteKeys,
+    tile_id: npt.NDArray[np.uint64],
+    earth: Earth,
+    policy: Mapping[str, Any],
+    seed: int,
+    where: str | Path,
+) -> Placed:
+    """Place the sites of S5 by the law of the policy.
+
+    Parameters
+    ----------
+    sites, tile_id
+        The assignment, sorted by key, shape (n,).
+    earth
+        Grid, polygons, places and coverage.
+    policy
+        The S6 policy.
+    seed
+        Of the draws, with the policy's namespace.
+    where
+        File of the assignment, for messages.
+
+    Raises
+    ------
+    StateError
+        ``E605`` keys out of order, ``E606`` a tile that S1 does not have, ``E613`` a site without a
+        point.
+    """
+    require_sorted(sites, "E605", where)
+    key, cell = used_cells(sites.country, tile_id)
+    cells = make_cells(key, earth.coverage(key), earth.grid)
+    require_known(cells, where)
+    law = JitterLaw(policy, cells, earth.places, earth.polygons, earth.grid)
+    made, log = jitter(
+        sites,
+        cell,
+        law,
+        earth.polygons,
+        seed,
+        policy["namespace"],
+        policy["max_attempts"],
+        workers_for(len(sites)),
+    )
+    return Placed(sites, tile_id, made, log, cells)
+
+
+def tally(placed: Placed) -> Tally:
+    """Tiles in use, sites by component, by number of attempts and by country."""
+    made, coverage = placed.jitter, placed.cells.coverage
+    attempts = np.bincount(placed.log.site, minlength=len(placed.sites))
+    tried = np.bincount(attempts)
+    return {
+        "tiles": len(coverage),
+        "border_tiles": int((coverage < 1.0).sum()),
+        "drawn": _by_component(made.component),
+        "placed_by": _by_component(made.placed_by),
+        "attempts": {str(number): int(tried[number]) for number in np.flatnonzero(tried)},
+        "by_country": by_country(placed.sites.country, sites=None, attempts=attempts),
+    }
+
+
+def _by_component(component: npt.NDArray[np.int8]) -> dict[str, int]:
+    counts = np.bincount(component, minlength=len(COMPONENTS))
+    return dict(zip(COMPONENTS, counts.tolist(), strict=True))
 
 
 def read_places(path: str | Path) -> Places:
@@ -326,70 +366,33 @@ def read_places(path: str | Path) -> Places:
     )
 
 
-def place_sites(
-    inputs: Any,
-    policy: Mapping[str, Any],
-    sites: SiteKeys,
-    tile_id: npt.NDArray[np.uint64],
-    seed: int,
-) -> tuple[dict[str, Any], dict[str, Any], JitterTally]:
-    """Columns of ``s6_site_jitter`` and of the log for some sites of S5, and their tally."""
-    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
-    require_sorted(sites, "E605", inputs.assignment)
-    key, cell = used_cells(sites.country, tile_id)
-    cells = cells_in_use(key, inputs.tile_index, grid, "E606", inputs.assignment)
-    polygons = load_countries(inputs.countries)
-    law = JitterLaw(policy, cells, read_places(inputs.places), polygons, grid)
-    made, log = jitter(
-        sites,
-        cell,
-        law,
-        polygons,
-        seed,
-        policy["namespace"],
-        policy["max_attempts"],
-        workers_for(len(sites)),
-    )
-    tally = JitterTally(len(cells), int((cells.coverage < 1.0).sum()))
-    attempts = np.bincount(log.site, minlength=len(sites))
-    tally.add_components(made.component, made.placed_by)
-    tally.add_attempts(sites.country, attempts)
-    logged = SiteKeys(sites.merchant[log.site], sites.country[log.site], sites.order[log.site])
-    placed = {
-        **sites.columns(),
-        "tile_id": tile_id,
-        "delta_lon_deg": made.delta_lon,
-        "delta_lat_deg": made.delta_lat,
-        "component": made.component,
-        "placed_by": made.placed_by,
-    }
-    events = {
-        **logged.columns(),
-        "attempt": log.attempt,
-        "u_component": log.u[:, 0],
-        "u_anchor": log.u[:, 1],
-        "u_lon": log.u[:, 2],
-        "u_lat": log.u[:, 3],
-        "accepted": log.accepted,
-    }
-    return placed, events, tally
-
-
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s6_site_jitter``."""
-    policy = load_policy(inputs.policy)
+    policy, seed = load_policy(inputs.policy), int(wildcards.seed)
     check_weights(policy, inputs.policy)
-    seed = int(wildcards.seed)
-    sites, columns = read_sites("s5_site_tile_assignment", inputs.assignment, ("tile_id",))
-    placed, events, tally = place_sites(inputs, policy, sites, columns["tile_id"], seed)
-    write_dataset("s6_site_jitter", outputs.jitter, pa.table(placed))
-    metadata = rng_metadata(seed, policy["namespace"], FAMILY)
+    table = read_columns("s5_site_tile_assignment", inputs.assignment, (*KEY, "tile_id"))
+    earth = Earth(
+        read_grid(inputs.tile_policy),
+        load_countries(inputs.countries),
+        read_places(inputs.places),
+        functools.partial(coverage_of, inputs.tile_index),
+    )
+    placed = place(
+        site_keys(table, inputs.assignment),
+        table.column("tile_id").to_numpy(),
+        earth,
+        policy,
+        seed,
+        inputs.assignment,
+    )
+    write_dataset("s6_site_jitter", outputs.jitter, placed.table())
+    metadata = rng_metadata(seed, policy["namespace"], JITTER_FAMILY)
     write_dataset(
         "rng_event_in_cell_jitter",
-        outputs.rng_log,
-        pa.table(events).replace_schema_metadata(metadata),
+        outputs.draws,
+        placed.events().replace_schema_metadata(metadata),
     )
-    write_object("s6_run_report", outputs.report, tally.report(wildcards, policy))
+    write_object("s6_tally", outputs.tally, tally(placed))
 
 
 if "snakemake" in globals():

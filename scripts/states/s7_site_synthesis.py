@@ -5,7 +5,7 @@ upstream outlets plus the moves of the two ledgers (S3 steering, S4 reroute) mus
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scripts.contracts import DatasetStream, dataset_stream, write_object
+from scripts.contracts import dataset_stream, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
-from scripts.policies import load_policy
+from scripts.states.groups import members
+from scripts.states.merging import PART_ROWS
 from scripts.states.sites import (
-    CountryTally,
     PairCounts,
     SiteKeys,
     absolute_deg,
@@ -33,7 +33,9 @@ from scripts.states.sites import (
     sum_pairs,
     unbalanced,
 )
-from scripts.tables import ROW_GROUP
+from scripts.states.tallies import Tally, add, by_country
+from scripts.states.tiles import read_grid
+from scripts.tables import read_json
 
 F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -104,8 +106,8 @@ class Flows:
     steering: list[PairCounts]
     reroute: list[PairCounts]
 
-    def counts(self) -> dict[str, int]:
-        """What the report says of them; the counts of parts sum to those of the whole."""
+    def tally(self) -> Tally:
+        """What the report says of them."""
         return {
             "outlets_upstream": int(self.upstream.n_sites.sum()),
             "pairs_upstream": len(self.upstream.n_sites),
@@ -114,122 +116,76 @@ class Flows:
         }
 
 
-def read_flows(inputs: Any, mine: Mask | None = None) -> Flows:
-    """Flows of all countries, or of some given by code, shape (676,)."""
+@dataclass(frozen=True)
+class Offsets:
+    """Sites with their tiles and offsets from the tiles' centres, degrees; shape (n,)."""
 
-    def ledger(dataset_id: str, path: str) -> list[PairCounts]:
-        return [moves.within(mine) for moves in read_ledger(dataset_id, path)]
-
-    return Flows(
-        read_outlets(inputs.outlet_catalogue, mine),
-        ledger("s3_steering_ledger", inputs.steering_ledger),
-        ledger("s4_reroute_ledger", inputs.reroute_ledger),
-    )
+    sites: SiteKeys
+    tile_id: Tiles
+    delta_lon: F64
+    delta_lat: F64
 
 
-def paired_blocks(inputs: Any, rows: int) -> Iterator[tuple[SiteKeys, Tiles, F64, F64]]:
-    """Sites, tiles and offsets of S5 and S6 side by side, in blocks of so many rows."""
-    assigned = read_site_blocks("s5_site_tile_assignment", inputs.assignment, ("tile_id",), rows)
+def read_offsets(assignment: str, jitter: str) -> Iterator[Offsets]:
+    """Sites of S6, held against those of S5, in blocks of equally many rows."""
+    assigned = read_site_blocks("s5_site_tile_assignment", assignment, ("tile_id",))
     jittered = read_site_blocks(
-        "s6_site_jitter", inputs.jitter, ("tile_id", "delta_lon_deg", "delta_lat_deg"), rows
+        "s6_site_jitter", jitter, ("tile_id", "delta_lon_deg", "delta_lat_deg")
     )
     nothing = SiteKeys(np.empty(0, np.uint64), np.empty(0, np.int16), np.empty(0, np.int32))
-    ended: tuple[SiteKeys, dict[str, npt.NDArray[Any]]] = (
-        nothing,
-        {"tile_id": np.empty(0, np.uint64)},
-    )
+    ended: tuple[SiteKeys, dict[str, npt.NDArray[Any]]]
+    ended = (nothing, {"tile_id": np.empty(0, np.uint64)})
     first_row = 0
     for (sites, tiles), (others, offsets) in itertools.zip_longest(
         assigned, jittered, fillvalue=ended
     ):
-        require_same_sites(
-            sites, others, tiles["tile_id"], offsets["tile_id"], inputs.jitter, first_row
-        )
-        yield sites, tiles["tile_id"], offsets["delta_lon_deg"], offsets["delta_lat_deg"]
+        require_same_sites(sites, others, tiles["tile_id"], offsets["tile_id"], jitter, first_row)
+        yield Offsets(sites, tiles["tile_id"], offsets["delta_lon_deg"], offsets["delta_lat_deg"])
         first_row += len(sites)
 
 
-def write_sites(
-    stream: DatasetStream,
-    inputs: Any,
-    flows: Flows,
-    mine: Mask | None = None,
-    rows: int = ROW_GROUP,
-) -> CountryTally:
-    """Write the sites and hold them against the flows, block by block in bounded memory.
-
-    Parameters
-    ----------
-    stream
-        Takes the sites.
-    inputs
-        Files of S5 and S6, policy of the tiles.
-    flows
-        What the sites must add up to.
-    mine
-        Which country codes to write, shape (676,); None for all.
-    rows
-        Rows of S5 and S6 in memory at a time.
-
-    Returns
-    -------
-    Sites by country.
-
-    Raises
-    ------
-    StateError
-        ``E701`` to ``E703``, ``E709`` S5 and S6 differ, ``E707`` a point outside its tile, ``E708``
-        sites that are not the flows.
-    """
-    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
-    tally, held = CountryTally(), []
-    for sites, tile_id, delta_lon, delta_lat in paired_blocks(inputs, rows):
-        if mine is not None:
-            kept = mine[sites.country]
-            sites, tile_id = sites[kept], tile_id[kept]
-            delta_lon, delta_lat = delta_lon[kept], delta_lat[kept]
-        lon, lat, inside = synthesise(tile_id, delta_lon, delta_lat, grid)
-        if not inside.all():
-            row = int(np.argmin(inside))
-            raise StateError(
-                "E707",
-                inputs.jitter,
-                f"{sites.name(row)}: ({lon[row]!r}, {lat[row]!r}) is not in tile {tile_id[row]}",
-                "a point strictly inside its tile",
-            )
-        stream.write(
-            pa.table({**sites.columns(), "tile_id": tile_id, "lon_deg": lon, "lat_deg": lat})
+def coordinates(placed: Offsets, grid: Grid, where: str | Path) -> tuple[F64, F64]:
+    """Longitude and latitude of sites; ``E707`` names one that is not inside its tile."""
+    lon, lat, inside = synthesise(placed.tile_id, placed.delta_lon, placed.delta_lat, grid)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        raise StateError(
+            "E707",
+            where,
+            f"{placed.sites.name(row)}: ({lon[row]!r}, {lat[row]!r}) is not in tile "
+            f"{placed.tile_id[row]}",
+            "a point strictly inside its tile",
         )
-        tally.add(sites.country, sites=None)
-        held.append(count_pairs(sites.merchant, sites.country))
-    require_conservation(
-        flows.upstream,
-        [*flows.steering, *flows.reroute],
-        sum_pairs(held),
-        inputs.outlet_catalogue,
-    )
-    return tally
-
-
-def run_summary(
-    wildcards: Any, rows: int, flows: Mapping[str, int], countries_report: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The report of S7 from the number of sites, counts of the flows, and sites by country."""
-    return {
-        "state": "S7",
-        "identity": {"run_id": wildcards.run_id, "seed": int(wildcards.seed)},
-        "counts": {"sites_total": rows, **flows},
-        "by_country": countries_report,
-    }
+    return lon, lat
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s7_site_synthesis``: block by block, so that memory does not grow with the sites."""
-    flows = read_flows(inputs)
-    with dataset_stream("s7_site_synthesis", outputs.synthesis) as stream:
-        tally = write_sites(stream, inputs, flows)
-    summary = run_summary(wildcards, stream.rows, flows.counts(), tally.report())
-    write_object("s7_run_summary", outputs.summary, summary)
+    grid = read_grid(inputs.tile_policy)
+    mine = members(read_json(inputs.summary)["by_country"], wildcards.part)
+    flows = Flows(
+        read_outlets(inputs.outlet_catalogue, mine),
+        read_ledger("s3_steering_ledger", inputs.steering_ledger, mine),
+        read_ledger("s4_reroute_ledger", inputs.reroute_ledger, mine),
+    )
+    held, counted = [], []
+    with dataset_stream("s7_site_synthesis", outputs.synthesis, row_group=PART_ROWS) as stream:
+        for placed in read_offsets(inputs.assignment, inputs.jitter):
+            lon, lat = coordinates(placed, grid, inputs.jitter)
+            sites = placed.sites
+            columns = {"tile_id": placed.tile_id, "lon_deg": lon, "lat_deg": lat}
+            stream.write(pa.table({**sites.columns(), **columns}))
+            held.append(count_pairs(sites.merchant, sites.country))
+            counted.append({"by_country": by_country(sites.country, sites=None)})
+        # Refused inside the block, so that nothing is published.
+        require_conservation(
+            flows.upstream,
+            [*flows.steering, *flows.reroute],
+            sum_pairs(held),
+            inputs.outlet_catalogue,
+        )
+    nowhere: Tally = {"by_country": {}}
+    write_object("s7_tally", outputs.tally, add([nowhere, flows.tally(), *counted]))
 
 
 if "snakemake" in globals():

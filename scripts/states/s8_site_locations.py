@@ -6,21 +6,27 @@ it is. Nothing here decides anything.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from scripts.contracts import dataset_stream, write_object
+from scripts.contracts import dataset_stream, read_dataset, write_object
 from scripts.entry import run
-from scripts.states.sites import CountryTally, SiteKeys, read_blocks, read_site_blocks
+from scripts.policies import load_policy
+from scripts.states.merging import LocatedSites, merged_sites
+from scripts.states.reports import report_s4, report_s5, report_s6, summary_s7, summary_s8
+from scripts.states.spread import distinct_spreads
+from scripts.states.tallies import Tally, add, by_country
+from scripts.tables import read_json, row_count
 
 F64 = npt.NDArray[np.float64]
 # ISO WKB of a little-endian 2-d point: byte order 1, type 1, x, y.
 WKB_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
-CRS84 = "OGC:CRS84"
 
 
 def wkb_points(lon: F64, lat: F64) -> pa.Array:
@@ -53,67 +59,82 @@ def point_coordinates(geometry: pa.ChunkedArray | pa.Array) -> tuple[F64, F64] |
     return points["x"], points["y"]
 
 
-def geoparquet_metadata(lon: F64, lat: F64) -> dict[str, str]:
+def geoparquet_metadata(box: Sequence[float]) -> dict[str, str]:
     """File metadata that make ``geometry`` the primary geometry column; CRS is OGC:CRS84.
 
-    ``lon`` and ``lat`` hold all coordinates, or any of them that span the same box.
+    ``box`` is west, south, east, north of the points, empty when there are none.
     """
     column: dict[str, Any] = {"encoding": "WKB", "geometry_types": ["Point"]}
-    if len(lon):
-        column["bbox"] = [float(v) for v in (lon.min(), lat.min(), lon.max(), lat.max())]
+    if box:
+        column["bbox"] = list(box)
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     return {"geo": json.dumps(geo, sort_keys=True)}
 
 
-def spanning_points(path: str) -> tuple[F64, F64]:
-    """Extreme longitudes and latitudes of every block of S7."""
-    extremes = []
-    for table in read_blocks("s7_site_synthesis", path, ["lon_deg", "lat_deg"]):
-        columns = [table.column(name).to_numpy() for name in ("lon_deg", "lat_deg")]
-        if len(columns[0]):
-            extremes.append([[values.min(), values.max()] for values in columns])
-    lon, lat = np.array(extremes).reshape(-1, 2, 2).swapaxes(0, 1)
-    return lon.ravel(), lat.ravel()
+def bounding_box(paths: Sequence[str | Path]) -> list[float]:
+    """West, south, east, north of the sites of S7, from the statistics of its row groups."""
+    corners = []
+    for path in paths:
+        file = pq.read_metadata(path)
+        names = file.schema.names
+        for group in map(file.row_group, range(file.num_row_groups)):
+            lon, lat = (group.column(names.index(n)).statistics for n in ("lon_deg", "lat_deg"))
+            if group.num_rows:
+                corners.append((lon.min, lat.min, lon.max, lat.max))
+    if not corners:
+        return []
+    west, south, east, north = zip(*corners, strict=True)
+    return [min(west), min(south), max(east), max(north)]
 
 
-def egress_table(sites: SiteKeys, lon: F64, lat: F64) -> pa.Table:
+def egress_table(located: LocatedSites) -> pa.Table:
     """Rows of the egress."""
     return pa.table(
         {
-            **sites.columns(),
-            "lon_deg": lon,
-            "lat_deg": lat,
-            "geometry": wkb_points(lon, lat),
+            **located.sites.columns(),
+            "lon_deg": located.lon,
+            "lat_deg": located.lat,
+            "geometry": wkb_points(located.lon, located.lat),
         }
     )
 
 
-def run_summary(
-    wildcards: Any, rows_s7: int, rows_s8: int, countries_report: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The report of S8 from rows read and written, and sites by country."""
-    return {
-        "state": "S8",
-        "identity": {"run_id": wildcards.run_id, "seed": int(wildcards.seed)},
-        "counts": {"rows_s7": rows_s7, "rows_s8": rows_s8},
-        "geometry": {"encoding": "WKB", "crs": CRS84},
-        "by_country": countries_report,
-    }
+def drop_other_parts(folders: Iterable[Path], parts: Collection[str]) -> None:
+    """Delete what an earlier division into groups left in the folders of the states."""
+    for folder in folders:
+        for path in folder.rglob("*-of-*.*"):
+            if path.stem not in parts:
+                path.unlink()
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``s8_site_locations``: block by block, so that memory does not grow with the sites."""
-    tally, rows_s7 = CountryTally(), 0
-    metadata = geoparquet_metadata(*spanning_points(inputs.synthesis))
+    """Rule ``s8_site_locations``: the egress, and the reports of S4 to S8, from all parts."""
+    metadata = geoparquet_metadata(bounding_box(inputs.synthesis))
+    tally: Tally = {"by_country": {}}
     with dataset_stream("site_locations", outputs.site_locations, metadata) as stream:
-        for sites, columns in read_site_blocks(
-            "s7_site_synthesis", inputs.synthesis, ("lon_deg", "lat_deg")
-        ):
-            stream.write(egress_table(sites, columns["lon_deg"], columns["lat_deg"]))
-            tally.add(sites.country, sites=None)
-            rows_s7 += len(sites)
-    summary = run_summary(wildcards, rows_s7, stream.rows, tally.report())
-    write_object("s8_run_summary", outputs.summary, summary)
+        for located in merged_sites(inputs.synthesis):
+            stream.write(egress_table(located))
+            counted = by_country(located.sites.country, sites=None)
+            tally = add([tally, {"by_country": counted}])
+
+    identity = {"run_id": wildcards.run_id, "seed": int(wildcards.seed)}
+    rows_s7 = sum(row_count(path) for path in inputs.synthesis)
+    counts = (inputs.s4_tallies, inputs.s5_tallies, inputs.s6_tallies, inputs.s7_tallies)
+    s4, s5, s6, s7 = (add(map(read_json, paths)) for paths in counts)
+    spreads = distinct_spreads([read_dataset("s4_spread", path) for path in inputs.spreads])
+    s4_law, s5_law, s6_law = map(
+        load_policy, (inputs.s4_policy, inputs.s5_policy, inputs.s6_policy)
+    )
+    for name, value in {
+        "s4_run_report": report_s4(identity, s4_law, read_json(inputs.guard), s4, spreads),
+        "s5_run_report": report_s5(identity, s5_law, s5),
+        "s6_run_report": report_s6(identity, s6_law, s6),
+        "s7_run_summary": summary_s7(identity, s7),
+        "s8_run_summary": summary_s8(identity, rows_s7, tally),
+    }.items():
+        write_object(name, getattr(outputs, name), value)
+    parts = {Path(path).stem for path in inputs.synthesis}
+    drop_other_parts({Path(path).parents[1] for paths in counts for path in paths}, parts)
 
 
 if "snakemake" in globals():

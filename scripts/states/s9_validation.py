@@ -8,21 +8,20 @@ sets the flag.
 """
 
 import functools
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.contracts import arrow_schema, read_object, write_object
 from scripts.entry import run
-from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_countries, load_facts
 from scripts.policies import load_policy
 from scripts.records.bundle import INDEX, write_index
@@ -33,39 +32,67 @@ from scripts.states.sites import (
     KEY,
     PairCounts,
     SiteKeys,
-    by_country,
     country_codes,
-    coverage_of,
     read_columns,
     read_ledger,
     read_outlets,
+    read_parts,
     site_keys,
     workers_for,
 )
+from scripts.states.tallies import by_country
+from scripts.states.tiles import coverage_of, read_grid
 from scripts.states.validation_checks import FAIL, evaluate
 from scripts.states.validation_evidence import AttemptTable, Evidence
 from scripts.tables import file_digest, published, row_count
 
-_POLICIES = {
-    "tile": "tile_policy",
-    "weights": "weights_policy",
-    "assignment": "assignment_policy",
-    "jitter": "jitter_policy",
-    "validation": "policy",
-}
-_LEDGER = (
-    "requirements",
-    "steering_ledger",
-    "plan",
-    "reroute_ledger",
-    "assignment",
-    "assignment_log",
-    "jitter",
-    "jitter_log",
-    "synthesis",
-    "site_locations",
-    "tile_index",
-)
+
+@dataclass(frozen=True)
+class Files:
+    """Files of a run by what they hold; those of S4 to S7 in parts, all in one order of groups."""
+
+    receipt: str
+    outlet_catalogue: str
+    requirements: str
+    steering_ledger: str
+    reroute_ledger: str
+    plan: Sequence[str]
+    assignment: Sequence[str]
+    assignment_log: Sequence[str]
+    jitter: Sequence[str]
+    jitter_log: Sequence[str]
+    synthesis: Sequence[str]
+    site_locations: str
+    tile_index: str
+    countries: str
+    places: str
+    facts: str
+    tile_policy: str
+    weights_policy: str
+    assignment_policy: str
+    jitter_policy: str
+    policy: str
+
+    def policies(self) -> dict[str, str]:
+        """Policy files by what they govern."""
+        return {
+            "tile": self.tile_policy,
+            "weights": self.weights_policy,
+            "assignment": self.assignment_policy,
+            "jitter": self.jitter_policy,
+            "validation": self.policy,
+        }
+
+    def listed(self) -> list[str]:
+        """What the run receipt lists of them."""
+        whole = (self.requirements, self.steering_ledger, self.reroute_ledger)
+        parts = (self.plan, self.assignment, self.assignment_log, self.jitter, self.jitter_log)
+        return [
+            *(*whole, self.site_locations, self.tile_index),
+            *itertools.chain(*parts, self.synthesis),
+        ]
+
+
 _UNIFORMS = ("u_component", "u_anchor", "u_lon", "u_lat")
 
 
@@ -90,10 +117,6 @@ def egress_fault(path: str | Path) -> str:
     except (KeyError, ValueError, TypeError):
         valid = False
     return "" if valid else "GeoParquet metadata do not name the geometry column"
-
-
-def _metadata(table: pa.Table) -> dict[str, str]:
-    return {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
 
 
 def _requirements(path: str | Path) -> PairCounts:
@@ -121,59 +144,63 @@ class _Table:
     geometry: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
 
 
-def _read_sites(dataset_id: str, path: str | Path) -> _Table:
+def _read_sites(dataset_id: str, paths: Sequence[str]) -> _Table:
     names = arrow_schema(dataset_id).names
-    table = read_columns(dataset_id, path, names, lenient=dataset_id == "site_locations")
+    table = read_parts(dataset_id, paths, names, lenient=dataset_id == "site_locations")
     columns = {
         column: table.column(column).to_numpy(zero_copy_only=False)
         for column in names
         if column not in KEY and column != "geometry"
     }
     geometry = point_coordinates(table.column("geometry")) if "geometry" in names else None
-    return _Table(site_keys(table, path), columns, _metadata(table), geometry)
+    return _Table(site_keys(table, paths[0]), columns, _common_metadata(paths), geometry)
 
 
-def gather(inputs: Any, run_id: str, seed: int) -> Evidence:
+def _common_metadata(paths: Sequence[str]) -> dict[str, str]:
+    """File metadata that all parts share."""
+    found = [pq.read_metadata(path).metadata or {} for path in paths]
+    shared = set.intersection(*(set(part.items()) for part in found))
+    return {key.decode(): value.decode() for key, value in shared if key != b"ARROW:schema"}
+
+
+def gather(files: Files, run_id: str, seed: int) -> Evidence:
     """Read what the checks look at."""
-    policies = {name: load_policy(getattr(inputs, key)) for name, key in _POLICIES.items()}
+    policies = {name: load_policy(path) for name, path in files.policies().items()}
     sources = {
-        "jitter_log": ("rng_event_in_cell_jitter", inputs.jitter_log),
-        "assignment": ("s5_site_tile_assignment", inputs.assignment),
-        "jitter": ("s6_site_jitter", inputs.jitter),
-        "synthesis": ("s7_site_synthesis", inputs.synthesis),
-        "egress": ("site_locations", inputs.site_locations),
-        "assignment_log": ("rng_event_site_tile_assign", inputs.assignment_log),
+        "jitter_log": ("rng_event_in_cell_jitter", files.jitter_log),
+        "assignment": ("s5_site_tile_assignment", files.assignment),
+        "jitter": ("s6_site_jitter", files.jitter),
+        "synthesis": ("s7_site_synthesis", files.synthesis),
+        "egress": ("site_locations", [files.site_locations]),
+        "assignment_log": ("rng_event_site_tile_assign", files.assignment_log),
     }
-    ledger = [getattr(inputs, key) for key in _LEDGER]
-    with ThreadPoolExecutor(workers_for(row_count(inputs.synthesis))) as pool:
+    listed = files.listed()
+    with ThreadPoolExecutor(workers_for(row_count(files.site_locations))) as pool:
         reading = pool.map(_read_sites, *zip(*sources.values(), strict=True))
-        hashing = pool.map(file_digest, ledger)
-        upstream = read_outlets(inputs.outlet_catalogue)
-        plan = read_plan(inputs.plan)
+        hashing = pool.map(file_digest, listed)
+        upstream = read_outlets(files.outlet_catalogue)
+        plan = read_plan(files.plan)
         tables = dict(zip(sources, reading, strict=True))
-        digests = dict(zip(ledger, hashing, strict=True))
+        digests = dict(zip(listed, hashing, strict=True))
     metadata = {name: table.metadata for name, table in tables.items()}
     log = tables.pop("jitter_log")
     return Evidence(
         seed=seed,
         run_id=run_id,
         policies=policies,
-        grid=Grid(policies["tile"]["resolution_arcmin"]),
-        polygons=load_countries(inputs.countries),
-        places=read_places(inputs.places),
-        facts=load_facts(inputs.facts),
-        tile_countries=_tile_countries(inputs.tile_index),
-        coverage=functools.partial(coverage_of, inputs.tile_index),
-        receipt=read_object("run_receipt", inputs.receipt),
-        policy_digests={
-            Path(getattr(inputs, key)).name: file_digest(getattr(inputs, key))
-            for key in _POLICIES.values()
-        },
+        grid=read_grid(files.tile_policy),
+        polygons=load_countries(files.countries),
+        places=read_places(files.places),
+        facts=load_facts(files.facts),
+        tile_countries=_tile_countries(files.tile_index),
+        coverage=functools.partial(coverage_of, files.tile_index),
+        receipt=read_object("run_receipt", files.receipt),
+        policy_digests={Path(path).name: file_digest(path) for path in files.policies().values()},
         input_digests={Path(path).as_posix(): digest for path, digest in digests.items()},
         upstream=upstream,
-        requirements=_requirements(inputs.requirements),
-        steering=read_ledger("s3_steering_ledger", inputs.steering_ledger),
-        reroute=read_ledger("s4_reroute_ledger", inputs.reroute_ledger),
+        requirements=_requirements(files.requirements),
+        steering=read_ledger("s3_steering_ledger", files.steering_ledger),
+        reroute=read_ledger("s4_reroute_ledger", files.reroute_ledger),
         plan=plan,
         keys={name: table.keys for name, table in tables.items()},
         tables={name: table.columns for name, table in tables.items()},
@@ -184,7 +211,7 @@ def gather(inputs: Any, run_id: str, seed: int) -> Evidence:
             log.columns["accepted"],
         ),
         log_metadata=metadata,
-        egress_fault=egress_fault(inputs.site_locations),
+        egress_fault=egress_fault(files.site_locations),
         geometry=tables["egress"].geometry,
     )
 
@@ -247,7 +274,7 @@ def summarise(e: Evidence, checks: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "sizes": {
             "outlets_1A": int(e.upstream.n_sites.sum()),
-            "plan_rows": len(e.plan[0]),
+            "plan_rows": len(e.plan.n_sites),
             "sites_s5": len(e.keys["assignment"]),
             "sites_s6": len(e.keys["jitter"]),
             "sites_s7": len(e.sites),
@@ -266,7 +293,8 @@ def summarise(e: Evidence, checks: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s9_validation``: every output of one folder, index included."""
-    evidence = gather(inputs, wildcards.run_id, int(wildcards.seed))
+    files = Files(**{field.name: getattr(inputs, field.name) for field in fields(Files)})
+    evidence = gather(files, wildcards.run_id, int(wildcards.seed))
     checks = evaluate(evidence)
     receipt = evidence.receipt
     write_object("validation_summary_1B", outputs.summary, summarise(evidence, checks))
@@ -316,11 +344,22 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "seed": evidence.seed,
             "parameter_hash": receipt["parameter_hash"],
             "manifest_fingerprint": receipt["manifest_fingerprint"],
-            "inputs": {Path(path).name: digest for path, digest in evidence.input_digests.items()},
+            "inputs": by_listed_name(evidence.input_digests, receipt["outputs"]),
             "outputs": sorted([*named, INDEX]),
         },
     )
     write_index(Path(outputs.index).parent, named)
+
+
+def by_listed_name(digests: Mapping[str, str], listed: Iterable[str]) -> dict[str, str]:
+    """Digests by the names that the receipt gives the files; a file that it lacks by its own."""
+    names = {tuple(name.split("/")): name for name in listed}
+    found = {}
+    for path, digest in digests.items():
+        parts = path.split("/")
+        tails = (tuple(parts[start:]) for start in range(len(parts)))
+        found[next((names[tail] for tail in tails if tail in names), parts[-1])] = digest
+    return found
 
 
 def _resolved(receipt: Mapping[str, Any], name: str, listed: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the site states S5 to S9 share: keys of sites, runs of pairs, tiles in use."""
+"""What the site states S5 to S9 share: keys of sites, and sites by pair."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ import pyarrow.parquet as pq
 from scripts import countries
 from scripts.contracts import arrow_schema
 from scripts.errors import ContractError, StateError
+from scripts.ordering import run_starts
 from scripts.tables import ROW_GROUP, readable, row_blocks
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int16]
+Mask = npt.NDArray[np.bool_]
+ALL: Mask = np.ones(countries.CODES, dtype=bool)
+# Families of draws.
+ASSIGN_FAMILY, JITTER_FAMILY = "site_tile_assign", "in_cell_jitter"
 KEY = ("merchant_id", "legal_country_iso", "site_order")
-_TILE_BITS = 40
 _ROWS_WORTH_A_THREAD = 1 << 19
 
 
@@ -38,7 +42,7 @@ class SiteKeys:
     def __len__(self) -> int:
         return len(self.merchant)
 
-    def __getitem__(self, rows: slice | npt.NDArray[np.bool_]) -> SiteKeys:
+    def __getitem__(self, rows: slice | npt.NDArray[Any]) -> SiteKeys:
         return SiteKeys(self.merchant[rows], self.country[rows], self.order[rows])
 
     def name(self, row: int) -> str:
@@ -106,10 +110,17 @@ def read_columns(
     return _declared(dataset_id, table, names, path, lenient)
 
 
+def read_parts(
+    dataset_id: str, paths: Sequence[str | Path], names: Sequence[str], lenient: bool = False
+) -> pa.Table:
+    """The same of all parts of a table, one after another."""
+    return pa.concat_tables(read_columns(dataset_id, path, names, lenient) for path in paths)
+
+
 def read_blocks(
     dataset_id: str, path: str | Path, names: Sequence[str], rows: int = ROW_GROUP
 ) -> Iterator[pa.Table]:
-    """The same in blocks of at most ``rows`` rows, so that a file of any size fits the memory."""
+    """Columns of one file in blocks of at most ``rows`` rows, so that any size fits the memory."""
     with readable(path):
         file = _open_columns(path, names)
         for table in row_blocks(file, rows, names):
@@ -155,37 +166,13 @@ def _as_declared(
     )
 
 
-def read_sites(
-    dataset_id: str, path: str | Path, columns: tuple[str, ...]
-) -> tuple[SiteKeys, dict[str, npt.NDArray[Any]]]:
-    """Keys and further numeric columns of a site table."""
-    table = read_columns(dataset_id, path, [*KEY, *columns])
-    return _sites_of(table, path, columns)
-
-
 def read_site_blocks(
     dataset_id: str, path: str | Path, columns: tuple[str, ...], rows: int = ROW_GROUP
 ) -> Iterator[tuple[SiteKeys, dict[str, npt.NDArray[Any]]]]:
-    """The same in blocks of equally many rows for every site table."""
+    """Keys and numeric columns of a site table, in blocks of equally many rows for each table."""
     for table in read_blocks(dataset_id, path, [*KEY, *columns], rows):
-        yield _sites_of(table, path, columns)
-
-
-def _sites_of(
-    table: pa.Table, path: str | Path, columns: tuple[str, ...]
-) -> tuple[SiteKeys, dict[str, npt.NDArray[Any]]]:
-    return site_keys(table, path), {
-        name: table.column(name).to_numpy(zero_copy_only=False) for name in columns
-    }
-
-
-def pair_starts(merchant: npt.NDArray[np.uint64], country: Codes) -> I64:
-    """First row of every run of one (merchant, country), and the row count at the end."""
-    if not len(merchant):
-        return np.zeros(1, dtype=np.int64)
-    changes = (merchant[1:] != merchant[:-1]) | (country[1:] != country[:-1])
-    edges = np.flatnonzero(changes) + 1
-    return np.concatenate(([0], edges, [len(merchant)])).astype(np.int64)
+        numbers = {name: table.column(name).to_numpy(zero_copy_only=False) for name in columns}
+        yield site_keys(table, path), numbers
 
 
 @dataclass(frozen=True)
@@ -196,10 +183,8 @@ class PairCounts:
     country: Codes
     n_sites: I64
 
-    def within(self, mine: npt.NDArray[np.bool_] | None) -> PairCounts:
-        """Pairs of some countries, given by code, shape (676,); None for all."""
-        if mine is None:
-            return self
+    def within(self, mine: Mask) -> PairCounts:
+        """Pairs of some countries, given by code, shape (676,)."""
         kept = mine[self.country]
         return PairCounts(self.merchant[kept], self.country[kept], self.n_sites[kept])
 
@@ -211,12 +196,12 @@ class PairCounts:
 
 def count_pairs(merchant: npt.NDArray[np.uint64], country: Codes) -> PairCounts:
     """Rows of every run of one (merchant, country)."""
-    starts = pair_starts(merchant, country)
+    starts = run_starts(merchant, country)
     return PairCounts(merchant[starts[:-1]], country[starts[:-1]], np.diff(starts))
 
 
-def read_outlets(path: str | Path, mine: npt.NDArray[np.bool_] | None = None) -> PairCounts:
-    """Outlets of 1A by (merchant, country), of all countries or of some; see ``within``."""
+def read_outlets(path: str | Path, mine: Mask = ALL) -> PairCounts:
+    """Outlets of 1A by (merchant, country), of all countries or of some, given by code."""
     names = ["merchant_id", "legal_country_iso"]
     return sum_pairs(
         [
@@ -229,19 +214,19 @@ def read_outlets(path: str | Path, mine: npt.NDArray[np.bool_] | None = None) ->
     )
 
 
-def read_ledger(dataset_id: str, path: str | Path) -> list[PairCounts]:
+def read_ledger(dataset_id: str, path: str | Path, mine: Mask = ALL) -> list[PairCounts]:
     """What the moves of a ledger take from pairs and what they give, in this order."""
     table = read_columns(dataset_id, path, arrow_schema(dataset_id).names)
     merchant, n_sites = table.column("merchant_id").to_numpy(), table.column("n_sites").to_numpy()
-    return [
-        PairCounts(merchant, country_codes(table.column("from_country_iso"), path), -n_sites),
-        PairCounts(merchant, country_codes(table.column("to_country_iso"), path), n_sites),
-    ]
+    source = country_codes(table.column("from_country_iso"), path)
+    target = country_codes(table.column("to_country_iso"), path)
+    moves = (PairCounts(merchant, source, -n_sites), PairCounts(merchant, target, n_sites))
+    return [pairs.within(mine) for pairs in moves]
 
 
 def _sum_runs(part: PairCounts) -> PairCounts:
     """Neighbouring rows of one pair as one."""
-    first = pair_starts(part.merchant, part.country)[:-1]
+    first = run_starts(part.merchant, part.country)[:-1]
     if not len(first):
         return part
     n_sites = np.add.reduceat(part.n_sites, first)
@@ -256,7 +241,7 @@ def sum_pairs(parts: Sequence[PairCounts]) -> PairCounts:
     country = np.concatenate([part.country for part in parts])
     n_sites = np.concatenate([part.n_sites for part in parts])
     order = np.lexsort((country, merchant))
-    starts = pair_starts(merchant[order], country[order])[:-1]
+    starts = run_starts(merchant[order], country[order])[:-1]
     if not len(starts):
         return PairCounts(merchant, country, n_sites)
     total = np.add.reduceat(n_sites[order], starts)
@@ -268,61 +253,6 @@ def unbalanced(left: Sequence[PairCounts], right: Sequence[PairCounts]) -> PairC
     """Pairs whose sums differ, with ``left`` minus ``right``."""
     negated = [PairCounts(part.merchant, part.country, -part.n_sites) for part in right]
     return sum_pairs([*left, *negated])
-
-
-def cell_keys(country: Codes, tile_id: npt.NDArray[np.uint64]) -> I64:
-    """One integer per (country, tile) that sorts like both."""
-    return (country.astype(np.int64) << _TILE_BITS) | tile_id.astype(np.int64)
-
-
-def split_cell_keys(key: I64) -> tuple[Codes, I64]:
-    """Country code and tile of cell keys."""
-    return (key >> _TILE_BITS).astype(np.int16), key & ((1 << _TILE_BITS) - 1)
-
-
-def used_cells(
-    country: Codes, tile_id: npt.NDArray[np.uint64]
-) -> tuple[I64, npt.NDArray[np.int32]]:
-    """Distinct cell keys, ascending, and the cell of each row."""
-    # Six times faster than np.unique with its inverse: only the distinct keys are sorted.
-    found = pa.array(cell_keys(country, tile_id)).dictionary_encode()
-    key = found.dictionary.to_numpy()
-    order = np.argsort(key)
-    rank = np.empty(len(key), dtype=np.int32)
-    rank[order] = np.arange(len(key), dtype=np.int32)
-    return key[order], rank[found.indices.to_numpy()]
-
-
-def coverage_of(path: str | Path, key: I64) -> F64:
-    """Covered fraction of cells, read from ``tile_index`` by row groups; NaN if it is not there.
-
-    Parameters
-    ----------
-    path
-        A ``tile_index`` file, sorted by country and tile.
-    key
-        Ascending cell keys, shape (c,).
-    """
-    found = np.full(len(key), np.nan)
-    try:
-        file = pq.ParquetFile(path, read_dictionary=["country_iso"])
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, ["country_iso", "tile_id", "coverage_fraction"])
-            there = cell_keys(
-                countries.encode(table.column("country_iso")), table.column("tile_id").to_numpy()
-            )
-            if not len(there):
-                continue
-            start, stop = np.searchsorted(key, there[0]), np.searchsorted(key, there[-1], "right")
-            at = np.searchsorted(there, key[start:stop])
-            hit = there[at] == key[start:stop]
-            fraction = table.column("coverage_fraction").to_numpy()
-            found[start:stop][hit] = fraction[at[hit]]
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ContractError(
-            "EX01", path, f"not a readable tile_index ({error})", "the output of S1"
-        ) from None
-    return found
 
 
 def require_sorted(keys: SiteKeys, code: str, where: str | Path) -> None:
@@ -364,35 +294,3 @@ def rng_metadata(seed: int, namespace: str, family: str) -> dict[str, str]:
 def workers_for(rows: int) -> int:
     """Threads worth starting for this many rows; no result depends on it."""
     return min(os.cpu_count() or 1, 4) if rows > _ROWS_WORTH_A_THREAD else 1
-
-
-class CountryTally:
-    """Sums by country for a report, gathered block by block; a count of None counts rows."""
-
-    def __init__(self) -> None:
-        self._rows = np.zeros(countries.CODES, dtype=np.int64)
-        self._sums: dict[str, I64] = {}
-
-    def add(self, country: Codes, **counts: npt.NDArray[Any] | None) -> None:
-        """Count some rows."""
-        self._rows += np.bincount(country, minlength=countries.CODES)
-        for name, values in counts.items():
-            total = np.bincount(country, weights=values, minlength=countries.CODES)
-            before = self._sums.get(name, 0)
-            self._sums[name] = before + total.astype(np.int64)
-
-    def report(self) -> dict[str, dict[str, int]]:
-        """Sums of every country that was met."""
-        return {
-            countries.decode_one(int(code)): {
-                name: int(total[code]) for name, total in self._sums.items()
-            }
-            for code in np.flatnonzero(self._rows)
-        }
-
-
-def by_country(country: Codes, **counts: npt.NDArray[Any] | None) -> dict[str, dict[str, int]]:
-    """Sums by country of a whole table."""
-    tally = CountryTally()
-    tally.add(country, **counts)
-    return tally.report()

@@ -11,52 +11,15 @@ the donor's excess, the receiver's deficit or a budget is used up. Rounds end wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from scripts.countries import CODES
-from scripts.ordering import distinct
+from scripts.ordering import distinct, run_starts
+from scripts.states.pairs import Candidates, Moves, Pairs, sum_moves
 
 I64 = npt.NDArray[np.int64]
 _MAX_ROUNDS = 10_000
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Sites per (merchant, country), sorted by both.
-
-    ``merchant`` indexes the merchants, ``country`` is the code of :mod:`scripts.countries`.
-    """
-
-    merchant: I64
-    country: I64
-    n_sites: I64
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Candidate countries of each merchant by rank (0 = home), sorted by merchant and rank."""
-
-    merchant: I64
-    country: I64
-    rank: I64
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Sites moved per (merchant, from, to), sorted by all three."""
-
-    merchant: I64
-    source: I64
-    target: I64
-    n_sites: I64
-
-    @property
-    def total(self) -> int:
-        """Sites moved."""
-        return int(self.n_sites.sum())
 
 
 def first_true(flag: npt.NDArray[np.bool_], group: I64, groups: int) -> I64:
@@ -72,10 +35,9 @@ def _clip(amount: I64, group: npt.NDArray[np.integer], limit: I64) -> I64:
     order = np.argsort(group, kind="stable")
     sorted_group, sorted_amount = group[order], amount[order]
     running = np.cumsum(sorted_amount)
-    starts = np.flatnonzero(np.diff(sorted_group, prepend=-1))
-    before = np.repeat(
-        running[starts] - sorted_amount[starts], np.diff(np.append(starts, len(order)))
-    )
+    starts = run_starts(sorted_group)
+    first = starts[:-1]
+    before = np.repeat(running[first] - sorted_amount[first], np.diff(starts))
     room = np.maximum(limit[sorted_group] - (running - before - sorted_amount), 0)
     accepted = np.empty_like(amount)
     accepted[order] = np.minimum(sorted_amount, room)
@@ -124,8 +86,7 @@ def steer(
     n_sites[np.searchsorted(all_keys, key)] = pairs.n_sites
     keep = (n_sites > 0).astype(np.int64)
     slot = np.searchsorted(all_keys, candidate_key)
-    moved_keys: list[I64] = []
-    moved_counts: list[I64] = []
+    moves: list[Moves] = []
     budget = max_moved
 
     for _ in range(_MAX_ROUNDS):
@@ -161,38 +122,7 @@ def steer(
         np.subtract.at(n_sites, rows, amount)
         np.add.at(n_sites, receiver, amount)
         budget -= int(amount.sum())
-        moved_keys.append((merchant[rows] * width + country[rows]) * width + country[receiver])
-        moved_counts.append(amount)
+        moves.append(Moves(merchant[rows], country[rows], country[receiver], amount))
 
     filled = n_sites > 0
-    return (
-        Pairs(merchant[filled], country[filled], n_sites[filled]),
-        _net_moves(moved_keys, moved_counts),
-    )
-
-
-def _net_moves(keys: list[I64], counts: list[I64]) -> Moves:
-    """Sum moves by (merchant, from, to)."""
-    if not keys:
-        empty = np.empty(0, dtype=np.int64)
-        return Moves(empty, empty, empty, empty)
-    moved, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-    n_sites = np.bincount(inverse, weights=np.concatenate(counts)).astype(np.int64)
-    return Moves(moved // CODES // CODES, moved // CODES % CODES, moved % CODES, n_sites)
-
-
-def apply_moves(pairs: Pairs, moves: Moves, sign: int = 1) -> Pairs:
-    """Pairs after (``sign`` = 1) or before (``sign`` = -1) the moves."""
-    width = np.int64(CODES)
-    key = np.concatenate(
-        [
-            pairs.merchant * width + pairs.country,
-            moves.merchant * width + moves.source,
-            moves.merchant * width + moves.target,
-        ]
-    )
-    amount = np.concatenate([pairs.n_sites, -sign * moves.n_sites, sign * moves.n_sites])
-    touched, inverse = np.unique(key, return_inverse=True)
-    n_sites = np.bincount(inverse, weights=amount).astype(np.int64)
-    kept = n_sites != 0
-    return Pairs(touched[kept] // width, touched[kept] % width, n_sites[kept])
+    return Pairs(merchant[filled], country[filled], n_sites[filled]), sum_moves(moves)

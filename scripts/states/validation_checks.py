@@ -19,15 +19,16 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.geo import metrics
+from scripts.ordering import run_starts
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
-from scripts.states import s5_site_tile_assignment, s6_site_jitter
 from scripts.states.sites import (
+    ASSIGN_FAMILY,
+    JITTER_FAMILY,
     PairCounts,
     SiteKeys,
     absolute_deg,
     count_pairs,
-    pair_starts,
     rng_metadata,
     sum_pairs,
     unbalanced,
@@ -183,7 +184,7 @@ def chain_keys(e: Evidence) -> Outcome:
 def site_orders(e: Evidence) -> Outcome:
     """Within each (merchant, country) site_order runs 1, 2, ..., n."""
     k = e.sites
-    starts = pair_starts(k.merchant, k.country)
+    starts = run_starts(k.merchant, k.country)
     expected = np.arange(len(k)) - np.repeat(starts[:-1], np.diff(starts)) + 1
     return _where(k.order != expected, k, "site_order is not contiguous from 1")
 
@@ -269,30 +270,25 @@ def quotas(e: Evidence) -> Outcome:
     keys, tile, pair = e.keys["assignment"], e.tables["assignment"]["tile_id"], e.pair
     order = np.lexsort((tile, pair)) if len(e.out_of_draw_order) else e.order_by_draw
     ranked = tile[order]
-    change = np.ones(len(ranked), dtype=bool)
-    change[1:] = (ranked[1:] != ranked[:-1]) | (pair[1:] != pair[:-1])
-    first = np.flatnonzero(change)
-    count = np.diff(np.append(first, len(ranked)))
-    merchant, country, planned_tile, planned = e.plan
+    starts = run_starts(ranked, pair)
+    first, count = starts[:-1], np.diff(starts)
     head = order[first]
     if (
-        len(first) == len(planned)
-        and np.array_equal(keys.merchant[head], merchant)
-        and np.array_equal(keys.country[head], country)
-        and np.array_equal(ranked[first], planned_tile)
+        len(first) == len(e.plan.n_sites)
+        and np.array_equal(keys.merchant[head], e.plan.merchant)
+        and np.array_equal(keys.country[head], e.plan.country)
+        and np.array_equal(ranked[first], e.plan.tile_id)
     ):
-        wrong = np.flatnonzero(count != planned)
+        wrong = np.flatnonzero(count != e.plan.n_sites)
         return _rows(head[wrong], keys, "tile does not hold the planned number of sites")
-    return _none(
-        abs(len(first) - len(planned)) or 1, "tiles in use per pair are not those of the plan"
-    )
+    excess = abs(len(first) - len(e.plan.n_sites))
+    return _none(excess or 1, "tiles in use per pair are not those of the plan")
 
 
 @_check("E924", STRUCTURAL, "a plan that does not add up to the requirements and the reroutes")
 def requirements(e: Evidence) -> Outcome:
     """Per pair: planned sites = requirements of S3 + moves of S4."""
-    merchant, country, _, n_sites = e.plan
-    planned = sum_pairs([PairCounts(merchant, country, n_sites)])
+    planned = sum_pairs([PairCounts(e.plan.merchant, e.plan.country, e.plan.n_sites)])
     wrong = unbalanced([planned], [e.requirements, *e.reroute])
     return _pairs(wrong, "plan minus requirements and moves is off")
 
@@ -308,9 +304,7 @@ def conservation(e: Evidence) -> Outcome:
 @_check("E907", STRUCTURAL, "a site of S5 without its event, an event without a site, another key")
 def assignment_log_accounting(e: Evidence) -> Outcome:
     """One event per site of S5, under the seed and namespace of the run."""
-    wanted = rng_metadata(
-        e.seed, e.policies["assignment"]["namespace"], s5_site_tile_assignment.FAMILY
-    )
+    wanted = rng_metadata(e.seed, e.policies["assignment"]["namespace"], ASSIGN_FAMILY)
     found = e.log_metadata["assignment_log"]
     if any(found.get(key) != value for key, value in wanted.items()):
         return _none(1, "the log's metadata do not name the seed and namespace of the run")
@@ -338,7 +332,7 @@ def assignment_permutation(e: Evidence) -> Outcome:
 @_check("E932", STRUCTURAL, "attempts of S6 that are not 0, 1, ... with the last alone accepted")
 def jitter_log_accounting(e: Evidence) -> Outcome:
     """Every site has attempts from zero without a gap, and only its last is accepted."""
-    wanted = rng_metadata(e.seed, e.policies["jitter"]["namespace"], s6_site_jitter.FAMILY)
+    wanted = rng_metadata(e.seed, e.policies["jitter"]["namespace"], JITTER_FAMILY)
     found = e.log_metadata["jitter_log"]
     if any(found.get(key) != value for key, value in wanted.items()):
         return _none(1, "the log's metadata do not name the seed and namespace of the run")

@@ -22,6 +22,7 @@ from scripts.geo import metrics
 from scripts.geo.grid import Grid
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries
+from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import Cells, JitterLaw, Places, make_cells
 from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
@@ -30,10 +31,9 @@ from scripts.states.sites import (
     PairCounts,
     SiteKeys,
     first_difference,
-    pair_starts,
-    used_cells,
     workers_for,
 )
+from scripts.states.tiles import used_cells
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -193,7 +193,7 @@ class Evidence:
     def in_bounds(self) -> Mask:
         """Rows of S7 whose egress coordinates are finite and on the Earth."""
         lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
-        on_earth = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
+        on_earth: Mask = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
         return on_earth & self.present("egress")
 
     @functools.cached_property
@@ -229,7 +229,7 @@ class Evidence:
     def pair(self) -> I64:
         """Ordinal of the (merchant, country) of each row of S5."""
         keys = self.keys["assignment"]
-        starts = pair_starts(keys.merchant, keys.country)
+        starts = run_starts(keys.merchant, keys.country)
         return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
 
     @functools.cached_property
@@ -249,14 +249,7 @@ class Evidence:
     def attempt_starts(self) -> I64:
         """First row of each site's run in the log of S6, and the row count at the end."""
         keys = self.attempts.keys
-        if not len(keys):
-            return np.zeros(1, dtype=np.int64)
-        changes = (
-            (keys.merchant[1:] != keys.merchant[:-1])
-            | (keys.country[1:] != keys.country[:-1])
-            | (keys.order[1:] != keys.order[:-1])
-        )
-        return np.concatenate(([0], np.flatnonzero(changes) + 1, [len(keys)])).astype(np.int64)
+        return run_starts(keys.merchant, keys.country, keys.order)
 
     @functools.cached_property
     def attempt_sites(self) -> Match:
@@ -271,7 +264,7 @@ class Evidence:
         """Runs of the log of S6 that count from zero and accept their last attempt only."""
         starts, log = self.attempt_starts, self.attempts
         first, last = starts[:-1], starts[1:] - 1
-        complete = (log.attempt[first] == 0) & log.accepted[last]
+        complete: Mask = (log.attempt[first] == 0) & log.accepted[last]
         gap = np.diff(log.attempt.astype(np.int32)) != 1
         gap[first[1:] - 1] = False
         early = log.accepted.copy()

@@ -16,12 +16,12 @@ pytestmark = [
 ]
 
 
-def test_certify_in_shards_through_submitted_jobs(tmp_path):
+def test_certify_in_groups_through_submitted_jobs(tmp_path):
     world = small_world.build(tmp_path / "world")
     result = small_world.snakemake(
         world,
         *("certify", "--profile", "profiles/generic", "--jobs", "2", "--latency-wait", "20"),
-        *("--seconds-between-status-checks", "1", "--quiet", "rules", "--config", "shards=3"),
+        *("--seconds-between-status-checks", "1", "--quiet", "rules", "--config", "groups=3"),
     )
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     reports = world / "runs/fix-data-engine/segment_1B/reports"

@@ -83,7 +83,8 @@ TARGETS = (
     Target("lock file of libraries", ("envs/runtime.lock.txt",)),
     Target("S9 bundle", (f"{RELEASE}/seed=*/s9_validation/*.json",)),
     Target("S9 flag", (f"{RELEASE}/seed=*/s9_validation/_passed.flag",)),
-    Target("state output", (f"{RELEASE}/shared/*/*", f"{RELEASE}/seed=*/s[3-8]_*/*")),
+    Target("state output", (f"{RELEASE}/shared/*/*", f"{RELEASE}/seed=*/s[3-8]_*/**/*")),
+    Target("tiles", (f"{SEGMENT}/tiles/*/*/*",)),
     Target("S0 seal", (f"{RELEASE}/seed=*/s0_gate/*.json",)),
     Target("run receipt", (f"{RELEASE}/seed=*/run_receipt.json",)),
     Target("scorecard", (f"{RELEASE}/seed=*/scorecard/*",)),
@@ -98,9 +99,9 @@ TARGETS = (
            promotes=False),
     Target("pointer", (f"{SEGMENT}/*/*_pointer.json",)),
     Target("baseline", (f"{SEGMENT}/reports/segment1b_p0_baseline_*", f"{BASELINE}/shared/*/*",
-                        f"{BASELINE}/seed=*/*/*", f"{BASELINE}/seed=*/run_receipt.json")),
+                        f"{BASELINE}/seed=*/*/**/*", f"{BASELINE}/seed=*/run_receipt.json")),
     Target("site_locations row", (f"{RELEASE}/seed=*/s8_site_locations/*.parquet",), change_row),
-    Target("RNG log row", (f"{RELEASE}/seed=*/s[56]_*/rng_event_*.parquet",), change_row),
+    Target("RNG log row", (f"{RELEASE}/seed=*/s[56]_*/draws/*.parquet",), change_row),
 )  # fmt: skip
 
 

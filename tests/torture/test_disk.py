@@ -129,12 +129,12 @@ def _old_schema(path: Path) -> None:
 
 
 BROKEN = [
-    ("S5 table cut in half", "s5_site_tile_assignment/s5_site_tile_assignment.parquet", _truncate),
-    ("S4 plan with a flipped bit", "s4_alloc_plan/s4_alloc_plan.parquet", _flip),
-    ("S5 table without a column", "s5_site_tile_assignment/s5_site_tile_assignment.parquet",
+    ("S5 table cut in half", "s5_site_tile_assignment/1-of-1.parquet", _truncate),
+    ("S4 plan with a flipped bit", "s4_alloc_plan/1-of-1.parquet", _flip),
+    ("S5 table without a column", "s5_site_tile_assignment/1-of-1.parquet",
      _drop_column),
     ("S0 seal of another schema", "s0_gate/sealed_inputs_1B.json", _old_schema),
-    ("S7 table cut in half", "s7_site_synthesis/s7_site_synthesis.parquet", _truncate),
+    ("S7 table cut in half", "s7_site_synthesis/1-of-1.parquet", _truncate),
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scripts import countries
 from scripts.contracts import read_dataset
 from scripts.errors import SegmentError
-from scripts.ladder.chain import STEPS, Sources, run_chain
+from scripts.ladder.chain import Sources, run_chain
 from scripts.policies import load_policy, parse_yaml
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
@@ -210,13 +210,13 @@ class Chain:
 
     def __init__(self, world: Path, folder: Path):
         self.folder, self.done, self.problems = folder, 0, []
-        run = world / worlds.RELEASE
+        tiles = next((world / worlds.RUNS / "segment_1B/tiles").glob("*/s1_tile_index"))
         upstream = world / worlds.RUNS / "segment_1A" / run_id("1A", "reopened") / "seed=7"
         reference = world / "resources/reference"
         self.sources = Sources(
             *(str(p) for p in (
-                run / "shared/s1_tile_index/tile_index.parquet",
-                run / "shared/s1_tile_index/tile_population.parquet",
+                tiles / "tile_index.parquet",
+                tiles / "tile_population.parquet",
                 upstream / "outlet_catalogue.parquet",
                 upstream / "s3_candidate_set.parquet",
                 reference / "countries.parquet",
@@ -224,13 +224,6 @@ class Chain:
                 reference / "places.parquet",
             ))
         )  # fmt: skip
-        self.files = {
-            role: str(next(run.glob(f"**/{name}") if "seed" not in role else ()))
-            for step in STEPS.values()
-            for role, name in step.outputs.items()
-            if list(run.glob(f"**/{name}"))
-        }
-        self.files = {role: path.replace("seed=42", "seed=7") for role, path in self.files.items()}
         layer = world / "config/layer1/1B/policy"
         self.policies = {
             "s1_tile_index": str(layer / "policy.s1.tile_index.yaml"),
@@ -239,6 +232,7 @@ class Chain:
             "s5": str(layer / "policy.s5.assignment.yaml"),
             "s6": str(layer / "policy.s6.jitter.yaml"),
         }
+        self.files = run_chain(self.sources, self.policies, folder / "whole", "0" * 32, 7)
         self.outlets = pq.read_table(self.sources.outlet_catalogue)["merchant_id"].to_numpy()
 
     def run(self, path: Path, tally: Tally) -> None:

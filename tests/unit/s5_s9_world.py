@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,18 +13,23 @@ import shapely
 import yaml
 
 from scripts import countries
-from scripts.contracts import arrow_schema, write_dataset
+from scripts.contracts import arrow_schema, write_dataset, write_object
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import FACTS_SCHEMA, PLACES_SCHEMA, Countries
+from scripts.ordering import run_starts
 from scripts.policies import parse_yaml
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states import (
+    s4_alloc_plan,
     s5_site_tile_assignment,
     s6_site_jitter,
     s7_site_synthesis,
     s8_site_locations,
 )
+from scripts.states.groups import members, part_names
+from scripts.states.pairs import Pairs
 from scripts.states.s1_tile_index import build_tile_index
+from scripts.states.spread import spreads_of
 from scripts.tables import file_digest, write_json, write_parquet
 
 RUN_ID = "0" * 32
@@ -136,7 +142,27 @@ def write_reference(folder: Path) -> dict[str, str]:
     return path
 
 
-def write_plan(folder: Path, path: dict[str, str], sites_per_country: int = 120) -> dict[str, str]:
+def write_part_of_plan(folder: Path, part: str, merchant, country, tile, n_sites) -> None:
+    """A part of the plan, with its spreads and its tally."""
+    starts = run_starts(merchant, country)
+    pair = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    first = starts[:-1]
+    total = np.bincount(pair, weights=n_sites).astype(np.int64)
+    capacity = np.full(len(first), 1000)
+    ids, owner = np.unique(merchant[first], return_inverse=True)
+    pairs = Pairs(owner, country[first].astype(np.int64), total)
+    plan = s4_alloc_plan.Plan(pair, tile, n_sites, capacity)
+    table = s4_alloc_plan.plan_table(plan, pairs, ids)
+    write_dataset("s4_alloc_plan", folder / f"plan/{part}.parquet", table)
+    spreads = spreads_of(total, capacity, pair, n_sites)
+    write_dataset("s4_spread", folder / f"plan/spread/{part}.parquet", spreads.table())
+    tally = s4_alloc_plan.tally(plan, pairs)
+    write_object("s4_tally", folder / f"plan/tally/{part}.json", tally)
+
+
+def write_plan(
+    folder: Path, path: dict[str, Any], sites_per_country: int = 120, groups: int = 1
+) -> dict[str, Any]:
     """Upstream outlets, two ledgers, requirements and a plan that uses border tiles a lot."""
     land = make_countries()
     index = pa.parquet.read_table(path["tile_index"])
@@ -154,26 +180,24 @@ def write_plan(folder: Path, path: dict[str, str], sites_per_country: int = 120)
     merchant, country, tile = (rows[f"f{k}"] for k in range(3))
     files = {
         name: str(folder / f"{name}.parquet")
-        for name in (
-            "plan",
-            "requirements",
-            "steering_ledger",
-            "reroute_ledger",
-            "outlet_catalogue",
-        )
+        for name in ("requirements", "steering_ledger", "reroute_ledger", "outlet_catalogue")
     }
-    write_dataset(
-        "s4_alloc_plan",
-        files["plan"],
-        pa.table(
-            {
-                "merchant_id": merchant,
-                "legal_country_iso": countries.decode(country),
-                "tile_id": tile,
-                "n_sites_tile": n,
-            }
-        ),
-    )
+    by_country = np.bincount(country, weights=n)
+    guard = {
+        "merchants_total": 40,
+        "sites_rerouted": 1,
+        "distance_before": 0.5,
+        "distance": 0.25,
+        "by_country": {
+            countries.decode_one(int(code)): int(by_country[code])
+            for code in np.flatnonzero(by_country)
+        },
+    }
+    files["summary"] = str(folder / "summary.json")
+    write_object("s4_guard_summary", files["summary"], guard)
+    for part in part_names(groups):
+        mine = members(guard["by_country"], part)[country]
+        write_part_of_plan(folder, part, merchant[mine], country[mine], tile[mine], n[mine])
     pair, inverse = np.unique(np.rec.fromarrays([merchant, country]), return_inverse=True)
     sites = np.bincount(inverse, weights=n).astype(np.int64)
     pair_merchant, pair_country = pair["f0"], pair["f1"]
@@ -228,13 +252,15 @@ def write_receipt(folder: Path, path: dict[str, str]) -> str:
     }
     sealed = {"reference/countries": file_digest(path["countries"])}
     outputs = {
-        f"{folder.name}/{file.name}": file_digest(file) for file in sorted(folder.glob("*.parquet"))
+        f"{folder.name}/{file.relative_to(folder).as_posix()}": file_digest(file)
+        for file in sorted(folder.rglob("*.parquet"))
     }
     receipt = {
         "run_id": RUN_ID,
         "name": "small",
         "posture": "p4",
         "upstream_run_id": "1" * 32,
+        "tiles_id": "2" * 32,
         "seed": SEED,
         "parameter_hash": parameter_hash(policies),
         "manifest_fingerprint": manifest_fingerprint(sealed),
@@ -247,56 +273,96 @@ def write_receipt(folder: Path, path: dict[str, str]) -> str:
     return str(folder / "receipt.json")
 
 
-def run_states(folder: Path, path: dict[str, str]) -> dict[str, str]:
-    """S5 to S8 on the files of the world."""
-    wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED))
-    file = {
-        name: str(folder / f"{name}.parquet")
-        for name in (
-            "assignment",
-            "assignment_log",
-            "jitter",
-            "jitter_log",
-            "synthesis",
-            "site_locations",
-        )
+def part_files(folder: Path, part: str) -> dict[str, str]:
+    """Files of a part by what they hold."""
+    return {
+        "plan": str(folder / f"plan/{part}.parquet"),
+        "spread": str(folder / f"plan/spread/{part}.parquet"),
+        "s4_tally": str(folder / f"plan/tally/{part}.json"),
+        "assignment": str(folder / f"assignment/{part}.parquet"),
+        "assignment_log": str(folder / f"assignment/draws/{part}.parquet"),
+        "s5_tally": str(folder / f"assignment/tally/{part}.json"),
+        "jitter": str(folder / f"jitter/{part}.parquet"),
+        "jitter_log": str(folder / f"jitter/draws/{part}.parquet"),
+        "s6_tally": str(folder / f"jitter/tally/{part}.json"),
+        "synthesis": str(folder / f"synthesis/{part}.parquet"),
+        "s7_tally": str(folder / f"synthesis/tally/{part}.json"),
     }
-    path = path | file
-    report = {f"s{k}": str(folder / f"s{k}.json") for k in range(5, 9)}
+
+
+def run_part(path: dict[str, Any], made: dict[str, str], part: str) -> None:
+    """S5 to S7 of a part."""
+    wildcards = SimpleNamespace(run_id=RUN_ID, seed=str(SEED), part=part)
     s5_site_tile_assignment.main(
-        SimpleNamespace(plan=path["plan"], policy=path["assignment_policy"]),
+        SimpleNamespace(plan=made["plan"], policy=path["assignment_policy"]),
         SimpleNamespace(
-            assignment=file["assignment"], rng_log=file["assignment_log"], report=report["s5"]
+            assignment=made["assignment"], draws=made["assignment_log"], tally=made["s5_tally"]
         ),
         None,
         wildcards,
     )
     s6_site_jitter.main(
-        SimpleNamespace(**{**path, "policy": path["jitter_policy"]}),
-        SimpleNamespace(jitter=file["jitter"], rng_log=file["jitter_log"], report=report["s6"]),
+        SimpleNamespace(**{**path, **made, "policy": path["jitter_policy"]}),
+        SimpleNamespace(jitter=made["jitter"], draws=made["jitter_log"], tally=made["s6_tally"]),
         None,
         wildcards,
     )
     s7_site_synthesis.main(
-        SimpleNamespace(**path),
-        SimpleNamespace(synthesis=file["synthesis"], summary=report["s7"]),
+        SimpleNamespace(**{**path, **made}),
+        SimpleNamespace(synthesis=made["synthesis"], tally=made["s7_tally"]),
         None,
         wildcards,
     )
+
+
+def gather(folder: Path, path: dict[str, Any], parts: list[dict[str, str]]) -> str:
+    """S8 of all parts: the egress."""
+    files = {name: [part[name] for part in parts] for name in parts[0]}
+    reports = {
+        "s4_run_report": "s4.json",
+        "s5_run_report": "s5.json",
+        "s6_run_report": "s6.json",
+        "s7_run_summary": "s7.json",
+        "s8_run_summary": "s8.json",
+    }
+    egress = str(folder / "site_locations.parquet")
     s8_site_locations.main(
-        SimpleNamespace(**path),
-        SimpleNamespace(site_locations=file["site_locations"], summary=report["s8"]),
+        SimpleNamespace(
+            synthesis=files["synthesis"],
+            guard=path["summary"],
+            spreads=files["spread"],
+            **{f"s{k}_tallies": files[f"s{k}_tally"] for k in range(4, 8)},
+            s4_policy=str(POLICIES / "policy.s4.alloc_plan.yaml"),
+            s5_policy=path["assignment_policy"],
+            s6_policy=path["jitter_policy"],
+        ),
+        SimpleNamespace(
+            site_locations=egress, **{name: str(folder / file) for name, file in reports.items()}
+        ),
         None,
-        wildcards,
+        SimpleNamespace(run_id=RUN_ID, seed=str(SEED)),
     )
-    return file
+    return egress
 
 
-def build(folder: Path) -> dict[str, str]:
-    """The whole small world in one folder; paths by input name of S9."""
-    path = write_reference(folder)
-    path |= write_plan(folder, path)
-    path |= run_states(folder, path)
+def run_states(folder: Path, path: dict[str, Any], groups: int = 1) -> dict[str, Any]:
+    """S5 to S8 on the files of the world; lists of parts, and the egress."""
+    parts = []
+    for part in part_names(groups):
+        parts.append(part_files(folder, part))
+        run_part(path, parts[-1], part)
+    egress = gather(folder, path, parts)
+    return {
+        **{name: [part[name] for part in parts] for name in parts[0]},
+        "site_locations": egress,
+    }
+
+
+def build(folder: Path, groups: int = 1) -> dict[str, Any]:
+    """The whole small world in one folder; paths by input name of S9, parts as lists."""
+    path: dict[str, Any] = write_reference(folder)
+    path |= write_plan(folder, path, groups=groups)
+    path |= run_states(folder, path, groups)
     path["receipt"] = write_receipt(folder, path)
     return path
 

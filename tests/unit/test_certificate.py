@@ -71,6 +71,7 @@ class Runs:
             "name": "candidate",
             "posture": "reopened",
             "upstream_run_id": "c" * 32,
+            "tiles_id": "e" * 32,
             "seed": seed,
             "parameter_hash": "d" * 64,
             "manifest_fingerprint": f"{seed:064x}",

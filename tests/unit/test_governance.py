@@ -166,13 +166,14 @@ def write_run(root, identity, text):
 
 
 def test_reproduction_compares_bytes_and_reads_run_ids_as_placeholders(tmp_path):
-    first = contents(tmp_path, write_run(tmp_path, A, '"{run_id}"'), A)
+    segment = tmp_path / "segment_1B"
+    first = contents(segment, write_run(tmp_path, A, '"{run_id}"'))
     paths = write_run(tmp_path, B, '"{run_id}"')
-    second = contents(tmp_path, paths, B)
+    second = contents(segment, paths)
     assert first.differing(second) == []
-    other = contents(tmp_path, write_run(tmp_path, C, '"{run_id}" '), C)
+    other = contents(segment, write_run(tmp_path, C, '"{run_id}" '))
     assert first.differing(other) == ["shared/report.json"]
-    assert first.differing(contents(tmp_path, paths[:1], B)) == ["shared/table.parquet"]
+    assert first.differing(contents(segment, paths[:1])) == ["shared/table.parquet"]
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def sites(tmp_path):
             "lat_deg": lat,
             "geometry": pa.array(shapely.to_wkb(shapely.points(lon, lat)), pa.binary()),
         }
-    ).replace_schema_metadata(geoparquet_metadata(lon, lat))
+    ).replace_schema_metadata(geoparquet_metadata([lon.min(), lat.min(), lon.max(), lat.max()]))
     path = tmp_path / "site_locations.parquet"
     write_dataset("site_locations", path, table)
     return path, table

@@ -4,12 +4,10 @@ import pytest
 
 from scripts import countries
 from scripts.errors import StateError
+from scripts.states.pairs import distance_to_mass, mass_targets, read_candidates
 from scripts.states.s3_requirements import (
     abroad_share,
     count_sites,
-    distance_to_mass,
-    mass_targets,
-    read_candidates,
     require_tiles,
     requirements,
 )

@@ -16,8 +16,10 @@ from scripts.states.allocation_law import (
     match_sites,
     quota_units,
 )
-from scripts.states.s4_alloc_plan import guard, pair_diagnostics, pair_spread, plan_rows
-from scripts.states.steering import Candidates, Pairs
+from scripts.states.pairs import Candidates, Pairs
+from scripts.states.s4_alloc_plan import plan_rows
+from scripts.states.s4_guard import Regions, guard
+from scripts.states.spread import diagnostics, spreads_of
 
 LONE = {
     "mean_sites_per_tile": 2.0,
@@ -219,14 +221,15 @@ def guard_policy(**changes):
     }
 
 
-def guard_world():
+def guard_world(*floors, targets=(50, 50)):
+    """A merchant at home in each of two countries of a region each, and the regions."""
     pairs = Pairs(np.array([0, 1]), np.array([3, 4]), np.array([80, 20]))
     candidates = Candidates(np.array([0, 0, 1, 1]), np.array([3, 4, 4, 3]), np.array([0, 1, 0, 1]))
-    targets = np.full(676, np.nan)
-    targets[[3, 4]] = 50, 50
+    wanted = np.full(676, np.nan)
+    wanted[[3, 4]] = targets
     region = np.full(676, -1)
     region[[3, 4]] = 0, 1
-    return pairs, candidates, np.array([3, 4]), targets, region
+    return pairs, candidates, candidates.homes(2), Regions(wanted, region, np.array(floors))
 
 
 def share_of(pairs, code):
@@ -234,42 +237,40 @@ def share_of(pairs, code):
 
 
 def test_guard_cuts_a_country_down_to_its_soft_guard():
-    pairs, moves = guard(*guard_world(), np.zeros(2), guard_policy(), 1.0)
+    pairs, moves = guard(*guard_world(0.0, 0.0), guard_policy(), 1.0)
     assert share_of(pairs, 3) == 60
-    assert sum(m.total for m in moves) == 20
+    assert moves.total == 20
 
 
 def test_region_floor_is_refilled_out_of_countries_above_their_target():
     alone = guard_policy(reroute={"enabled": False, "order": "largest_pair_first"})
-    pairs, _ = guard(*guard_world(), np.array([0.0, 0.45]), alone, 1.0)
+    pairs, _ = guard(*guard_world(0.0, 0.45), alone, 1.0)
     assert share_of(pairs, 4) == 45
-    pairs, _ = guard(*guard_world(), np.array([0.0, 0.90]), alone, 1.0)
+    pairs, _ = guard(*guard_world(0.0, 0.90), alone, 1.0)
     assert share_of(pairs, 3) == 50
 
 
 def test_refill_lifts_no_country_above_its_soft_guard():
-    pairs, candidates, homes, targets, region = guard_world()
-    targets[[3, 4]] = 40, 30
     policy = guard_policy(reroute={"enabled": False, "order": "largest_pair_first"})
-    found, _ = guard(pairs, candidates, homes, targets, region, np.array([0.0, 0.5]), policy, 1.0)
+    found, _ = guard(*guard_world(0.0, 0.5, targets=(40, 30)), policy, 1.0)
     assert share_of(found, 4) == 36
 
 
 def test_guard_is_bounded_and_can_be_switched_off():
-    pairs, _ = guard(*guard_world(), np.zeros(2), guard_policy(max_moved_share=0.05), 1.0)
+    pairs, _ = guard(*guard_world(0.0, 0.0), guard_policy(max_moved_share=0.05), 1.0)
     assert share_of(pairs, 3) == 75
     off = guard_policy(
         reroute={"enabled": False, "order": "largest_pair_first"},
         residual_redistribution={"enabled": False},
     )
-    pairs, moves = guard(*guard_world(), np.array([0.0, 0.9]), off, 1.0)
-    assert (share_of(pairs, 3), moves) == (80, [])
+    pairs, moves = guard(*guard_world(0.0, 0.9), off, 1.0)
+    assert (share_of(pairs, 3), moves.total) == (80, 0)
 
 
 def test_diagnostics_worked_example():
-    pairs = Pairs(np.array([0]), np.array([3]), np.array([4]))
-    spread = pair_spread(pairs.n_sites, np.array([0, 0]), np.array([3, 1]), np.array([10]))
-    found = pair_diagnostics(spread)
+    found = diagnostics(
+        spreads_of(np.array([4]), np.array([10]), np.array([0, 0]), np.array([3, 1]))
+    )
     assert found["top1_share"]["mean"] == 0.75
     assert found["hhi"]["mean"] == 10 / 16
     assert found["top1_headroom_mean"] == 0.5

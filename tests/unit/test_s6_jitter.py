@@ -31,9 +31,11 @@ from scripts.states.jitter_law import (
     normal_quantile,
     truncated_normal,
 )
+from scripts.states.reports import component_shares
 from scripts.states.s1_tile_index import build_tile_index
-from scripts.states.s6_site_jitter import check_weights, component_shares, jitter
-from scripts.states.sites import SiteKeys, absolute_deg, cell_keys, coverage_of
+from scripts.states.s6_site_jitter import Earth, check_weights, jitter, place
+from scripts.states.sites import SiteKeys, absolute_deg
+from scripts.states.tiles import cell_keys, coverage_of
 from tests.unit import s5_s9_world
 from tests.unit.s5_s9_world import GRID, POLICIES, make_countries
 
@@ -158,7 +160,7 @@ def test_uniform_law_reaches_the_same_land(land):
 
 def test_component_shares_are_the_policys_whatever_the_coast(world, made):
     drawn, placed_by = (
-        np.bincount(values, minlength=len(COMPONENTS))
+        dict(zip(COMPONENTS, np.bincount(values, minlength=len(COMPONENTS)).tolist(), strict=True))
         for values in (made[0].component, made[0].placed_by)
     )
     shares = component_shares(world.policy, drawn, placed_by)
@@ -427,9 +429,11 @@ def test_weights_must_sum_to_one():
 
 def test_a_tile_that_s1_does_not_know_is_named(tmp_path):
     path = s5_s9_world.write_reference(tmp_path)
-    key = cell_keys(np.array([0], dtype=np.int16), np.array([17], dtype=np.uint64))
+    coverage = functools.partial(coverage_of, path["tile_index"])
+    earth = Earth(GRID, make_countries(), NO_PLACES, coverage)
+    sites = SiteKeys(np.array([1], np.uint64), np.array([0], np.int16), np.array([1], np.int32))
     with pytest.raises(StateError, match=r"E606.*tile 17 of AA"):
-        s6_site_jitter.cells_in_use(key, path["tile_index"], GRID, "E606", "assignment.parquet")
+        place(sites, np.array([17], np.uint64), earth, policy_of(), SEED, "assignment.parquet")
 
 
 def test_coverage_is_found_in_any_row_group(tmp_path):
@@ -446,9 +450,10 @@ def test_coverage_is_found_in_any_row_group(tmp_path):
 
 def test_inputs_out_of_order_are_refused(tmp_path):
     path = s5_s9_world.build(tmp_path)
-    table = s5_s9_world.pa.parquet.read_table(path["assignment"])
-    s5_s9_world.write_parquet(path["assignment"], table.take(np.arange(len(table))[::-1]))
-    wildcards = SimpleNamespace(run_id="0" * 32, seed="42")
-    inputs = SimpleNamespace(**{**path, "policy": path["jitter_policy"]})
+    assignment = path["assignment"][0]
+    table = s5_s9_world.pa.parquet.read_table(assignment)
+    s5_s9_world.write_parquet(assignment, table.take(np.arange(len(table))[::-1]))
+    wildcards = SimpleNamespace(run_id="0" * 32, seed="42", part="1-of-1")
+    inputs = SimpleNamespace(**{**path, "assignment": assignment, "policy": path["jitter_policy"]})
     with pytest.raises(StateError, match="E605"):
         s6_site_jitter.main(inputs, SimpleNamespace(), None, wildcards)

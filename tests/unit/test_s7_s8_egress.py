@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from scripts.errors import StateError
-from scripts.states import s7_site_synthesis, s8_site_locations
+from scripts.states import s7_site_synthesis
 from scripts.states.s7_site_synthesis import require_conservation, synthesise
 from scripts.states.s8_site_locations import point_coordinates, wkb_points
 from scripts.states.sites import PairCounts, absolute_deg, sum_pairs
@@ -17,7 +17,7 @@ from scripts.tables import write_parquet
 from tests.unit import s5_s9_world
 from tests.unit.s5_s9_world import GRID, RUN_ID, SEED
 
-WILDCARDS = SimpleNamespace(run_id=RUN_ID, seed=str(SEED))
+WILDCARDS = SimpleNamespace(run_id=RUN_ID, seed=str(SEED), part="1-of-1")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_pairs_are_summed_whatever_their_order():
 
 def _inputs(path, folder, **changes):
     """S7 on the world's files, some of them replaced by changed copies."""
-    path = dict(path)
+    path = {name: file[0] if isinstance(file, list) else file for name, file in path.items()}
     for name, change in changes.items():
         table = change(pq.read_table(path[name]))
         path[name] = str(folder / f"changed_{name}.parquet")
@@ -92,7 +92,7 @@ def _set(column, row, value):
 )
 def test_a_broken_chain_is_refused_and_nothing_written(world, tmp_path, changes, code):
     _, path = world
-    outputs = SimpleNamespace(synthesis=str(tmp_path / "x.parquet"), summary=str(tmp_path / "x"))
+    outputs = SimpleNamespace(synthesis=str(tmp_path / "x.parquet"), tally=str(tmp_path / "x"))
     with pytest.raises(StateError) as caught:
         s7_site_synthesis.main(_inputs(path, tmp_path, **changes), outputs, None, WILDCARDS)
     assert caught.value.code == code
@@ -133,10 +133,9 @@ def test_geopandas_opens_the_egress_and_the_geometry_is_the_coordinates(world):
 
 
 def test_the_egress_has_the_same_bytes_every_time(world, tmp_path):
-    _, path = world
-    again = SimpleNamespace(site_locations=str(tmp_path / "a.parquet"), summary=str(tmp_path / "s"))
-    s8_site_locations.main(SimpleNamespace(**path), again, None, WILDCARDS)
-    with open(path["site_locations"], "rb") as old, open(again.site_locations, "rb") as new:
+    folder, path = world
+    again = s5_s9_world.gather(tmp_path, path, [s5_s9_world.part_files(folder, "1-of-1")])
+    with open(path["site_locations"], "rb") as old, open(again, "rb") as new:
         assert old.read() == new.read()
 
 

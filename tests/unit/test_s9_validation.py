@@ -1,7 +1,7 @@
 """Every check of S9 against the one violation that it exists for."""
 
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,11 +14,12 @@ from scripts.contracts import check_object
 from scripts.errors import ContractError, StateError
 from scripts.geo import metrics
 from scripts.geo.snapshot import Countries
+from scripts.ordering import run_starts
 from scripts.records.bundle import verify_bundle
 from scripts.states import s6_site_jitter, s9_passed_flag, s9_validation
 from scripts.states.jitter_law import DIRECT, JitterLaw
 from scripts.states.s5_site_tile_assignment import draw_order, draws
-from scripts.states.sites import SiteKeys, absolute_deg, pair_starts
+from scripts.states.sites import SiteKeys, absolute_deg
 from scripts.states.validation_checks import CHECKS, REALISM, evaluate
 from scripts.states.validation_evidence import AttemptTable, match_keys
 from scripts.tables import read_json, write_parquet
@@ -43,7 +44,14 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def valid(path):
-    return s9_validation.gather(SimpleNamespace(**path), RUN_ID, SEED)
+    return s9_validation.gather(files_of(path), RUN_ID, SEED)
+
+
+def files_of(path):
+    """Files of S9 by the names of the world's."""
+    return s9_validation.Files(
+        **{field.name: path[field.name] for field in fields(s9_validation.Files)}
+    )
 
 
 def fresh(e, **changes):
@@ -145,7 +153,7 @@ def _whole_cells(e):
 
 def _pairs(e):
     keys = e.keys["assignment"]
-    return pair_starts(keys.merchant, keys.country)
+    return run_starts(keys.merchant, keys.country)
 
 
 def other_receipt(e):
@@ -154,7 +162,7 @@ def other_receipt(e):
 
 def other_ledger(e):
     outputs = dict(e.receipt["outputs"])
-    name = next(name for name in outputs if name.endswith("/jitter.parquet"))
+    name = next(name for name in outputs if name.endswith("/jitter/1-of-1.parquet"))
     return fresh(e, receipt={**e.receipt, "outputs": {**outputs, name: "0" * 64}})
 
 
@@ -254,15 +262,14 @@ def shifted_geometry(e):
 
 
 def moved_quota(e):
-    merchant, country, tile, n = e.plan
-    n = n.copy()
-    starts = pair_starts(merchant, country)
+    n = e.plan.n_sites.copy()
+    starts = run_starts(e.plan.merchant, e.plan.country)
     pair = next(
         k for k in range(len(starts) - 1) if starts[k + 1] - starts[k] > 1 and n[starts[k]] > 1
     )
     n[starts[pair]] -= 1
     n[starts[pair] + 1] += 1
-    return fresh(e, plan=(merchant, country, tile, n))
+    return fresh(e, plan=replace(e.plan, n_sites=n))
 
 
 def other_requirement(e):
@@ -587,7 +594,7 @@ def _column(name, values):
 def test_an_egress_of_another_schema_is_judged_all_the_same(path, tmp_path, change, also):
     changed = dict(path, site_locations=str(tmp_path / "site_locations.parquet"))
     write_parquet(changed["site_locations"], change(pq.read_table(path["site_locations"])))
-    e = s9_validation.gather(SimpleNamespace(**changed), RUN_ID, SEED)
+    e = s9_validation.gather(files_of(changed), RUN_ID, SEED)
     assert set(failing(e)) == {"ledger", "egress_schema"} | also
 
 
@@ -609,13 +616,15 @@ def test_an_egress_of_another_schema_is_judged_all_the_same(path, tmp_path, chan
     ],
 )
 def test_an_input_that_is_no_table_of_the_chain_is_named(path, tmp_path, table, change, message):
-    changed = dict(path, **{table: str(tmp_path / "x.parquet")})
-    write_parquet(changed[table], change(pq.read_table(path[table])))
+    broken, original = str(tmp_path / "x.parquet"), path[table]
+    in_parts = isinstance(original, list)
+    changed = dict(path, **{table: [broken] if in_parts else broken})
+    write_parquet(broken, change(pq.read_table(original[0] if in_parts else original)))
     with pytest.raises(ContractError, match=message):
-        s9_validation.gather(SimpleNamespace(**changed), RUN_ID, SEED)
+        s9_validation.gather(files_of(changed), RUN_ID, SEED)
     (tmp_path / "x.parquet").write_bytes(b"PAR1 torn")
     with pytest.raises(ContractError, match="EX01"):
-        s9_validation.gather(SimpleNamespace(**changed), RUN_ID, SEED)
+        s9_validation.gather(files_of(changed), RUN_ID, SEED)
 
 
 @pytest.mark.parametrize(
@@ -635,6 +644,20 @@ def test_a_wrong_egress_schema_is_told(path, tmp_path, change, fault):
     write_parquet(tmp_path / "x.parquet", change(pq.read_table(path["site_locations"])))
     assert fault in s9_validation.egress_fault(tmp_path / "x.parquet")
     assert s9_validation.egress_fault(path["site_locations"]) == ""
+
+
+def test_groups_are_validated_like_one_job(valid, tmp_path):
+    path = s5_s9_world.build(tmp_path / "world", groups=7)
+    e = s9_validation.gather(files_of(path), RUN_ID, SEED)
+    assert failing(e) == []
+    assert e.matches["jitter"].row is None
+    one, seven = (s9_validation.summarise(each, evaluate(each)) for each in (valid, e))
+    assert one["checks"] == seven["checks"]
+    assert one["by_country"] == seven["by_country"]
+    assert s9_validation.accounting(valid) == s9_validation.accounting(e)
+    other = pq.read_table(path["jitter_log"][3])
+    write_parquet(path["jitter_log"][3], other.replace_schema_metadata({"rng.seed": "1"}))
+    assert "jitter_log_accounting" in failing(s9_validation.gather(files_of(path), RUN_ID, SEED))
 
 
 def test_keys_are_matched_in_any_order():

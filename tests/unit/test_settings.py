@@ -45,7 +45,7 @@ def test_empty_candidate_is_the_run_of_its_posture():
         ({"seeds": []}, "EC10", "seeds"),
         ({"seeds": [-1]}, "EC10", "seeds"),
         ({"seeds": [7, 7]}, "EC10", "seeds"),
-        ({"shards": 0}, "EC10", "shards"),
+        ({"groups": 0}, "EC10", "groups"),
         ({"posture": "p9"}, "EC04", "posture 'p9' is unknown; one of"),
         ({"candidate": "../escape"}, "EC10", "candidate"),
         ({"candidate": "baseline"}, "EC08", "baseline"),

@@ -67,12 +67,12 @@ def own_world(tmp_path_factory) -> Path:
 
 
 def test_runs_stand_on_the_own_polygons_and_raster(own_world):
-    shared = own_world / RUNS / f"segment_1B/{RELEASE}/shared"
-    surface = shared / "s1_tile_index/tile_population.parquet"
+    (tiles,) = (own_world / RUNS / "segment_1B/tiles").iterdir()
+    surface = tiles / "s1_tile_index/tile_population.parquet"
     table = read_dataset("tile_population", surface, check=True)
-    cells = shared / "own_raster/raster_population.parquet"
+    cells = tiles / "own_raster/raster_population.parquet"
     read_dataset("raster_population", cells, check=True)
-    report = shared / "own_raster/raster_population_report.json"
+    report = tiles / "own_raster/raster_population_report.json"
     check_object("raster_population_report", read_json(report), report)
     iso = np.array(table["country_iso"].to_pylist())
     assert "TO" not in iso
@@ -123,7 +123,7 @@ def test_a_raster_elsewhere_is_refused_by_name(own_world):
         transform=from_origin(-140, 0, 0.1, 0.1),
     ) as raster:
         raster.write(np.ones((4, 4), dtype="float32"), 1)
-    target = RUNS / f"segment_1B/{RELEASE}/shared/s1_tile_index/tile_population.parquet"
+    target = RUNS / f"segment_1B/{RELEASE}/shared/s2_tile_weights/tile_weights.parquet"
     result = small_world.snakemake(
         own_world, str(target), "--quiet", "rules", *CONFIG[:3], "population={raster: sea.tif}"
     )

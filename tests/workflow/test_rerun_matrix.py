@@ -37,9 +37,10 @@ CERTIFY = {
     **NOTHING,
 }
 BASELINE = {"p0_baseline": 1, "pin_baseline": 1}
-SHARED = ("s1_tile_index", "s1_population_surface", "s2_tile_weights")
+TILES = ("s1_tile_index", "s1_population_surface")
 SEEDED = (
     "s3_requirements",
+    "s4_guard",
     "s4_alloc_plan",
     "s5_site_tile_assignment",
     "s6_site_jitter",
@@ -78,10 +79,11 @@ def both_from(first):
     """Jobs when a state of both runs reruns, with everything after it."""
     if first == "s0_gate":
         return {"s0_gate": 2 * N, **both_from("s3_requirements")}
-    if first in SHARED:
-        shared = jobs(2, *SHARED[SHARED.index(first) :])
-        scored = {} if first == "s2_tile_weights" else {"fidelity_reference": 2}
-        return {**shared, **scored, **both_from("s3_requirements")}
+    if first in TILES:
+        shared = jobs(1, *TILES[TILES.index(first) :], "fidelity_reference")
+        return {**shared, **both_from("s2_tile_weights")}
+    if first == "s2_tile_weights":
+        return {"s2_tile_weights": 2, **both_from("s3_requirements")}
     return {**chain(first, 2), "s9_passed_flag": N, **BASELINE, **CERTIFY}
 
 
@@ -115,8 +117,8 @@ POLICIES = {
     f"{POLICY}/policy.s1.population.yaml": both_from("s1_population_surface"),
     f"{POLICY}/policy.s2.tile_weights.yaml": release_from("s2_tile_weights"),
     f"{POLICY}/policy.s2.tile_weights.legacy.yaml": baseline_from("s2_tile_weights"),
-    f"{POLICY}/policy.s4.alloc_plan.yaml": release_from("s4_alloc_plan"),
-    f"{POLICY}/policy.s4.alloc_plan.legacy.yaml": baseline_from("s4_alloc_plan"),
+    f"{POLICY}/policy.s4.alloc_plan.yaml": release_from("s4_guard"),
+    f"{POLICY}/policy.s4.alloc_plan.legacy.yaml": baseline_from("s4_guard"),
     f"{POLICY}/policy.s5.assignment.yaml": both_from("s5_site_tile_assignment"),
     f"{POLICY}/policy.s6.jitter.yaml": release_from("s6_site_jitter"),
     f"{POLICY}/policy.s6.jitter.legacy.yaml": baseline_from("s6_site_jitter"),
@@ -139,7 +141,7 @@ REFERENCE = {
     "country_facts.csv": {**BOTH_1A, **both_from("s1_population_surface")},
     **dict.fromkeys(OUTLET_FILES, both_from("s0_gate")),
 }
-STATES = ("s0_gate", *SHARED, *SEEDED)
+STATES = ("s0_gate", *TILES, "s2_tile_weights", *SEEDED)
 ONE_SEED = {
     **jobs(
         1, "validate_1a", "pass_1a", "score_1a", "check_freeze_guard", "check_freeze_guard_seed"

@@ -10,7 +10,7 @@ from scripts.resources import DEMANDS
 from scripts.states import CHAIN
 from tests.small_world import REPOSITORY
 
-SCATTERED = CHAIN[5:-1]
+IN_GROUPS = CHAIN[CHAIN.index("s4_alloc_plan") : CHAIN.index("s8_site_locations")]
 PLAN = """
 import json, sys
 from pathlib import Path
@@ -40,11 +40,11 @@ print("PLAN" + json.dumps(found))
 """
 
 
-def plan(tmp_path, merchants: int, shards: int) -> dict[str, dict[str, dict[str, int]]]:
+def plan(tmp_path, merchants: int, groups: int) -> dict[str, dict[str, dict[str, int]]]:
     """Memory and time by rule and attempt, for a fresh tree."""
     config = {
         "runs_root": str(tmp_path / "runs"),
-        "shards": shards,
+        "groups": groups,
         "upstream": {"kind": "builtin", "external_root": "", "merchants_total": merchants},
     }
     result = subprocess.run(
@@ -59,9 +59,9 @@ def plan(tmp_path, merchants: int, shards: int) -> dict[str, dict[str, dict[str,
     return json.loads(lines[0].removeprefix("PLAN"))
 
 
-@pytest.mark.parametrize("shards", [1, 7])
-def test_jobs_ask_for_what_their_world_needs(tmp_path, shards):
-    small, large = (plan(tmp_path, merchants, shards) for merchants in (0, 700_000))
+@pytest.mark.parametrize("groups", [1, 7])
+def test_jobs_ask_for_what_their_world_needs(tmp_path, groups):
+    small, large = (plan(tmp_path, merchants, groups) for merchants in (0, 700_000))
     for rule, asked in small.items():
         for name, value in asked["1"].items():
             assert isinstance(value, int), (rule, name)
@@ -70,8 +70,7 @@ def test_jobs_ask_for_what_their_world_needs(tmp_path, shards):
             assert asked["1"]["mem_mb"] <= 2100
             assert asked["2"]["mem_mb"] >= 2 * asked["1"]["mem_mb"] - 100
     assert large["s9_validation"]["1"]["mem_mb"] > 2 * small["s9_validation"]["1"]["mem_mb"]
-    if shards > 1:
+    if groups > 1:
         whole = plan(tmp_path, 700_000, 1)
-        for state in SCATTERED:
-            part = large[f"{state[:2]}_part"]["1"]["mem_mb"]
-            assert part < whole[state]["1"]["mem_mb"], state
+        for state in IN_GROUPS:
+            assert large[state]["1"]["mem_mb"] < whole[state]["1"]["mem_mb"], state

@@ -74,7 +74,7 @@ def test_every_kind_of_file_is_missed_by_none(world):
 
 
 def test_a_fault_is_one_line_with_file_and_both_digests(world):
-    path = world / RELEASE / "seed=7/s4_alloc_plan/s4_alloc_plan.parquet"
+    path = world / RELEASE / "seed=7/s4_alloc_plan/1-of-1.parquet"
     data = path.read_bytes()
     path.write_bytes(data[:-1])
     result = verify(world / RELEASE)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from scripts.contracts import dataset, datasets, read_dataset, state_datasets
-from scripts.governance.verification.view import OF_RUN, Record, View, agree, same
+from scripts.governance.verification.view import OF_RUN, OF_TILES, Record, View, agree, same
 from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.tables import read_json
@@ -98,16 +98,23 @@ def receipt_names_its_folder(view: View, seed: int) -> Iterator[str]:
 
 
 def outputs_are_those_of_the_receipt(view: View, seed: int) -> Iterator[str]:
-    """Every output of S0 to S8 has the digest that the receipt lists."""
+    """Every output of S0 to S8, tiles among them, has the digest that the receipt lists."""
     receipt = view.record("run_receipt", seed=seed)
     prefix = OF_RUN.format(run_id=receipt["run_id"])
-    outputs = {}
+    of_tiles = OF_TILES.format(tiles_id=receipt["tiles_id"])
+    outputs, tiles = {}, {}
     for path, digest in receipt["outputs"].items():
         if path.startswith(prefix):
             outputs[path.removeprefix(prefix)] = digest
+        elif path.startswith(of_tiles):
+            tiles[path] = digest
         else:
-            yield f"{receipt.path}: lists {path!r}, which is no file of the run"
+            yield f"{receipt.path}: lists {path!r}, which is no file of the run or its tiles"
     yield from view.hold(outputs, receipt.path, view.folder)
+    if view.root is None:
+        view.skipped.add(f"{of_tiles}: only the run's folder is here")
+    else:
+        yield from view.hold(tiles, receipt.path, view.root)
 
 
 def records_repeat_the_receipt(view: View, seed: int) -> Iterator[str]:
@@ -124,10 +131,9 @@ def records_repeat_the_receipt(view: View, seed: int) -> Iterator[str]:
     if card is not None:
         yield from agree(card, receipt, ("run_id", "seed"))
     manifest = view.record("validation_manifest_1B", seed=seed)
-    outputs = receipt["outputs"].items()
     for name, digest in sorted(manifest["inputs"].items()):
-        if not any(path.endswith(f"/{name}") and listed == digest for path, listed in outputs):
-            yield f"{manifest.path}: {name} has digest {digest}, {receipt.path} lists another"
+        listed = receipt["outputs"].get(name)
+        yield from same(manifest.path, name, digest, listed, receipt.path)
 
 
 def validation_bundle_is_sealed(view: View, seed: int) -> Iterator[str]:

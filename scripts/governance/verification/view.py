@@ -15,6 +15,7 @@ from scripts.tables import to_json_bytes
 
 SEGMENT = "segment_1B"
 OF_RUN = f"{SEGMENT}/{{run_id}}/"
+OF_TILES = f"{SEGMENT}/tiles/{{tiles_id}}/"
 LONGEST_VALUE = 160
 
 
