@@ -50,7 +50,7 @@ bench: .venv/runtime.stamp
 	$(BIN)/segment1b bench $(if $(SCALES),--scales $(SCALES),--seeds $(SEEDS))
 
 scale: .venv/runtime.stamp
-	$(BIN)/python -m scripts.benchmarks.shards
+	$(BIN)/python -m scripts.benchmarks.groups
 
 export: .venv/dev.stamp
 	$(BIN)/snakemake export --config format=$(FORMAT) seeds=[$(SEEDS)]

@@ -58,4 +58,8 @@ rule export_sites_gpkg:
 rule export:
     "The candidate's sites as csv, geojson or gpkg (--config format=...)."
     input:
-        expand(run(f"exports/site_locations.{SETTINGS.export_format}"), run_id=RELEASE_RUN_ID, seed=SEEDS),
+        expand(
+            run(f"exports/site_locations.{SETTINGS.export_format}"),
+            run_id=RELEASE_RUN_ID,
+            seed=SEEDS,
+        ),

@@ -68,7 +68,9 @@ rule point_current_candidate:
 def reruns(wildcards):
     """States of the candidate that a change runs again, from the inputs of their rules."""
     run = SETTINGS.run_named(SETTINGS.candidate)
-    one = SimpleNamespace(run_id=run.run_id, seed=str(SEEDS[0]))
+    one = SimpleNamespace(
+        run_id=run.run_id, seed=str(SEEDS[0]), tiles_id=run.tiles_id, part=PARTS[0]
+    )
     files = {
         state: (files_of(state, "input", one), files_of(state, "output", one)) for state in CHAIN
     }

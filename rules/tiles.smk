@@ -32,9 +32,7 @@ rule s1_population_surface:
         tile_policy=tile_policy("s1_tile_index"),
         policy=tile_policy("s1_population"),
         raster_cells=(
-            tile_set("own_raster/raster_population.parquet")
-            if SETTINGS.population_raster
-            else []
+            tile_set("own_raster/raster_population.parquet") if SETTINGS.population_raster else []
         ),
     output:
         tile_population=tile_set("s1_tile_index/tile_population.parquet"),

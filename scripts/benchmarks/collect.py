@@ -1,13 +1,11 @@
-"""Costs of jobs, from the benchmark files of Snakemake and the log files of the rules.
+"""Costs of jobs, from the log files of the rules.
 
-Wall seconds are those of the whole process, interpreter start included (Snakemake's benchmark
-file); seconds of the state's own function, CPU seconds and peak resident memory are those that the
-process itself left in its log.
+Seconds of the state's own function, and CPU seconds and peak resident memory of the whole process,
+interpreter start included, are what every job leaves in its log.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,19 +14,16 @@ from pathlib import Path
 import numpy as np
 
 Costs = dict[str, dict[str, float]]
+COSTS = ("main_s", "cpu_s", "peak_mb")
 
 
-def cost_of_job(benchmark: Path, log: Path) -> dict[str, float]:
-    """Costs of one job: ``wall_s``, and what its log tells: ``main_s``, ``cpu_s``, ``peak_mb``."""
-    with open(benchmark, encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle, delimiter="\t"))
-    found = {"wall_s": float(rows[-1]["s"])}
+def cost_of_job(log: Path) -> dict[str, float] | None:
+    """``main_s``, ``cpu_s`` and ``peak_mb`` of a job by its log; None when it left none."""
     try:
         own = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
-        found |= {name: float(own[name]) for name in ("main_s", "cpu_s", "peak_mb")}
+        return {name: float(own[name]) for name in COSTS}
     except (OSError, ValueError, TypeError, LookupError):
-        pass
-    return found
+        return None
 
 
 def collect(
@@ -41,28 +36,23 @@ def collect(
     root
         The runs root.
     inside
-        Only jobs whose path below ``benchmarks`` holds this text.
+        Only jobs whose path below ``logs`` holds this text.
     seconds
         What a rule of several jobs took, from what each took.
     """
     jobs: dict[str, list[dict[str, float]]] = defaultdict(list)
-    for path in sorted((root / "benchmarks").rglob("*.tsv")):
-        relative = path.relative_to(root / "benchmarks")
-        if inside in relative.as_posix():
-            log = (root / "logs" / relative).with_suffix(".log")
-            jobs[path.stem.split(".")[0]].append(cost_of_job(path, log))
+    logs = root / "logs"
+    for path in sorted(logs.rglob("*.log")):
+        cost = cost_of_job(path) if inside in path.relative_to(logs).as_posix() else None
+        if cost is not None:
+            jobs[path.stem.split(".")[0]].append(cost)
     return {
         rule: {
             "jobs": len(costs),
-            **{
-                name: float(combine([cost[name] for cost in costs if name in cost] or [np.nan]))
-                for name, combine in (
-                    ("wall_s", seconds),
-                    ("main_s", seconds),
-                    ("cpu_s", seconds),
-                    ("peak_mb", np.max),
-                )
-            },
+            "main_s": float(seconds([cost["main_s"] for cost in costs])),
+            "cpu_s": float(seconds([cost["cpu_s"] for cost in costs])),
+            "cpu_total_s": sum(cost["cpu_s"] for cost in costs),
+            "peak_mb": max(cost["peak_mb"] for cost in costs),
         }
         for rule, costs in sorted(jobs.items())
     }

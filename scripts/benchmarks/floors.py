@@ -26,7 +26,8 @@ _REPEATS = 3
 _COUNTRY_BYTES = 6
 SITE_TABLES: Mapping[str, Sequence[str]] = {
     "s3_requirements": ("outlet_catalogue", "s3_requirements"),
-    "s4_alloc_plan": ("s3_requirements", "s4_alloc_plan"),
+    "s4_guard": ("s3_requirements", "s4_guarded_pairs"),
+    "s4_alloc_plan": ("s4_guarded_pairs", "s4_alloc_plan"),
     "s5_site_tile_assignment": (
         "s4_alloc_plan",
         "s5_site_tile_assignment",

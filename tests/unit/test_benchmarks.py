@@ -23,21 +23,22 @@ def test_sizes_are_read():
         parse_sites("35 sites")
 
 
-def test_costs_of_a_job_come_from_both_files(tmp_path):
+def test_costs_of_a_job_come_from_its_log(tmp_path):
     class Job:
         input, output, params, wildcards = (), (), (), ()
-        log = (tmp_path / "logs/1B/abc/42/s4.log",)
+        log = (tmp_path / "logs/1B/abc/42/s4.1-of-2.log",)
 
     Job.log[0].parent.mkdir(parents=True)
     run(lambda *_: None, Job)
-    for seed, seconds in (("42", "1.5"), ("7", "2.5")):
-        path = tmp_path / f"benchmarks/1B/abc/{seed}/s4.tsv"
-        path.parent.mkdir(parents=True)
-        path.write_text(f"s\tmax_rss\n{seconds}\t-\n", encoding="utf-8")
-    found = collect(tmp_path)["s4"]
-    assert (found["jobs"], found["wall_s"]) == (2, 2.0)
-    assert found["peak_mb"] > 10
-    assert 0 <= found["main_s"] < 1
+    other = Job.log[0].with_name("s4.2-of-2.log")
+    other.write_text('a line\n{"main_s": 0.5, "cpu_s": 1000.0, "peak_mb": 1.0}\n')
+    Job.log[0].with_name("s5.log").write_text("refused\n")
+    found = collect(tmp_path)
+    assert list(found) == ["s4"]
+    assert found["s4"]["jobs"] == 2
+    assert found["s4"]["peak_mb"] > 10
+    assert found["s4"]["cpu_s"] > 500
+    assert found["s4"]["cpu_total_s"] > 1000
     assert collect(tmp_path, "other") == {}
 
 
@@ -55,7 +56,6 @@ def test_pair_by_pair_gives_every_site_a_tile(tmp_path):
 def result():
     def run_of(sites):
         cost = {
-            "wall_s": 1.0,
             "main_s": sites / 1e6,
             "cpu_s": sites / 1e6,
             "peak_mb": 100.0,
@@ -64,8 +64,8 @@ def result():
         return {
             "sites": sites,
             "pairs": sites // 2,
-            "chain_wall_s": 10.0,
-            "s4_to_s9_wall_s": 6.0,
+            "chain_cpu_s": 10.0,
+            "s4_to_s9_cpu_s": 6.0,
             "largest_job_mb": 100.0,
             "verdict_s9": "PASS",
             "failed_checks": [],
