@@ -56,7 +56,7 @@ rule export_sites_gpkg:
 
 
 rule export:
-    "The candidate's sites as csv, geojson or gpkg (--config format=...)."
+    """Write the candidate's sites as csv, geojson or gpkg (--config format=...)."""
     input:
         expand(
             run(f"exports/site_locations.{SETTINGS.export_format}"),

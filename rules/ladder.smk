@@ -96,7 +96,7 @@ rule p4_contradiction:
 
 
 rule ladder:
-    "What each state moved from the baseline to the release: table, figure, case for reopening 1A."
+    """Show what each state moved from the baseline to the release: table, figure, checks."""
     input:
         reports("segment1b_ladder.json"),
         reports("segment1b_ladder.csv"),

@@ -21,7 +21,7 @@ rule reference_environment:
 
 
 rule build_reference:
-    "The reference snapshot from its source packages, compared with the one in force."
+    """Rebuild the reference snapshot from its sources, and compare it with the one in force."""
     input:
         environment=REFERENCE_ENVIRONMENT,
         in_force=branch(not SETTINGS.reference_update, then=reference("manifest.json")),
@@ -51,7 +51,7 @@ rule build_reference:
 
 
 rule validate_reference:
-    "The population surface against census counts of regions that it was not fitted to."
+    """Hold the population surface against census counts of regions."""
     input:
         environment=REFERENCE_ENVIRONMENT,
         countries=reference("countries.parquet"),
