@@ -132,12 +132,12 @@ def land_cover_of_cells(
     is_land[IGBP_WATER] = 0.0
     land_raster = is_land.astype(np.float32)[land_cover]
     weight_raster = (weight * is_land).astype(np.float32)[land_cover]
-    found = np.full((grid.nrows, grid.ncols), default, dtype=np.float32)
+    means = np.full((grid.nrows, grid.ncols), default, dtype=np.float32)
     for rows in line_blocks(grid.nrows, grid.ncols):
         land = np.asarray((by_col @ (by_row[rows] @ land_raster).T).T)
         mean = np.asarray((by_col @ (by_row[rows] @ weight_raster).T).T)
-        np.divide(mean, land, out=found[rows], where=land > 1e-4)
-    return found
+        np.divide(mean, land, out=means[rows], where=land > 1e-4)
+    return means
 
 
 def _ranges(counts: I64) -> I64:

@@ -209,9 +209,9 @@ def load_places(path: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
     names = list(columns) if columns is not None else PLACES_SCHEMA.names
     table = _read(path, names)
     for name in names:
-        wanted, found = PLACES_SCHEMA.field(name).type, table.schema.field(name).type
-        if found != wanted:
-            raise ReferenceSnapshotError("ER01", path, f"{name} has type {found}", f"type {wanted}")
+        wanted, given = PLACES_SCHEMA.field(name).type, table.schema.field(name).type
+        if given != wanted:
+            raise ReferenceSnapshotError("ER01", path, f"{name} has type {given}", f"type {wanted}")
     return table
 
 

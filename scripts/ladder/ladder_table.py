@@ -105,12 +105,12 @@ def attribution(rows: Sequence[Json]) -> list[dict[str, Any]]:
     moved: dict[tuple[int, str], list[Json]] = {}
     for row in rows:
         moved.setdefault((row["step"], row["metric"]), []).append(row)
-    found = []
+    moves = []
     for group in moved.values():
         values = [row["value"] for row in group]
         deltas = [row["delta_previous"] for row in group]
         known = None not in deltas
-        found.append(
+        moves.append(
             {
                 **{key: group[0][key] for key in ("step", "posture", "cause", "metric")},
                 "mean": None if None in values else float(np.mean(values)),
@@ -119,7 +119,7 @@ def attribution(rows: Sequence[Json]) -> list[dict[str, Any]]:
                 "delta_max": max(deltas) if known else None,
             }
         )
-    return found
+    return moves
 
 
 def checks_of(steps: Sequence[Json], rows: Sequence[Json]) -> list[dict[str, Any]]:

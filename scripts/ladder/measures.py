@@ -79,11 +79,11 @@ CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
 
 def statuses(card: Json, settings: Json) -> dict[str, dict[str, str]]:
     """``pass`` or ``fail`` of every gated metric by grade, its bootstrap interval counted in."""
-    found = {name: dict.fromkeys(GRADES, PASS) for name in GATED}
+    held = {name: dict.fromkeys(GRADES, PASS) for name in GATED}
     for row in seed_rows(card, settings):
-        if row["metric"] in found and not row["passed"]:
-            found[row["metric"]][row["grade"]] = FAIL
-    return found
+        if row["metric"] in held and not row["passed"]:
+            held[row["metric"]][row["grade"]] = FAIL
+    return held
 
 
 def floors(card: Json, settings: Json) -> dict[str, Mapping[str, Any]]:
@@ -115,7 +115,7 @@ def thresholds(settings: Json) -> dict[str, dict[str, float]]:
 
 def grouped_by_run(cards: Iterable[Json]) -> dict[str, list[Json]]:
     """Scorecards by run id, each list by ascending seed."""
-    found: dict[str, list[Json]] = {}
+    runs: dict[str, list[Json]] = {}
     for card in cards:
-        found.setdefault(card["run_id"], []).append(card)
-    return {run: sorted(group, key=lambda card: card["seed"]) for run, group in found.items()}
+        runs.setdefault(card["run_id"], []).append(card)
+    return {run: sorted(group, key=lambda card: card["seed"]) for run, group in runs.items()}

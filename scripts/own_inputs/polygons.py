@@ -141,7 +141,7 @@ def one_per_country(geometry: Geometries, codes: Sequence[str], where: object) -
     invalid = ~shapely.is_valid(geometry)
     geometry[invalid] = shapely.make_valid(geometry[invalid], method="structure")
     names = np.array(codes)
-    found = {}
+    countries = {}
     for code in sorted(set(codes)):
         union = shapely.union_all(geometry[names == code])
         pieces = shapely.get_parts(
@@ -150,8 +150,8 @@ def one_per_country(geometry: Geometries, codes: Sequence[str], where: object) -
         pieces = pieces[shapely.get_type_id(pieces) == shapely.GeometryType.POLYGON]
         if not len(pieces):
             raise ReferenceSnapshotError("ER36", where, f"{code} has no land", "polygons")
-        found[code] = shapely.normalize(shapely.multipolygons(pieces))
-    return found
+        countries[code] = shapely.normalize(shapely.multipolygons(pieces))
+    return countries
 
 
 def read_polygons(path: str | Path, column: str, known: Sequence[str]) -> dict[str, Any]:

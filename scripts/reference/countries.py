@@ -69,11 +69,11 @@ def build_countries(
     """
     land = shapely.difference(shapely.union_all(land_shapes), shapely.union_all(water))
     shapely.prepare(land)
-    found = {}
+    polygons = {}
     for code, parts in sorted(split_by_iso(shapes, iso).items()):
         polygon = land_polygon(parts, land)
         if polygon.is_empty or not polygon.is_valid:
             reason = shapely.is_valid_reason(polygon) if not polygon.is_empty else "no land is left"
             raise ReferenceSnapshotError("ER22", code, reason, "a valid polygon with land")
-        found[code] = polygon
-    return found
+        polygons[code] = polygon
+    return polygons

@@ -52,18 +52,18 @@ def population(
     un
         Persons by UN location code.
     """
-    found: dict[str, tuple[int, str]] = {}
+    totals: dict[str, tuple[int, str]] = {}
     for iso, record in countries.items():
         if iso in choices.UNINHABITED:
-            found[iso] = (0, "uninhabited")
+            totals[iso] = (0, "uninhabited")
         elif record["isonumeric"] in un:
-            found[iso] = (un[record["isonumeric"]], "UN WPP 2024")
+            totals[iso] = (un[record["isonumeric"]], "UN WPP 2024")
         else:
-            found[iso] = (record["population"], "GeoNames")
+            totals[iso] = (record["population"], "GeoNames")
     for part, whole in choices.INCLUDED_IN.items():
-        if found[part][1] == "GeoNames":
-            found[whole] = (found[whole][0] - found[part][0], found[whole][1])
-    return found
+        if totals[part][1] == "GeoNames":
+            totals[whole] = (totals[whole][0] - totals[part][0], totals[whole][1])
+    return totals
 
 
 def gdp_per_capita(

@@ -38,16 +38,16 @@ class Source:
         """
         remedy = f"pip install --no-deps {self.distribution}=={self.version}"
         try:
-            found = importlib.metadata.distribution(self.distribution)
+            package = importlib.metadata.distribution(self.distribution)
         except importlib.metadata.PackageNotFoundError:
             raise ReferenceSnapshotError(
                 "ER20", self.distribution, "is not installed", remedy
             ) from None
-        if found.version != self.version:
+        if package.version != self.version:
             raise ReferenceSnapshotError(
-                "ER20", self.distribution, f"is of version {found.version}", remedy
+                "ER20", self.distribution, f"is of version {package.version}", remedy
             )
-        path = Path(str(found.locate_file(self.file)))
+        path = Path(str(package.locate_file(self.file)))
         if not path.is_file():
             raise ReferenceSnapshotError(
                 "ER21", self.distribution, f"has no file {self.file}", remedy

@@ -86,17 +86,17 @@ def join_regions(
         name = (labels["region" if alpha3 in GROUPED else "name"] or "").strip()
         shape = shapely.from_geojson(json.dumps(feature["geometry"]))
         polygons.setdefault((alpha3, name), []).append(shapely.make_valid(shape))
-    found = []
+    rows = []
     for (alpha3, name), people in sorted(census.items()):
         parts = polygons.get((alpha3, SAME_NAME.get((alpha3, name), name)))
         if parts and people > 0:
-            found.append((alpha3, name, shapely.union_all(parts), people))
+            rows.append((alpha3, name, shapely.union_all(parts), people))
     wanted = sum(people > 0 for people in census.values())
-    if len(found) < 0.99 * wanted:
+    if len(rows) < 0.99 * wanted:
         raise ReferenceSnapshotError(
-            "ER23", "admin-1", f"{len(found)} of {wanted} census regions have a polygon", "all"
+            "ER23", "admin-1", f"{len(rows)} of {wanted} census regions have a polygon", "all"
         )
-    codes, names, shapes, counts = zip(*found, strict=True)
+    codes, names, shapes, counts = zip(*rows, strict=True)
     return Regions(
         np.array(codes), np.array(names), np.array(shapes, dtype=object), np.array(counts)
     )
@@ -119,8 +119,8 @@ def people_in_regions(
     row = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
     own = key[row] == wanted
     here = np.where(own, people[row], 0.0)
-    found = np.bincount(region, here * share / claimed, len(regions.name))
-    return np.where(np.bincount(region, own, len(regions.name)) > 0, found, np.nan)
+    modelled = np.bincount(region, here * share / claimed, len(regions.name))
+    return np.where(np.bincount(region, own, len(regions.name)) > 0, modelled, np.nan)
 
 
 def compare(regions: Regions, modelled: F64) -> dict[str, Any]:

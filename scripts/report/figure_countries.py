@@ -61,8 +61,8 @@ def draw_choropleth(
     """Publish three maps: share of both runs, and the release's share against S2's mass."""
 
     def positive(shares: Mapping[str, float]) -> F64:
-        found = np.array([shares.get(code, 0.0) for code in iso])
-        return np.where(found > 0.0, found, np.nan)
+        values = np.array([shares.get(code, 0.0) for code in iso])
+        return np.where(values > 0.0, values, np.nan)
 
     share_norm, ratio_norm = (
         LogNorm(*_SHARE_RANGE, clip=True),
@@ -153,10 +153,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         name: [read_csv("segment1b_country_share", path) for path in paths]
         for name, paths in (("release", inputs.release), ("baseline", inputs.baseline))
     }
-    shares = {name: mean_shares(found) for name, found in tables.items()}
+    shares = {name: mean_shares(seeds) for name, seeds in tables.items()}
     counts = {
-        name: [[row["site_count"] for row in rows] for rows in found]
-        for name, found in tables.items()
+        name: [[row["site_count"] for row in rows] for rows in seeds]
+        for name, seeds in tables.items()
     }
     land = load_countries(inputs.countries)
     names = _column(load_facts(inputs.facts), "country_iso", "name")

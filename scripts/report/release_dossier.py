@@ -112,10 +112,10 @@ FIGURES: tuple[tuple[str, str, str, str, str], ...] = (
 
 
 def _svg_size(text: str) -> tuple[int, int]:
-    found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
-    if not found:
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+    if not box:
         return 800, 600
-    return round(float(found[1])), round(float(found[2]))
+    return round(float(box[1])), round(float(box[2]))
 
 
 def load_figure(path: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ _DISPERSION_STRATA = 4
 
 
 def check_contracts(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-    """Every table obeys its schema, key and sort order."""
+    """Every table keeps its schema, key and sort order."""
     broken = {}
     for dataset_id in sorted(tables):
         try:
@@ -120,9 +120,9 @@ def check_candidates(candidates: pa.Table, catalogue: pa.Table) -> dict[str, Any
     ids, index = np.unique(merchant, return_inverse=True)
     key = np.sort(index * countries.CODES + code)
     pair_merchant, pair_country, _ = pairs(catalogue)
-    found = np.searchsorted(ids, pair_merchant)
-    known = ids[np.minimum(found, len(ids) - 1)] == pair_merchant
-    pair_key = found * countries.CODES + pair_country
+    pair_row = np.searchsorted(ids, pair_merchant)
+    known = ids[np.minimum(pair_row, len(ids) - 1)] == pair_merchant
+    pair_key = pair_row * countries.CODES + pair_country
     home_of = np.full(len(ids), -1)
     home_of[index[rank == 0]] = code[rank == 0]
     home = countries.encode(catalogue.column("home_country_iso")).astype(np.int64)
