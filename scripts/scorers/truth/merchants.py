@@ -17,7 +17,7 @@ from scripts.geo.metrics import FloatArray, IntArray, chord_to_m
 SIBLING_REACH_M = 5_000.0
 CITY_REACH_M = 50_000.0
 ENTRY_AT_MOST = 5
-# The largest network at the reference density; of a larger one so many outlets stand for all.
+# More than any network of the release has; of a larger one so many outlets stand for all.
 OUTLETS_AT_MOST = 200
 _PAIRS_AT_ONCE = 1 << 21
 
