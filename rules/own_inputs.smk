@@ -5,22 +5,10 @@ if SETTINGS.polygons_path:
     rule import_polygons:
         input:
             polygons=source(SETTINGS.polygons_path),
-            countries=source(f"{SETTINGS.reference}/countries.parquet"),
-            facts=source(f"{SETTINGS.reference}/country_facts.csv"),
-            places=source(f"{SETTINGS.reference}/places.parquet"),
-            land_cover=source(f"{SETTINGS.reference}/land_cover.parquet"),
-            outlet_density=source(f"{SETTINGS.reference}/outlet_density.csv"),
-            outlet_statistics=source(f"{SETTINGS.reference}/outlet_statistics.csv"),
-            outlet_samples=source(f"{SETTINGS.reference}/outlet_samples.csv"),
+            shipped=source([f"{SETTINGS.reference}/{file}" for file in DATA_FILES]),
             manifest=source(f"{SETTINGS.reference}/manifest.json"),
         output:
-            countries=reference("countries.parquet"),
-            facts=reference("country_facts.csv"),
-            places=reference("places.parquet"),
-            land_cover=reference("land_cover.parquet"),
-            outlet_density=reference("outlet_density.csv"),
-            outlet_statistics=reference("outlet_statistics.csv"),
-            outlet_samples=reference("outlet_samples.csv"),
+            data=[reference(file) for file in DATA_FILES],
             manifest=reference("manifest.json"),
         log:
             logs("1B/import_polygons"),

@@ -1,5 +1,7 @@
 """The reference snapshot: rebuild it from its source packages, and hold it against census counts."""
 
+from scripts.geo.snapshot import DATA_FILES, OUTLET_FILES
+
 REFERENCE_PYTHON = SETTINGS.reference_python or ".venv-reference/bin/python"
 REFERENCE_ENVIRONMENT = [] if SETTINGS.reference_python else ".venv-reference/complete"
 REBUILT = SETTINGS.reference if SETTINGS.reference_update else f"{RUNS}/reference"
@@ -25,14 +27,9 @@ rule build_reference:
     input:
         environment=REFERENCE_ENVIRONMENT,
         in_force=branch(not SETTINGS.reference_update, then=reference("manifest.json")),
-        outlet_density=source(f"{SETTINGS.reference}/outlet_density.csv"),
-        outlet_statistics=source(f"{SETTINGS.reference}/outlet_statistics.csv"),
-        outlet_samples=source(f"{SETTINGS.reference}/outlet_samples.csv"),
+        outlets=source([f"{SETTINGS.reference}/{file}" for file in OUTLET_FILES]),
     output:
-        countries=f"{REBUILT}/countries.parquet",
-        facts=f"{REBUILT}/country_facts.csv",
-        places=f"{REBUILT}/places.parquet",
-        land_cover=f"{REBUILT}/land_cover.parquet",
+        data=[f"{REBUILT}/{file}" for file in DATA_FILES],
         manifest=f"{REBUILT}/manifest.json",
     log:
         logs("reference/build_reference"),
@@ -42,22 +39,20 @@ rule build_reference:
         code=code("reference.build_reference"),
         python=REFERENCE_PYTHON,
         folder=subpath(output.manifest, parent=True),
-        outlets=subpath(input.outlet_density, parent=True),
+        outlets=SETTINGS.reference,
     conda:
         "../envs/reference.yaml"
     shell:
         "{params.python} -m scripts.reference.build_reference --output {params.folder}"
-        " --outlets {params.outlets} --against {input.in_force} > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
+        " --outlets {params.outlets} --against {input.in_force}"
+        " > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 
 
 rule validate_reference:
     """Hold the population surface against census counts of regions."""
     input:
         environment=REFERENCE_ENVIRONMENT,
-        countries=reference("countries.parquet"),
-        facts=reference("country_facts.csv"),
-        places=reference("places.parquet"),
-        land_cover=reference("land_cover.parquet"),
+        data=[reference(file) for file in DATA_FILES],
         manifest=reference("manifest.json"),
         admin1=SETTINGS.reference_admin1,
         tile_policy=source("config/layer1/1B/policy/policy.s1.tile_index.yaml"),

@@ -25,10 +25,7 @@ from scripts.geo.snapshot import (
     COUNTRIES,
     FACTS,
     LAND_COVER,
-    OUTLET_DENSITY,
     OUTLET_FILES,
-    OUTLET_SAMPLES,
-    OUTLET_STATISTICS,
     PLACES,
     Countries,
     load_countries,
@@ -134,15 +131,7 @@ def make_snapshot(
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Bind the user's polygons and the shipped snapshot to the files of one on them."""
-    files = {
-        COUNTRIES: Path(outputs.countries),
-        FACTS: Path(outputs.facts),
-        PLACES: Path(outputs.places),
-        LAND_COVER: Path(outputs.land_cover),
-        OUTLET_DENSITY: Path(outputs.outlet_density),
-        OUTLET_STATISTICS: Path(outputs.outlet_statistics),
-        OUTLET_SAMPLES: Path(outputs.outlet_samples),
-    }
+    files = {Path(path).name: Path(path) for path in outputs.data}
     manifest = make_snapshot(
         Path(inputs.polygons), params.iso_column, Path(inputs.manifest).parent, files
     )
