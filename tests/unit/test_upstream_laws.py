@@ -37,6 +37,28 @@ def test_zero_truncated_poisson_worked_example():
     assert laws.zero_truncated_poisson_quantile(u, np.ones(5)).tolist() == [1, 1, 2, 2, 3]
 
 
+def test_quantiles_are_those_of_scipy_stats():
+    rng = np.random.default_rng(3)
+    u, mu, phi = (
+        rng.uniform(size=20_000),
+        rng.gamma(1.0, 60.0, 20_000) + 0.05,
+        rng.gamma(2.0, 4.0, 20_000),
+    )
+    below = stats.nbinom.cdf(1, phi, phi / (phi + mu))
+    expected = stats.nbinom.ppf(below + u * (1.0 - below), phi, phi / (phi + mu))
+    np.testing.assert_array_equal(laws.truncated_nb_quantile(u, mu, phi), np.maximum(expected, 2))
+    none = np.exp(-phi)
+    expected = stats.poisson.ppf(none + u * (1.0 - none), phi)
+    drawn = laws.zero_truncated_poisson_quantile(u, phi)
+    np.testing.assert_array_equal(drawn, np.maximum(expected, 1))
+
+
+def test_the_largest_uniform_draws_a_number():
+    u, many = np.array([np.nextafter(1.0, 0.0)]), np.array([2000.0])
+    assert 2000 < laws.truncated_nb_quantile(u, many, np.array([0.5]))[0] < 1e6
+    assert 2000 < laws.zero_truncated_poisson_quantile(u, many)[0] < 1e4
+
+
 def test_size_law_is_continuous_rising_and_capped():
     u = np.linspace(0.001, 0.9999, 5001)
     size = laws.size_ratio(u, 0.3, 0.1, 1.2, 8.0)
