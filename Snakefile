@@ -23,8 +23,7 @@ include: "rules/certification.smk"
 include: "rules/report.smk"
 include: "rules/exports.smk"
 include: "rules/ladder.smk"
-include: "rules/calibration.smk"
-include: "rules/recovery.smk"
+include: "rules/search.smk"
 include: "rules/targets.smk"
 
 

@@ -11,9 +11,9 @@ from scripts import root_lock
 from scripts.contracts import require_declared
 from scripts.errors import SegmentError
 from scripts.governance import promotion, start
-from scripts.ladder.calibration import load_calibration
 from scripts.progress import export_quiet
 from scripts.records.code_digest import code_digest
+from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.settings import load_settings
 from scripts.snakemake_private import is_job, is_quiet, root_of_jobs, source
 from scripts.states.groups import part_names
@@ -27,7 +27,6 @@ from scripts.workflow import (
 
 # Sources are files of this folder, also where the runs are in object storage.
 GATES = source("config/gates.yaml")
-CALIBRATION = source("config/calibration.yaml")
 
 export_package_path(workflow.basedir)
 try:
@@ -35,7 +34,8 @@ try:
     ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
     BOARD = Board(SETTINGS, ROOT_OF_JOBS)
     PROMOTION = Promotion(BOARD)
-    SEARCH = load_calibration(CALIBRATION)
+    KNOBS = load_knobs("config/knobs.yaml")
+    SEARCHES = {name: load_search(f"config/{name}.yaml", KNOBS) for name in SEARCH_NAMES}
 except SegmentError as error:
     raise WorkflowError(str(error)) from None
 
@@ -45,7 +45,7 @@ if is_job(workflow):
 
 DATA = BOARD.data
 SEEDS = list(SETTINGS.seeds)
-TUNED_SEED = SEARCH["seed"] if SEARCH["seed"] in SEEDS else SEEDS[0]
+TUNED_SEED = tuned_seed(SEARCHES["calibration"], SEEDS)
 RUNS = SETTINGS.runs_root
 ENV = "../envs/runtime.yaml"
 LOGS = f"{RUNS}/logs"
@@ -74,6 +74,7 @@ wildcard_constraints:
     seed="[0-9]+",
     cycle="[0-9]+",
     attempt="[0-9]+",
+    search="|".join(SEARCHES),
     tiles_id="[a-f0-9]{32}",
     part="[0-9]+-of-[0-9]+",
 

@@ -138,11 +138,16 @@ def load_policy(path: str | Path) -> Mapping[str, Any]:
         raise ConfigError(
             "EC10", path, f"no schema {name!r} for this file name", "its state's name"
         )
-    validate(policy, load_schema(name), path)
+    check_policy(policy, name, path)
+    return policy
+
+
+def check_policy(policy: Any, name: str, where: str | Path) -> None:
+    """Hold a policy against its schema and the rules between its keys (``EC10``, ``EC11``)."""
+    validate(policy, load_schema(name), where)
     for holds, key, rule, remedy in _relations(name, policy):
         if not holds:
-            raise ConfigError("EC11", path, f"key {key!r}: {rule}", remedy)
-    return policy
+            raise ConfigError("EC11", where, f"key {key!r}: {rule}", remedy)
 
 
 def _relations(name: str, policy: Mapping[str, Any]) -> Iterator[tuple[bool, str, str, str]]:

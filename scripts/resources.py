@@ -62,5 +62,5 @@ DEMANDS = {
     "figure": Demand(2000, 500),
     "release_dossier": Demand(2000, 300),
     "export": Demand(1000, 1000),
-    "evaluate_attempt": Demand(2000, 1500, 30, 20),
+    "search_attempt": Demand(2000, 1500, 30, 20),
 }

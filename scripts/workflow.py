@@ -295,13 +295,6 @@ class Promotion:
             }
         return {**records, "candidate": self.candidate(phase)}
 
-    def recovery_target(self) -> dict[str, str]:
-        """Inputs of ``recover``; none when the promotion of the candidate is refused."""
-        candidate = self.settings.run_named(self.settings.candidate)
-        if self.faults("P4", candidate):
-            return {}
-        return {"recovery": self.data["segment1b_p4_recovery"].format(run_id=candidate.run_id)}
-
     def lock_records(self) -> list[str]:
         """Lock and reopen records that are there."""
         found = [str(lock.path) for lock in self.locks.values()]
@@ -310,65 +303,3 @@ class Promotion:
             for phase in locks.PHASES
             for path in locks.reopen_records(self.reports, phase)
         ]
-
-
-class SearchBoard:
-    """Looks up the attempts of a calibration or a recovery for the rules.
-
-    Parameters
-    ----------
-    data
-        Path templates.
-    attempts
-        Attempts of every cycle, from cycle 0.
-    best
-        Dataset of the best attempt after a cycle.
-    start
-        Dataset that the first cycle starts from; the search then has no attempt in cycle 0.
-    """
-
-    def __init__(
-        self,
-        data: Mapping[str, str],
-        attempts: list[int],
-        best: str = "calibration_best",
-        start: str = "",
-    ):
-        self.data = data
-        self.attempts = attempts
-        self.best = best
-        self.start = start
-
-    def _all(self, dataset_id: str, wildcards: Any, cycle: int) -> list[str]:
-        return [
-            self.data[dataset_id].format(
-                **{**dict(wildcards.items()), "cycle": cycle, "attempt": attempt}
-            )
-            for attempt in range(self.attempts[cycle])
-        ]
-
-    def best_before(self, wildcards: Any) -> str | list[str]:
-        """Best attempt of the cycles before a job's; nothing for the first."""
-        tokens, cycle = dict(wildcards.items()), int(wildcards.cycle)
-        if self.start and cycle == 1:
-            return self.data[self.start].format(**tokens)
-        if cycle == 0:
-            return []
-        return self.data[self.best].format(**{**tokens, "cycle": cycle - 1})
-
-    def of_cycle(self, dataset_id: str) -> Callable[[Any], list[str]]:
-        """Input function: a dataset of every attempt of a job's cycle."""
-
-        def paths(wildcards: Any) -> list[str]:
-            return self._all(dataset_id, wildcards, int(wildcards.cycle))
-
-        return paths
-
-    def of_all(self, dataset_id: str) -> Callable[[Any], list[str]]:
-        """Input function: a dataset of every attempt of every cycle."""
-
-        def paths(wildcards: Any) -> list[str]:
-            cycles = range(1 if self.start else 0, len(self.attempts))
-            return [path for cycle in cycles for path in self._all(dataset_id, wildcards, cycle)]
-
-        return paths

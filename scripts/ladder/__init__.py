@@ -1,1 +1,1 @@
-"""The ladder of postures, margins on further seeds, and the calibration of policies."""
+"""The ladder of postures, the case for reopening, and margins on further seeds."""

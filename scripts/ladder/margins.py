@@ -7,6 +7,7 @@ from typing import Any
 
 from scripts.contracts import dataset_path, read_object
 from scripts.errors import ConfigError
+from scripts.scorers.margins import smallest_margins
 
 Json = Mapping[str, Any]
 COLUMNS = (
@@ -67,16 +68,8 @@ def margin_table(report: Json) -> list[str]:
     for row in report["smallest_margins"]:
         name = row["metric"] if row["gate"] in ("region_floor", "stability") else row["gate"]
         lines.append(_margin_line(row["grade"], name, row))
-    worst: dict[str, Json] = {}
-    for row in report["fidelity"]:
-        margin = row["margin"]
-        if (
-            row["gate"] not in worst
-            or margin is None
-            or margin < (worst[row["gate"]]["margin"] or 0)
-        ):
-            worst[row["gate"]] = row
-    return lines + [_margin_line("floor", name, row) for name, row in worst.items()]
+    floors = smallest_margins(report["fidelity"])
+    return lines + [_margin_line("floor", row["gate"], row) for row in floors]
 
 
 def _margin_line(grade: str, name: str, row: Json) -> str:

@@ -8,6 +8,7 @@ from scripts.entry import run
 from scripts.geo.metrics import coefficient_of_variation
 from scripts.scorers import companions
 from scripts.scorers.gates import GATES, Row, evaluate, load_gates
+from scripts.scorers.margins import smallest_margins
 from scripts.scorers.p0_baseline import by_seed
 from scripts.tables import published
 
@@ -52,20 +53,6 @@ def time_zones(cards: Sequence[Json]) -> dict[str, Any]:
         "reached": reached,
         "missed": [missed[country] for country in sorted(missed)],
     }
-
-
-def smallest_margins(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The row with the least margin of every gate, grade and metric, in order of first mention."""
-    least: dict[tuple[str, str, str], Row] = {}
-    for row in rows:
-        key = row["grade"], row["gate"], row["metric"]
-        margin = row["margin"]
-        if key not in least or margin is None or (least[key]["margin"] or 0.0) > margin:
-            if key in least and least[key]["margin"] is None:
-                continue
-            least[key] = row
-    names = ("grade", "gate", "metric", "seed", "observed", "threshold", "margin")
-    return [{name: row[name] for name in names} for row in least.values()]
 
 
 def spread(cards: Sequence[Json]) -> dict[str, dict[str, float | None]]:

@@ -1,4 +1,4 @@
-"""What the ladder, the margins and the calibration read off a scorecard."""
+"""What the ladder reads off a scorecard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.scorers.gates import AT_LEAST, AT_MOST, GATES, GRADES, fidelity_rows, seed_rows
+from scripts.scorers.gates import AT_LEAST, AT_MOST, GATES, GRADES, seed_rows
 
 Json = Mapping[str, Any]
 PASS, FAIL, UNGATED = "pass", "fail", ""
@@ -84,11 +84,6 @@ def statuses(card: Json, settings: Json) -> dict[str, dict[str, str]]:
         if row["metric"] in held and not row["passed"]:
             held[row["metric"]][row["grade"]] = FAIL
     return held
-
-
-def floors(card: Json, settings: Json) -> dict[str, Mapping[str, Any]]:
-    """Fidelity rows of a scorecard by name."""
-    return {row["gate"]: row for row in fidelity_rows(card, settings)}
 
 
 def thresholds(settings: Json) -> dict[str, dict[str, float]]:

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from scripts.ladder.chain import run_chain
 from scripts.policies import load_policy
 from scripts.records.identity import run_id
 from scripts.tables import content_digest, file_digest
-from tests.chain_world import make_sources
+from tests.chain_world import make_sources, run_chain
 
 LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely", "exactextract")
 

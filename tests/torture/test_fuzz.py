@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from scripts import countries
 from scripts.contracts import read_dataset
 from scripts.errors import SegmentError
-from scripts.ladder.chain import Sources, run_chain
 from scripts.policies import load_policy, parse_yaml
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
 from scripts.settings import load_posture, load_settings
 from scripts.upstream.ingest_external import check_countries, check_worlds_agree, load_table
 from tests import upstream_world
+from tests.chain_world import Sources, run_chain
 from tests.small_world import REPOSITORY
 from tests.torture import fuzz, worlds
 from tests.torture.record import record

@@ -7,7 +7,6 @@ egress; nothing is taken from what a state reports about itself.
 
 import copy
 import functools
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,9 +24,9 @@ from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
 from scripts.inequality import gini, top_share
-from scripts.ladder.chain import run_chain
-from scripts.policies import load_policy, load_schema
+from scripts.policies import check_policy, load_policy, load_schema
 from scripts.scorers.fidelity import look_up, near_urban_mask
+from scripts.search import chain
 from scripts.states.allocation_law import main_axes
 from tests.chain_world import make_sources
 from tests.small_world import MERCHANTS, cut_reference
@@ -43,8 +42,6 @@ FILES = {
 }
 RUN_ID, SEED = "0" * 32, 42
 KM = 6371.0088
-# States that a policy reruns up to where the next policy comes in.
-RERUNS = {"s2": ("s2", "s3"), "s4": ("s4", "s5"), "s6": ("s6", "s8")}
 # Identifies a file; it decides nothing.
 NOT_A_KNOB = {"policy_version"}
 
@@ -174,42 +171,43 @@ class World:
                 },
             ),
         }
-        self.finished: dict[str, dict[str, str]] = {}
+        sources = self.sources
+        self.fixed = chain.read_fixed(
+            sources.tile_index,
+            sources.tile_population,
+            sources.countries,
+            sources.facts,
+            sources.places,
+            POLICIES / FILES["s1_tile_index"],
+            POLICIES / FILES["s5"],
+        )
+        self.merchants = chain.read_merchants(sources.outlet_catalogue, sources.candidate_set, SEED)
+        self.made = {}
 
-    def files_of(self, changes):
-        """Files of the chain under the base policies with dotted keys set, by state."""
-        policies = {"s1_tile_index": POLICIES / FILES["s1_tile_index"]}
-        policies["s5"] = POLICIES / FILES["s5"]
-        digests = {}
-        for state, base in self.base.items():
-            policy = with_keys(base, changes.get(state, {}))
-            text = yaml.safe_dump(policy, sort_keys=True)
-            digests[state] = hashlib.sha256(text.encode()).hexdigest()[:12]
-            policies[state] = self.folder / f"policies-{digests[state]}" / FILES[state]
-            policies[state].parent.mkdir(exist_ok=True)
-            policies[state].write_text(text, encoding="utf-8")
-            load_policy(policies[state])
-        key, found = [], None
-        for state, (start, last) in RERUNS.items():
-            key.append(digests[state])
-            name = "-".join(key)
-            if name not in self.finished:
-                self.finished[name] = run_chain(
-                    self.sources,
-                    {k: str(v) for k, v in policies.items()},
-                    self.folder / name,
-                    RUN_ID,
-                    SEED,
-                    first=start,
-                    last=last,
-                    finished=found,
-                )
-            found = self.finished[name]
-        return found
+    def once(self, state, policies, make):
+        """What the states up to one make of some policies, made once."""
+        key = (state, yaml.safe_dump(policies))
+        if key not in self.made:
+            self.made[key] = make()
+        return self.made[key]
 
     def egress(self, changes) -> Egress:
-        path = self.files_of(changes)["site_locations"]
-        sites = metrics.sites_of(read_dataset("site_locations", path))
+        """Sites under the base policies with dotted keys set, by state."""
+        policies = {
+            state: with_keys(base, changes.get(state, {})) for state, base in self.base.items()
+        }
+        for state, policy in policies.items():
+            check_policy(policy, schema_of(state), state)
+        s2, s4, s6 = policies.values()
+        density = self.once("S2", s2, lambda: chain.densities(self.fixed, s2))
+        assignment = self.once(
+            "S5",
+            [s2, s4],
+            lambda: chain.assigned(self.fixed, self.merchants, density, policies),
+        )
+        sites = self.once(
+            "S7", [s2, s4, s6], lambda: chain.placed(self.fixed, SEED, assignment, s6)
+        )
         return Egress(sites.merchant, sites.country, sites.lon, sites.lat, self.home, self)
 
 

@@ -11,11 +11,12 @@ from scripts.ladder import margins
 from scripts.ladder.ladder_figure import draw
 from scripts.ladder.ladder_table import cause_of, changed_policies, ladder
 from scripts.ladder.margins_report import margins as margins_of
-from scripts.ladder.margins_report import smallest_margins, table_rows, time_zones
+from scripts.ladder.margins_report import table_rows, time_zones
 from scripts.ladder.measures import MEASURES, statuses
 from scripts.ladder.p4_contradiction import contradiction
 from scripts.scorers.classification import AMBER, GREEN, RED, classify, lanes, verdict
 from scripts.scorers.gates import evaluate, load_gates
+from scripts.scorers.margins import smallest_margins
 from scripts.tables import published
 from tests.unit.test_gates import passing_card
 

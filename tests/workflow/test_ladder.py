@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from scripts.contracts import read_object
-from scripts.ladder.calibration import order_key
 from scripts.records.identity import run_id
 from scripts.scorers import companions
+from scripts.search.score import order_key
 from scripts.tables import file_digest
 from tests import small_world
 
@@ -18,25 +18,30 @@ RUNS = Path("runs/fix-data-engine")
 ROOT = RUNS / "segment_1B"
 REPORTS = ROOT / "reports"
 RELEASE = run_id("1B", "reopened")
-SEARCH = ROOT / RELEASE / "calibration/seed=42"
+SEARCH = ROOT / RELEASE / "calibration"
 RANGES = {
     "agglomeration.mean_sites_per_tile": {"low": 2.5, "high": 3.5},
     "agglomeration.lone_share": {"low": 0.0, "high": 0.004},
 }
 
 
+def edit(path: Path, **changes: object) -> None:
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({**document, **changes}), encoding="utf-8")
+
+
 def write_search(folder: Path, attempts: int) -> None:
-    path = folder / "config/calibration.yaml"
-    search = yaml.safe_load(path.read_text(encoding="utf-8"))
-    search["groups"] = {
+    knobs = yaml.safe_load((folder / "config/knobs.yaml").read_text(encoding="utf-8"))
+    groups = {
         "agglomeration": {"state": "s4", "knobs": RANGES},
-        "spread": search["groups"]["spread"],
+        "spread": knobs["groups"]["spread"],
     }
-    search["cycles"] = [
+    edit(folder / "config/knobs.yaml", groups=groups)
+    cycles = [
         {"group": "agglomeration", "attempts": 2, "zoom": 1.0},
         {"group": "agglomeration", "attempts": attempts, "zoom": 0.5},
     ]
-    path.write_text(yaml.safe_dump(search), encoding="utf-8")
+    edit(folder / "config/calibration.yaml", cycles=cycles)
 
 
 def write_recovery(folder: Path) -> None:
@@ -45,14 +50,12 @@ def write_recovery(folder: Path) -> None:
     gates = yaml.safe_load(path.read_text(encoding="utf-8"))
     gates["gates"]["nn_contraction"]["BPLUS"] = 0.37
     path.write_text(yaml.safe_dump(gates), encoding="utf-8")
-    path = folder / "config/recovery.yaml"
-    recovery = yaml.safe_load(path.read_text(encoding="utf-8"))
-    recovery["cycles"] = [
+    cycles = [
         {"group": "spread", "attempts": 1, "zoom": 0.1},
         {"group": "agglomeration", "attempts": 1, "zoom": 1.0},
         {"group": "spread", "attempts": 1, "zoom": 0.5},
     ]
-    path.write_text(yaml.safe_dump(recovery), encoding="utf-8")
+    edit(folder / "config/recovery.yaml", cycles=cycles)
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -116,18 +119,20 @@ def test_the_calibration_ranks_attempts_of_the_real_states(climbed_world):
     assert len(attempts) == 4
     assert attempts == sorted(attempts, key=order_key)
     start = next(a for a in attempts if a["cycle"] == 0)
-    assert document["best"]["objective"] in [a["objective"] for a in attempts]
-    if start["feasible"]:
-        assert document["best"]["objective"] >= start["objective"]
+    assert document["start"] == start
+    best = document["best"]["attempt"]
+    assert best in attempts
+    if start["status"] == "feasible":
+        assert best["objective"] >= start["objective"]
     card = read_object(
         "segment1b_scorecard",
         climbed_world / ROOT / RELEASE / "seed=42/scorecard/segment1b_scorecard.json",
     )
-    assert start["metrics"] == card["metrics"]
-    best = yaml.safe_load(
+    assert start["metrics"] == {"42": card["metrics"]}
+    won = yaml.safe_load(
         (climbed_world / SEARCH / "best/policy.s4.alloc_plan.yaml").read_text(encoding="utf-8")
     )
-    assert best == document["best"]["policies"]["s4"]
+    assert won == document["best"]["policies"]["s4"]
 
 
 def test_a_finished_search_repeats_nothing_and_grows_by_its_new_attempts(climbed_world):
@@ -136,6 +141,12 @@ def test_a_finished_search_repeats_nothing_and_grows_by_its_new_attempts(climbed
         path: file_digest(path) for path in sorted((climbed_world / SEARCH).rglob("attempt.json"))
     }
     write_search(climbed_world, 2)
+    assert planned(climbed_world, "calibrate") == {
+        "search_attempt": 1,
+        "best_of_cycle": 1,
+        "record_search": 1,
+        "calibrate": 1,
+    }
     run(climbed_world, "calibrate")
     assert len(list((climbed_world / SEARCH).rglob("attempt.json"))) == len(done) + 1
     assert all(file_digest(path) == digest for path, digest in done.items())

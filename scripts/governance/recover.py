@@ -43,8 +43,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     for line in params.faults:
         print(line, file=sys.stderr)
     locks.refuse(params.faults)
-    record = read_object("segment1b_p4_recovery", inputs.recovery)
-    say(summary(record, params.runs_root, inputs.recovery), params.quiet)
+    record = read_object("segment1b_p4_recovery", inputs.record)
+    say(summary(record, params.runs_root, inputs.record), params.quiet)
 
 
 if "snakemake" in globals():

@@ -1,0 +1,262 @@
+"""Bounded searches over the policies of the candidate: `calibrate`, and `recover` (P4.3)."""
+
+from scripts.search.policy import attempts_of, seeds_of, turn_of
+
+ATTEMPTS = {search: attempts_of(SEARCHES[search]) for search in SEARCHES}
+SEARCH_SEEDS = {search: seeds_of(SEARCHES[search], SEEDS) for search in SEARCHES}
+RECOVERY_FAULTS = PROMOTION.faults("P4", CANDIDATE)
+
+
+def seeds_of_search(wildcards):
+    """Seeds that every attempt runs on."""
+    return SEARCH_SEEDS[wildcards.search]
+
+
+def searched(path, search="{search}"):
+    """A file of a search over the policies of a run."""
+    return declared(f"segment_1B/{{run_id}}/{{search}}/{path}").replace("{search}", search)
+
+
+def tried(path):
+    """A file of one attempt."""
+    return searched(f"cycle={{cycle}}/attempt={{attempt}}/{path}")
+
+
+def over_attempts(path):
+    """Input function: a file of every attempt of a job's cycle, or of all cycles."""
+    template = tried(path)
+
+    def of_job(wildcards):
+        cycles = ATTEMPTS[wildcards.search]
+        wanted = [int(wildcards.cycle)] if "cycle" in wildcards.keys() else range(len(cycles))
+        return [
+            template.format(
+                run_id=wildcards.run_id, search=wildcards.search, cycle=cycle, attempt=attempt
+            )
+            for cycle in wanted
+            for attempt in range(cycles[cycle])
+        ]
+
+    return of_job
+
+
+def over_search_seeds(template, run_id=None):
+    """Input function: a file of a run for every seed of the search."""
+
+    def of_job(wildcards):
+        identity = run_id(wildcards) if run_id else wildcards.run_id
+        return [template.format(run_id=identity, seed=s) for s in seeds_of_search(wildcards)]
+
+    return of_job
+
+
+def upstream_over_search_seeds(path):
+    """Input function: a file of the upstream run for every seed of the search."""
+    return over_search_seeds(world(path), lambda wildcards: run_of(wildcards).upstream_id)
+
+
+def best_before(wildcards):
+    """Best attempt of the cycles before a job's; nothing for the first."""
+    cycle = int(wildcards.cycle)
+    path = searched("cycle={cycle}/best.json")
+    return path.format(**{**wildcards, "cycle": cycle - 1}) if cycle else []
+
+
+def base_of_attempt(wildcards):
+    """Where an attempt starts: the best before its cycle, or the policies in force."""
+    return best_before(wildcards) or searched("start.json").format(**wildcards)
+
+
+def best_of_last_cycle(wildcards):
+    """Best attempt of the whole search."""
+    last = len(ATTEMPTS[wildcards.search]) - 1
+    return searched("cycle={cycle}/best.json").format(**wildcards, cycle=last)
+
+
+def integrated_record(wildcards):
+    """What P4 says of the candidate of a recovery; nothing for a calibration."""
+    path = reports("segment1b_p4_integrated_{run_id}.json")
+    return path.format(**wildcards) if wildcards.search == "recovery" else []
+
+
+def baseline_of_search(wildcards):
+    """Egress of the baseline by seed; nothing when the run is the baseline."""
+    path = run("s8_site_locations/site_locations.parquet")
+    if wildcards.run_id == BASELINE_RUN_ID:
+        return []
+    return over_search_seeds(path, lambda _: BASELINE_RUN_ID)(wildcards)
+
+
+def p3_of_search(wildcards):
+    """Scorecards of P3 that a recovery may not fall behind; none for a calibration."""
+    return PROMOTION.integrated_reference(wildcards) if wildcards.search == "recovery" else []
+
+
+def turn_of_cycle(wildcards):
+    """What the attempts of a job's cycle turn."""
+    return turn_of(SEARCHES[wildcards.search], KNOBS, int(wildcards.cycle))
+
+
+def aim_of_search(wildcards):
+    """What a search maximises, what it holds, and when it ends."""
+    wanted = SEARCHES[wildcards.search]
+    return {key: wanted[key] for key in ("objective", "constraints", "goal") if key in wanted}
+
+
+def gain_of_search(wildcards):
+    """What an attempt must gain to take the place of the best before it."""
+    wanted = SEARCHES[wildcards.search]
+    return {"minimum_gain": wanted["minimum_gain"], "goal": wanted.get("goal")}
+
+
+rule start_search:
+    input:
+        integrated=integrated_record,
+        s2=policy("s2"),
+        s4=policy("s4"),
+        s6=policy("s6"),
+    output:
+        start=searched("start.json"),
+    log:
+        logs("1B/{run_id}/start_search.{search}"),
+    params:
+        code=code("search.start_search"),
+    conda:
+        ENV
+    script:
+        "../scripts/search/start_search.py"
+
+
+rule search_attempt:
+    input:
+        base=base_of_attempt,
+        p3=p3_of_search,
+        gate=over_search_seeds(run("s0_gate/s0_gate_receipt_1B.json")),
+        tile_index=tiles("s1_tile_index/tile_index.parquet"),
+        tile_population=tiles("s1_tile_index/tile_population.parquet"),
+        outlet_catalogue=upstream_over_search_seeds("outlet_catalogue.parquet"),
+        candidate_set=upstream_over_search_seeds("s3_candidate_set.parquet"),
+        baseline_sites=baseline_of_search,
+        cells=tiles("fidelity_reference/fidelity_cells.parquet"),
+        points=tiles("fidelity_reference/fidelity_points.parquet"),
+        countries=reference("countries.parquet"),
+        facts=reference("country_facts.csv"),
+        places=reference("places.parquet"),
+        land_cover=reference("land_cover.parquet"),
+        tile_policy=policy("s1_tile_index"),
+        s5_policy=policy("s5"),
+        gates=GATES,
+    output:
+        attempt=tried("attempt.json"),
+        s2=tried("policy.s2.tile_weights.yaml"),
+        s4=tried("policy.s4.alloc_plan.yaml"),
+        s6=tried("policy.s6.jitter.yaml"),
+    log:
+        logs("1B/{run_id}/search_attempt.{search}.{cycle}.{attempt}"),
+    resources:
+        mem_mb=memory("search_attempt"),
+        runtime=minutes("search_attempt"),
+    params:
+        code=code("search.search_attempt"),
+        name=run_name,
+        seeds=seeds_of_search,
+        turn=turn_of_cycle,
+        aim=aim_of_search,
+    conda:
+        ENV
+    script:
+        "../scripts/search/search_attempt.py"
+
+
+rule best_of_cycle:
+    input:
+        before=best_before,
+        attempts=over_attempts("attempt.json"),
+        s2=over_attempts("policy.s2.tile_weights.yaml"),
+        s4=over_attempts("policy.s4.alloc_plan.yaml"),
+        s6=over_attempts("policy.s6.jitter.yaml"),
+    output:
+        best=searched("cycle={cycle}/best.json"),
+    log:
+        logs("1B/{run_id}/best_of_cycle.{search}.{cycle}"),
+    params:
+        code=code("search.best_of_cycle"),
+        gain=gain_of_search,
+    conda:
+        ENV
+    script:
+        "../scripts/search/best_of_cycle.py"
+
+
+rule record_search:
+    input:
+        start=searched("cycle={cycle}/best.json").replace("{cycle}", "0"),
+        best=best_of_last_cycle,
+        attempts=over_attempts("attempt.json"),
+        s2=policy("s2"),
+        s4=policy("s4"),
+        s6=policy("s6"),
+    output:
+        leaderboard=searched("leaderboard.json"),
+        table=searched("leaderboard.csv"),
+        s2=searched("best/policy.s2.tile_weights.yaml"),
+        s4=searched("best/policy.s4.alloc_plan.yaml"),
+        s6=searched("best/policy.s6.jitter.yaml"),
+    log:
+        logs("1B/{run_id}/record_search.{search}"),
+    params:
+        code=code("search.record_search"),
+        seeds=seeds_of_search,
+    conda:
+        ENV
+    script:
+        "../scripts/search/record_search.py"
+
+
+rule record_recovery:
+    input:
+        integrated=reports("segment1b_p4_integrated_{run_id}.json"),
+        leaderboard=searched("leaderboard.json", "recovery"),
+        s2=searched("best/policy.s2.tile_weights.yaml", "recovery"),
+        s4=searched("best/policy.s4.alloc_plan.yaml", "recovery"),
+        s6=searched("best/policy.s6.jitter.yaml", "recovery"),
+    output:
+        record=reports("segment1b_p4_recovery_{run_id}.json"),
+    log:
+        logs("1B/{run_id}/record_recovery"),
+    params:
+        code=code("governance.record_recovery"),
+        runs_root=runs_root,
+    conda:
+        ENV
+    script:
+        "../scripts/governance/record_recovery.py"
+
+
+rule calibrate:
+    "Searches the policies of the candidate for the best map that holds every gate with a margin."
+    input:
+        searched("leaderboard.json", "calibration").format(run_id=CANDIDATE.run_id),
+        searched("leaderboard.csv", "calibration").format(run_id=CANDIDATE.run_id),
+
+
+rule recover:
+    "Searches for B+ where P4 holds B and misses B+; refused for any other candidate."
+    input:
+        record=(
+            []
+            if RECOVERY_FAULTS
+            else reports("segment1b_p4_recovery_{run_id}.json").format(run_id=CANDIDATE.run_id)
+        ),
+    log:
+        logs("1B/recover"),
+    localrule: True
+    params:
+        code=code("governance.recover"),
+        runs_root=runs_root,
+        quiet=QUIET,
+        faults=RECOVERY_FAULTS,
+    conda:
+        ENV
+    script:
+        "../scripts/governance/recover.py"

@@ -1,0 +1,104 @@
+"""What policies are worth: their sites on every seed, and the scorecards of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts.geo.metrics import Sites
+from scripts.geo.snapshot import load_land_cover
+from scripts.policies import check_policy
+from scripts.scorers import fidelity, scorecard
+from scripts.search.chain import Fixed, Merchants, densities, sites_of
+from scripts.search.policy import Policies
+from scripts.tables import published
+
+Json = Mapping[str, Any]
+SCHEMAS = {
+    "s2": "policy.s2.tile_weights",
+    "s4": "policy.s4.alloc_plan",
+    "s6": "policy.s6.jitter",
+}
+# S9 needs a published run.
+NOT_VALIDATED = {"verdict": "NOT_RUN", "failing_structural": [], "failing_realism": []}
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What sites are measured against; ``baseline`` by seed, without the baseline's own seeds."""
+
+    world: scorecard.World
+    cells: fidelity.Cells
+    places: fidelity.Places
+    points: fidelity.Points
+    near_urban: npt.NDArray[np.bool_]
+    baseline: Mapping[int, Sites]
+
+
+def read_yardstick(
+    fixed: Fixed, cells: str, points: str, places: str, land_cover: str, baseline: Mapping[int, str]
+) -> Yardstick:
+    """The reference of fidelity of a run, and the sites of the baseline by seed."""
+    read = scorecard.read_cells(cells)
+    return Yardstick(
+        scorecard.world_of(fixed.facts, read),
+        read,
+        scorecard.read_places(places),
+        scorecard.read_points(points),
+        fidelity.near_urban_mask(load_land_cover(land_cover)),
+        {seed: scorecard.read_sites(path) for seed, path in baseline.items()},
+    )
+
+
+def scorecards(
+    fixed: Fixed,
+    upstream: Sequence[Merchants],
+    yardstick: Yardstick,
+    policies: Policies,
+    settings: Json,
+) -> Iterator[dict[str, Any]]:
+    """Scorecard of every seed under some policies, S9 apart.
+
+    Parameters
+    ----------
+    fixed, upstream, yardstick
+        What the policies act on, and what the sites are measured against.
+    policies
+        Policies of S2, S4 and S6.
+    settings
+        ``config/gates.yaml``.
+
+    Raises
+    ------
+    SegmentError
+        Whatever a policy's schema or a state refuses.
+    """
+    for state, policy in policies.items():
+        check_policy(policy, SCHEMAS[state], f"policy {state}")
+    density = densities(fixed, policies["s2"])
+    for merchants in upstream:
+        sites = sites_of(fixed, merchants, density, policies)
+        score, _ = scorecard.measure(
+            sites,
+            scorecard.home_of(sites, merchants.ids, merchants.homes.astype(np.int16), "1A"),
+            yardstick.world,
+            yardstick.cells,
+            yardstick.places,
+            yardstick.points,
+            yardstick.near_urban,
+            settings,
+            merchants.seed,
+            yardstick.baseline.get(merchants.seed),
+        )
+        yield published(
+            {
+                "seed": merchants.seed,
+                "region_floors": policies["s2"]["country_mass"]["region_floor_share"],
+                "validation": NOT_VALIDATED,
+                **score,
+            }
+        )

@@ -1,0 +1,169 @@
+"""What a search turns, what it maximises and what it must hold.
+
+``config/knobs.yaml`` names the knobs in groups, with the range of each; ``config/calibration.yaml``
+and ``config/recovery.yaml`` are two searches over them, under one schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypedDict, cast
+
+from scripts.errors import ConfigError
+from scripts.policies import load_schema, parse_yaml, validate
+
+SEARCHES = ("calibration", "recovery")
+STATES = ("s2", "s4", "s6")
+
+# Policies of the states of STATES, as they are parsed.
+Policies = dict[str, dict[str, Any]]
+
+
+class Knob(TypedDict):
+    """Range of a policy key; values are whole multiples of ``step`` where it is given."""
+
+    low: float
+    high: float
+    scale: NotRequired[Literal["linear", "log"]]
+    step: NotRequired[float]
+
+
+class Rest(TypedDict):
+    """A key that takes what its siblings leave of 1."""
+
+    key: str
+    siblings: list[str]
+
+
+class Group(TypedDict):
+    """Knobs of one state that are turned together, by dotted key."""
+
+    state: str
+    knobs: dict[str, Knob]
+    rest: NotRequired[Rest]
+
+
+class Cycle(TypedDict):
+    """One group, turned by some attempts within the part ``zoom`` of each range."""
+
+    group: str
+    attempts: int
+    zoom: float
+
+
+class Constraint(TypedDict):
+    """Rows that an attempt must hold, with ``margin`` of their threshold to spare.
+
+    Without ``rows`` it is every row of the grade. ``held_at_start`` excuses those that the start
+    misses.
+    """
+
+    grade: str
+    rows: NotRequired[list[str]]
+    margin: NotRequired[float]
+    held_at_start: NotRequired[bool]
+
+
+class Objective(TypedDict):
+    """What a search maximises; see :mod:`scripts.search.score`."""
+
+    kind: str
+    grade: NotRequired[str]
+    rows: NotRequired[list[str]]
+    weights: NotRequired[dict[str, float]]
+
+
+class Search(TypedDict):
+    """One search: objective, constraints and budget."""
+
+    policy_version: str
+    seeds: Literal["all"] | list[int]
+    starts: NotRequired[list[Policies]]
+    attempt_budget: int
+    minimum_gain: float
+    goal: NotRequired[float]
+    objective: Objective
+    constraints: list[Constraint]
+    cycles: list[Cycle]
+
+
+class Turn(TypedDict):
+    """What the attempts of one cycle turn: a start, or a group within a part of its ranges."""
+
+    group: str
+    zoom: float
+    turned: Group | None
+    starts: list[Policies]
+
+
+def load_knobs(path: str | Path) -> dict[str, Group]:
+    """Groups of ``config/knobs.yaml`` (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
+    document = parse_yaml(path)
+    validate(document, load_schema("knobs"), path)
+    groups = cast(dict[str, Group], document["groups"])
+    for name, group in groups.items():
+        for key, knob in group["knobs"].items():
+            where = f"key 'groups.{name}.knobs.{key}'"
+            if not knob["low"] < knob["high"]:
+                raise ConfigError("EC11", path, f"{where}: no range", "low below high")
+            if knob.get("scale") == "log" and not knob["low"] > 0.0:
+                raise ConfigError("EC11", path, f"{where}: no logarithm", "low above 0")
+    return groups
+
+
+def load_search(path: str | Path, groups: dict[str, Group]) -> Search:
+    """Read and validate a search over the groups (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
+    document = parse_yaml(path)
+    validate(document, load_schema("search"), path)
+    search = cast(Search, document)
+    total = sum(search["objective"].get("weights", {"": 1.0}).values())
+    if abs(total - 1.0) > 1e-9:
+        raise ConfigError(
+            "EC11", path, f"key 'objective.weights': sum to {total:g}", "a sum of exactly 1"
+        )
+    for number, cycle in enumerate(search["cycles"]):
+        if cycle["group"] not in groups:
+            raise ConfigError(
+                "EC11",
+                path,
+                f"key 'cycles.{number}': no group {cycle['group']!r}",
+                ", ".join(sorted(groups)),
+            )
+    spent, budget = sum(cycle["attempts"] for cycle in search["cycles"]), search["attempt_budget"]
+    if spent > budget:
+        raise ConfigError(
+            "EC11", path, f"key 'cycles': {spent} attempts, the budget is {budget}", "fewer"
+        )
+    return search
+
+
+def starts_of(search: Search) -> list[Policies]:
+    """Changes to the policies in force that the attempts of cycle 0 make; none by default."""
+    in_force: Policies = {}
+    return search.get("starts", [in_force])
+
+
+def attempts_of(search: Search) -> list[int]:
+    """Attempts of every cycle; those of cycle 0 are the starts."""
+    return [len(starts_of(search)), *(cycle["attempts"] for cycle in search["cycles"])]
+
+
+def turn_of(search: Search, groups: dict[str, Group], cycle: int) -> Turn:
+    """What the attempts of a cycle turn; cycle 0 turns nothing but its starts."""
+    if cycle == 0:
+        return {"group": "", "zoom": 1.0, "turned": None, "starts": starts_of(search)}
+    turn = search["cycles"][cycle - 1]
+    turned = groups[turn["group"]]
+    return {"group": turn["group"], "zoom": turn["zoom"], "turned": turned, "starts": []}
+
+
+def seeds_of(search: Search, configured: Sequence[int]) -> list[int]:
+    """Seeds that every attempt runs on, ascending."""
+    seeds = search["seeds"]
+    return sorted(configured if seeds == "all" else seeds)
+
+
+def tuned_seed(search: Search, configured: Sequence[int]) -> int:
+    """First seed of a search that is configured; else the first that is."""
+    return next((s for s in seeds_of(search, configured) if s in configured), configured[0])

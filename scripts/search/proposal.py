@@ -1,0 +1,102 @@
+"""Which policies an attempt tries.
+
+A cycle turns the knobs of one group. Its attempts are points of a Halton sequence (Halton 1960;
+unscrambled, so a search can be repeated) over the group's ranges about the best attempt so far, and
+they do not depend on each other: a cycle runs in parallel, a longer one keeps the attempts of a
+shorter one, and every attempt is a job that Snakemake does not repeat.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from scripts.errors import ConfigError
+from scripts.search.policy import Knob, Policies, Rest, Turn
+
+DIGITS = 4
+
+
+def get_key(policy: Mapping[str, Any], key: str) -> Any:
+    """Value of a dotted key; ``EC11`` when the policy does not have it."""
+    node: Any = policy
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            raise ConfigError("EC11", "config/knobs.yaml", f"no knob {key!r}", "a policy key")
+        node = node[part]
+    return node
+
+
+def with_keys(
+    policy: Mapping[str, Any], changes: Mapping[str, Any], rest: Rest | None = None
+) -> dict[str, Any]:
+    """Copy of a policy with dotted keys set, and with ``rest`` at what its siblings leave of 1."""
+    made: dict[str, Any] = copy.deepcopy(dict(policy))
+
+    def put(key: str, value: Any) -> None:
+        get_key(made, key)
+        *trail, last = key.split(".")
+        node = made
+        for part in trail:
+            node = node[part]
+        node[last] = value
+
+    for key, value in changes.items():
+        put(key, value)
+    if rest is not None:
+        left = 1.0 - sum(get_key(made, sibling) for sibling in rest["siblings"])
+        put(rest["key"], round(left, DIGITS))
+    return made
+
+
+def halton(points: int, dimensions: int) -> list[list[float]]:
+    """First points of the unscrambled Halton sequence, the origin left out; values in (0, 1)."""
+    from scipy.stats.qmc import Halton
+
+    sequence = Halton(dimensions, scramble=False)
+    sequence.fast_forward(1)
+    return [[float(value) for value in row] for row in sequence.random(points)]
+
+
+def value_of(knob: Knob, zoom: float, centre: float, u: float) -> float:
+    """Value at ``u`` in the part ``zoom`` of a range about ``centre``, inside the range."""
+    log = knob.get("scale") == "log"
+    ends = (knob["low"], knob["high"])
+    low, high = map(math.log, ends) if log else ends
+    middle = math.log(min(max(centre, ends[0]), ends[1])) if log else centre
+    width = zoom * (high - low)
+    value = min(max(middle - width / 2.0, low), high - width) + u * width
+    value = math.exp(value) if log else value
+    step = knob.get("step")
+    if step is None:
+        return round(value, DIGITS)
+    stepped = round(value / step) * step
+    return stepped if isinstance(step, int) else round(stepped, 2 * DIGITS)
+
+
+def propose(turn: Turn, attempt: int, base: Policies) -> tuple[dict[str, float], Policies]:
+    """Knobs that an attempt turns, and its policies by state.
+
+    Parameters
+    ----------
+    turn
+        What the attempts of its cycle turn.
+    attempt
+        Number of the attempt in its cycle, from 0.
+    base
+        Policies of the best attempt of the cycles before; those in force for cycle 0.
+    """
+    group = turn["turned"]
+    if group is None:
+        changes = turn["starts"][attempt]
+        made = {state: with_keys(base[state], changes.get(state, {})) for state in base}
+        return {key: value for state in changes.values() for key, value in state.items()}, made
+    state, knobs = group["state"], group["knobs"]
+    point = halton(attempt + 1, len(knobs))[attempt]
+    values = {
+        key: value_of(knob, turn["zoom"], get_key(base[state], key), u)
+        for (key, knob), u in zip(knobs.items(), point, strict=True)
+    }
+    return values, {**base, state: with_keys(base[state], values, group.get("rest"))}

@@ -1,0 +1,66 @@
+"""Leaderboard of a search: every attempt, best first, and the policies that won."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scripts.contracts import read_object, write_object
+from scripts.entry import run
+from scripts.scorers import companions
+from scripts.search.policy import STATES
+from scripts.search.score import FEASIBLE, order_key
+from scripts.search.search_attempt import publish_policy
+
+Json = Mapping[str, Any]
+FIDELITY = ("spearman_median", "overlap_median", "urban_difference_points", "two_sample_auc")
+METRICS = ("country_gini", "top10_share", "nn_p99_p50_ratio")
+
+
+def mean_over_seeds(by_seed: Mapping[str, Json], name: str) -> float | None:
+    """Mean of a value over the seeds; None where it is undefined or nothing ran."""
+    values = [entry[name] for entry in by_seed.values()]
+    return None if not values or None in values else float(sum(values) / len(values))
+
+
+def leaderboard_rows(attempts: Sequence[Json]) -> list[dict[str, Any]]:
+    """Attempts from best to worst as rows of the table."""
+    return [
+        {
+            "rank": rank,
+            **{
+                key: attempt[key]
+                for key in ("cycle", "attempt", "group", "objective", "violation", "status")
+            },
+            "knobs": ";".join(f"{key}={value:g}" for key, value in attempt["knobs"].items()),
+            "vetoes": "; ".join(attempt["vetoes"]),
+            **{name: mean_over_seeds(attempt["fidelity"], name) for name in FIDELITY},
+            **{name: mean_over_seeds(attempt["metrics"], name) for name in METRICS},
+        }
+        for rank, attempt in enumerate(sorted(attempts, key=order_key), start=1)
+    ]
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``record_search``."""
+    attempts = [read_object("search_attempt", path) for path in inputs.attempts]
+    best = read_object("search_best", str(inputs.best))
+    start = read_object("search_best", str(inputs.start))
+    for state in STATES:
+        publish_policy(getattr(outputs, state), best["policies"][state], getattr(inputs, state))
+    companions.write_csv("search_leaderboard_table", outputs.table, leaderboard_rows(attempts))
+    write_object(
+        "search_leaderboard",
+        outputs.leaderboard,
+        {
+            "search": wildcards.search,
+            "seeds": list(params.seeds),
+            "attempts": len(attempts),
+            "feasible": sum(attempt["status"] == FEASIBLE for attempt in attempts),
+            "start": start["attempt"],
+            "best": best,
+            "leaderboard": sorted(attempts, key=order_key),
+        },
+    )
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])

@@ -1,0 +1,119 @@
+"""One attempt of a search: its policies, S2 to S7 on them and the scorecard of every seed.
+
+S1, the upstream tables and the baseline are shared with the candidate; the sites are thrown away,
+and the attempt keeps its policies and its score. Policies that a state refuses are an outcome of
+the search, not a failure of the job. Once an earlier cycle reached the goal, an attempt says so and
+does not run.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.contracts import read_object, write_object
+from scripts.entry import run
+from scripts.errors import ConfigError, StateError
+from scripts.policies import load_policy
+from scripts.records.identity import run_id
+from scripts.scorers.gates import load_gates
+from scripts.search.chain import Fixed, Merchants, read_fixed, read_merchants
+from scripts.search.evaluate import Yardstick, read_yardstick, scorecards
+from scripts.search.policy import STATES
+from scripts.search.proposal import propose
+from scripts.search.score import NOT_RUN, REFUSED, no_score, reached, score
+from scripts.tables import file_digest, published, write_text
+
+Json = Mapping[str, Any]
+
+
+def attempt_id(name: str, search: str, cycle: int, attempt: int) -> str:
+    """Run id of an attempt: fresh for every attempt, the same whenever it is repeated."""
+    return run_id("1B", name, f"{search} {cycle} {attempt}")
+
+
+def write_policy(path: str, policy: Json) -> None:
+    """Publish a policy as YAML, keys in its own order."""
+    write_text(path, yaml.safe_dump(dict(policy), sort_keys=False, allow_unicode=True))
+
+
+def publish_policy(path: str, policy: Json, in_force: str) -> None:
+    """Publish a policy; one that is as it is in force keeps its bytes."""
+    if policy == load_policy(in_force):
+        write_text(path, Path(in_force).read_text(encoding="utf-8"))
+    else:
+        write_policy(path, policy)
+
+
+def fidelity_of(card: Json) -> dict[str, float | None]:
+    """What a leaderboard shows of a scorecard beside its metrics."""
+    return {
+        "spearman_median": card["fidelity"]["population"]["spearman_median"],
+        "overlap_median": card["fidelity"]["population"]["overlap_median"],
+        "urban_difference_points": card["fidelity"]["urban"]["difference_points"],
+        "two_sample_auc": card["fidelity"]["two_sample"]["auc"],
+        "nn_p50_m": card["nn"]["quantiles_m"]["q50"],
+    }
+
+
+def read_world(inputs: Any, seeds: Sequence[int]) -> tuple[Fixed, list[Merchants], Yardstick]:
+    """What the policies of a job act on; every list of inputs is in the order of the seeds."""
+    fixed = read_fixed(
+        inputs.tile_index,
+        inputs.tile_population,
+        inputs.countries,
+        inputs.facts,
+        inputs.places,
+        inputs.tile_policy,
+        inputs.s5_policy,
+    )
+    upstream = [
+        read_merchants(*files)
+        for files in zip(inputs.outlet_catalogue, inputs.candidate_set, seeds, strict=True)
+    ]
+    baseline = dict(zip(seeds, inputs.baseline_sites, strict=True)) if inputs.baseline_sites else {}
+    yardstick = read_yardstick(
+        fixed, inputs.cells, inputs.points, inputs.places, inputs.land_cover, baseline
+    )
+    return fixed, upstream, yardstick
+
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Rule ``search_attempt``."""
+    settings = load_gates(inputs.gates)
+    cycle, attempt = int(wildcards.cycle), int(wildcards.attempt)
+    base = read_object("search_best" if cycle else "search_start", inputs.base)
+    before = base["attempt"] if cycle else None
+    excused = before["excused"] if before else None
+    knobs, policies = propose(params.turn, attempt, base["policies"])
+    files = {state: str(getattr(outputs, state)) for state in STATES}
+    for state, path in files.items():
+        write_policy(path, policies[state])
+    cards: list[dict[str, Any]] = []
+    if before and reached(before, params.aim.get("goal")):
+        found = no_score(NOT_RUN, "an earlier cycle reached the goal", before["excused"])
+    else:
+        try:
+            world = read_world(inputs, params.seeds)
+            cards = list(scorecards(*world, policies, settings))
+            p3 = [read_object("segment1b_scorecard", path) for path in inputs.p3]
+            found = score(cards, p3, settings, params.aim, excused)
+        except (ConfigError, StateError) as error:
+            found = no_score(REFUSED, str(error), excused or [])
+    record = {
+        "cycle": cycle,
+        "attempt": attempt,
+        "attempt_id": attempt_id(params.name, wildcards.search, cycle, attempt),
+        "group": params.turn["group"],
+        "knobs": knobs,
+        "policies": {state: file_digest(path) for state, path in files.items()},
+        **found,
+        "metrics": {str(card["seed"]): card["metrics"] for card in cards},
+        "fidelity": {str(card["seed"]): fidelity_of(card) for card in cards},
+    }
+    write_object("search_attempt", outputs.attempt, published(record))
+
+
+if "snakemake" in globals():
+    run(main, globals()["snakemake"])
