@@ -61,28 +61,38 @@ def readable(path: str | Path) -> Iterator[None]:
         ) from None
 
 
-def read_parquet(
+def open_parquet(
     path: str | Path, columns: Sequence[str] | None = None, dictionaries: bool = False
-) -> pa.Table:
-    """Read the named columns, in that order, or all.
+) -> pq.ParquetFile:
+    """A Parquet file in which the named columns are there, each once.
 
     With ``dictionaries``, named columns of countries come as such: read and encoded twice as fast.
 
     Raises
     ------
     ContractError
-        ``EX01`` when the file is not readable Parquet, lacks a column or has one twice.
+        ``EX01`` when the file is not readable Parquet, ``EX10`` when it lacks a column or has one
+        twice.
     """
     named = [name for name in columns or () if name.endswith("country_iso")]
     with readable(path):
         file = pq.ParquetFile(path, read_dictionary=named if dictionaries else None)
         names = file.schema_arrow.names
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ContractError("EX01", path, f"column {twice[0]!r} stands twice", "each once")
-        missing = [name for name in columns or () if name not in names]
-        if missing:
-            raise ContractError("EX01", path, f"column {missing[0]!r} is missing", f"has {names}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ContractError("EX10", path, f"column {twice[0]!r} stands twice", "each once")
+    missing = [name for name in columns or () if name not in names]
+    if missing:
+        raise ContractError("EX10", path, f"column {missing[0]!r} is missing", f"has {names}")
+    return file
+
+
+def read_parquet(
+    path: str | Path, columns: Sequence[str] | None = None, dictionaries: bool = False
+) -> pa.Table:
+    """Read the named columns, in that order, or all; see :func:`open_parquet`."""
+    file = open_parquet(path, columns, dictionaries)
+    with readable(path):
         return file.read(columns=list(columns) if columns is not None else None)
 
 

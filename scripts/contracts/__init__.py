@@ -17,7 +17,9 @@ from scripts.contracts.declared import (
     state_datasets,
 )
 from scripts.contracts.files import (
+    Check,
     DatasetStream,
+    dataset_blocks,
     dataset_stream,
     read_dataset,
     read_object,
@@ -27,12 +29,14 @@ from scripts.contracts.files import (
 
 __all__ = [
     "CONTRACTS",
+    "Check",
     "Dataset",
     "DatasetStream",
     "arrow_schema",
     "check_object",
     "check_table",
     "dataset",
+    "dataset_blocks",
     "dataset_path",
     "dataset_stream",
     "datasets",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,13 +15,18 @@ from scripts.contracts.declared import arrow_schema
 from scripts.errors import ContractError
 from scripts.tables import (
     ROW_GROUP,
+    open_parquet,
     parquet_writer,
     publish,
     read_json,
     read_parquet,
+    readable,
+    row_blocks,
     write_json,
     write_parquet,
 )
+
+Check = Literal["types", "cast", "rows"]
 
 
 def _as_declared(dataset_id: str, path: str | Path, table: pa.Table) -> pa.Table:
@@ -112,17 +117,72 @@ def dataset_stream(
 
 
 def read_dataset(
-    dataset_id: str, path: str | Path, columns: Sequence[str] | None = None, check: bool = False
+    dataset_id: str,
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    check: Check = "types",
 ) -> pa.Table:
-    """Read (columns of) a table; ``check`` holds the whole of it against its contract.
+    """Read the named columns of a table, in that order, or all.
 
-    Without ``check``, named columns of countries come as dictionaries.
+    Named columns of countries come as dictionaries, unless ``check`` is ``rows``.
+
+    Parameters
+    ----------
+    check
+        What is held against the contract: ``types``, and nulls, of the columns that are read; or
+        ``rows``, every value of the whole table, its order and keys. ``cast`` takes what can be
+        cast to the declared type, and a null as NaN, for a reader that reports such faults itself.
+
+    Raises
+    ------
+    ContractError
+        ``EX01`` not readable Parquet, ``EX10`` a column is missing or of another type, ``EX11`` a
+        null; and as :func:`check_table`.
     """
-    table = read_parquet(path, None if check else columns, dictionaries=True)
-    if check:
+    if check == "rows":
+        table = read_parquet(path)
         check_table(dataset_id, table, path)
-        table = table.select(list(columns)) if columns is not None else table
-    return table
+        return table if columns is None else table.select(list(columns))
+    names = arrow_schema(dataset_id).names if columns is None else columns
+    table = read_parquet(path, names, dictionaries=columns is not None)
+    return _of_declared_types(dataset_id, table, path, cast=check == "cast")
+
+
+def dataset_blocks(
+    dataset_id: str, path: str | Path, columns: Sequence[str], rows: int = ROW_GROUP
+) -> Iterator[pa.Table]:
+    """The same in blocks of at most ``rows`` rows, so that a file of any size fits the memory."""
+    file = open_parquet(path, columns, dictionaries=True)
+    with readable(path):
+        for table in row_blocks(file, rows, columns):
+            yield _of_declared_types(dataset_id, table, path, cast=False)
+
+
+def _of_declared_types(dataset_id: str, table: pa.Table, path: str | Path, cast: bool) -> pa.Table:
+    schema = arrow_schema(dataset_id)
+    columns = {
+        name: _of_declared_type(table.column(name), schema.field(name), path, cast)
+        for name in table.column_names
+    }
+    return pa.table(columns, metadata=table.schema.metadata)
+
+
+def _of_declared_type(
+    column: pa.ChunkedArray, field: pa.Field, path: str | Path, cast: bool
+) -> pa.ChunkedArray:
+    if cast and pa.types.is_floating(field.type):
+        column = column.fill_null(float("nan"))
+    if column.null_count and not field.nullable:
+        raise ContractError("EX11", path, f"column {field.name!r} holds a null", "no null")
+    found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if found == field.type:
+        return column
+    if cast:
+        with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return column.cast(field.type)
+    raise ContractError(
+        "EX10", path, f"column {field.name!r} has type {found}", f"type {field.type}"
+    )
 
 
 def write_object(dataset_id: str, path: str | Path, value: Any) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
-from scripts.contracts import arrow_schema
-from scripts.states.sites import country_codes, read_blocks
+from scripts.contracts import arrow_schema, dataset_blocks
+from scripts.states.sites import country_codes
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -90,7 +90,7 @@ def read_members(
     schema = arrow_schema(dataset_id)
     none = [np.empty(0, schema.field(name).type.to_pandas_dtype()) for name in names[1:]]
     blocks: list[list[npt.NDArray[Any]]] = [[np.empty(0, np.int16), *none]]
-    for table in read_blocks(dataset_id, path, names):
+    for table in dataset_blocks(dataset_id, path, names):
         code = country_codes(table.column(names[0]), path)
         columns = [code, *(table.column(name).to_numpy() for name in names[1:])]
         kept = mine[code]

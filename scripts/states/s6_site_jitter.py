@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.contracts import write_dataset, write_object
+from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, StateError
 from scripts.geo.grid import Grid
@@ -34,7 +34,6 @@ from scripts.states.sites import (
     KEY,
     SiteKeys,
     absolute_deg,
-    read_columns,
     require_sorted,
     rng_metadata,
     site_keys,
@@ -370,7 +369,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s6_site_jitter``."""
     policy, seed = load_policy(inputs.policy), int(wildcards.seed)
     check_weights(policy, inputs.policy)
-    table = read_columns("s5_site_tile_assignment", inputs.assignment, (*KEY, "tile_id"))
+    table = read_dataset("s5_site_tile_assignment", inputs.assignment, (*KEY, "tile_id"))
     earth = Earth(
         read_grid(inputs.tile_policy),
         load_countries(inputs.countries),

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from scripts.contracts import arrow_schema, read_object, write_object
+from scripts.contracts import Check, arrow_schema, read_dataset, read_object, write_object
 from scripts.entry import run
 from scripts.geo.snapshot import load_countries, load_facts
 from scripts.policies import load_policy
@@ -33,7 +33,6 @@ from scripts.states.sites import (
     PairCounts,
     SiteKeys,
     country_codes,
-    read_columns,
     read_ledger,
     read_outlets,
     read_parts,
@@ -120,7 +119,7 @@ def egress_fault(path: str | Path) -> str:
 
 
 def _requirements(path: str | Path) -> PairCounts:
-    table = read_columns("s3_requirements", path, arrow_schema("s3_requirements").names)
+    table = read_dataset("s3_requirements", path, arrow_schema("s3_requirements").names)
     return PairCounts(
         table.column("merchant_id").to_numpy(),
         country_codes(table.column("legal_country_iso"), path),
@@ -129,8 +128,7 @@ def _requirements(path: str | Path) -> PairCounts:
 
 
 def _tile_countries(path: str | Path) -> npt.NDArray[np.int16]:
-    file = pq.ParquetFile(path, read_dictionary=["country_iso"])
-    column = file.read(columns=["country_iso"]).column("country_iso").unique()
+    column = read_dataset("tile_index", path, ["country_iso"]).column("country_iso").unique()
     return country_codes(column, path)
 
 
@@ -146,7 +144,8 @@ class _Table:
 
 def _read_sites(dataset_id: str, paths: Sequence[str]) -> _Table:
     names = arrow_schema(dataset_id).names
-    table = read_parts(dataset_id, paths, names, lenient=dataset_id == "site_locations")
+    check: Check = "cast" if dataset_id == "site_locations" else "types"
+    table = read_parts(dataset_id, paths, names, check)
     columns = {
         column: table.column(column).to_numpy(zero_copy_only=False)
         for column in names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scripts import countries
-from scripts.contracts import arrow_schema
+from scripts.contracts import Check, arrow_schema, dataset_blocks, read_dataset
 from scripts.errors import ContractError, StateError
 from scripts.ordering import run_starts
-from scripts.tables import ROW_GROUP, readable, row_blocks
+from scripts.tables import ROW_GROUP
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -91,86 +89,18 @@ def site_keys(table: pa.Table, where: str | Path) -> SiteKeys:
     )
 
 
-def read_columns(
-    dataset_id: str, path: str | Path, names: Sequence[str], lenient: bool = False
-) -> pa.Table:
-    """Columns of a dataset; countries come as dictionaries, which read twice as fast.
-
-    ``lenient`` casts a column of another type, and reads null as NaN, for a reader that reports
-    such faults itself.
-
-    Raises
-    ------
-    ContractError
-        ``EX01`` not readable Parquet, ``EX10`` a column is missing or of another type, ``EX11`` a
-        null.
-    """
-    with readable(path):
-        table = _open_columns(path, names).read(columns=list(names))
-    return _declared(dataset_id, table, names, path, lenient)
-
-
 def read_parts(
-    dataset_id: str, paths: Sequence[str | Path], names: Sequence[str], lenient: bool = False
+    dataset_id: str, paths: Sequence[str | Path], names: Sequence[str], check: Check = "types"
 ) -> pa.Table:
-    """The same of all parts of a table, one after another."""
-    return pa.concat_tables(read_columns(dataset_id, path, names, lenient) for path in paths)
-
-
-def read_blocks(
-    dataset_id: str, path: str | Path, names: Sequence[str], rows: int = ROW_GROUP
-) -> Iterator[pa.Table]:
-    """Columns of one file in blocks of at most ``rows`` rows, so that any size fits the memory."""
-    with readable(path):
-        file = _open_columns(path, names)
-        for table in row_blocks(file, rows, names):
-            yield _declared(dataset_id, table, names, path, False)
-
-
-def _open_columns(path: str | Path, names: Sequence[str]) -> pq.ParquetFile:
-    """Parquet file with countries as dictionaries; ``EX10`` when a column is missing."""
-    named = [name for name in names if name.endswith("country_iso")]
-    file = pq.ParquetFile(path, read_dictionary=named)
-    missing = [name for name in names if name not in file.schema_arrow.names]
-    if missing:
-        raise ContractError("EX10", path, f"column {missing[0]!r} is missing", "the contract")
-    return file
-
-
-def _declared(
-    dataset_id: str, table: pa.Table, names: Sequence[str], path: str | Path, lenient: bool
-) -> pa.Table:
-    """Columns with the declared types."""
-    columns = {
-        name: _as_declared(table.column(name), arrow_schema(dataset_id).field(name), path, lenient)
-        for name in names
-    }
-    return pa.table(columns, metadata=table.schema.metadata)
-
-
-def _as_declared(
-    column: pa.ChunkedArray, field: pa.Field, path: str | Path, lenient: bool
-) -> pa.ChunkedArray:
-    if lenient and pa.types.is_floating(field.type):
-        column = column.fill_null(float("nan"))
-    if column.null_count:
-        raise ContractError("EX11", path, f"column {field.name!r} holds a null", "no null")
-    found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if found == field.type:
-        return column
-    if lenient:
-        with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return column.cast(field.type)
-    raise ContractError(
-        "EX10", path, f"column {field.name!r} has type {found}", f"type {field.type}"
-    )
+    """Columns of all parts of a table, one after another; see :func:`read_dataset`."""
+    return pa.concat_tables(read_dataset(dataset_id, path, names, check) for path in paths)
 
 
 def read_site_blocks(
     dataset_id: str, path: str | Path, columns: tuple[str, ...], rows: int = ROW_GROUP
 ) -> Iterator[tuple[SiteKeys, dict[str, npt.NDArray[Any]]]]:
     """Keys and numeric columns of a site table, in blocks of equally many rows for each table."""
-    for table in read_blocks(dataset_id, path, [*KEY, *columns], rows):
+    for table in dataset_blocks(dataset_id, path, [*KEY, *columns], rows):
         numbers = {name: table.column(name).to_numpy(zero_copy_only=False) for name in columns}
         yield site_keys(table, path), numbers
 
@@ -209,14 +139,14 @@ def read_outlets(path: str | Path, mine: Mask = ALL) -> PairCounts:
                 table.column("merchant_id").to_numpy(),
                 country_codes(table.column("legal_country_iso"), path),
             ).within(mine)
-            for table in read_blocks("outlet_catalogue", path, names)
+            for table in dataset_blocks("outlet_catalogue", path, names)
         ]
     )
 
 
 def read_ledger(dataset_id: str, path: str | Path, mine: Mask = ALL) -> list[PairCounts]:
     """What the moves of a ledger take from pairs and what they give, in this order."""
-    table = read_columns(dataset_id, path, arrow_schema(dataset_id).names)
+    table = read_dataset(dataset_id, path, arrow_schema(dataset_id).names)
     merchant, n_sites = table.column("merchant_id").to_numpy(), table.column("n_sites").to_numpy()
     source = country_codes(table.column("from_country_iso"), path)
     target = country_codes(table.column("to_country_iso"), path)

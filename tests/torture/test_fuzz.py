@@ -255,7 +255,7 @@ class Chain:
             )
         )
         if made is not None:
-            sites = read_dataset("site_locations", made["site_locations"], check=True)
+            sites = read_dataset("site_locations", made["site_locations"], check="rows")
             assert np.array_equal(np.sort(sites["merchant_id"].to_numpy()), np.sort(self.outlets))
             assert (countries.encode(sites["legal_country_iso"]) >= 0).all()
 

@@ -141,7 +141,7 @@ def test_unreadable_parquet_is_named(tmp_path):
     with pytest.raises(ContractError, match="EX01"):
         read_parquet(path)
     write_parquet(path, requirements())
-    with pytest.raises(ContractError, match="'absent' is missing"):
+    with pytest.raises(ContractError, match=r"EX10 .*'absent' is missing"):
         read_parquet(path, ["absent"])
 
 

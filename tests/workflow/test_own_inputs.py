@@ -69,9 +69,9 @@ def own_world(tmp_path_factory) -> Path:
 def test_runs_stand_on_the_own_polygons_and_raster(own_world):
     (tiles,) = (own_world / RUNS / "segment_1B/tiles").iterdir()
     surface = tiles / "s1_tile_index/tile_population.parquet"
-    table = read_dataset("tile_population", surface, check=True)
+    table = read_dataset("tile_population", surface, check="rows")
     cells = tiles / "own_raster/raster_population.parquet"
-    read_dataset("raster_population", cells, check=True)
+    read_dataset("raster_population", cells, check="rows")
     report = tiles / "own_raster/raster_population_report.json"
     check_object("raster_population_report", read_json(report), report)
     iso = np.array(table["country_iso"].to_pylist())
