@@ -8,6 +8,7 @@ DEMANDS = {
 MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
 CERTIFY_FAULTS = PROMOTION.faults(None, CANDIDATE)
 RELEASE_POSTURE = SETTINGS.runs[RELEASE_RUN_ID].posture
+BASELINE_POSTURE = SETTINGS.runs[BASELINE_RUN_ID].posture
 VALIDATION_FILES = (
     "validation_manifest_1B",
     "validation_summary_1B",
@@ -51,6 +52,19 @@ CERTIFIED = (
         "current_candidate_pointer": DATA["current_candidate_pointer"],
         "protocol": DATA["iteration_protocol"],
         "flags": expand(DATA["validation_passed_flag_1B"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        # The records name the files that the runs were made from; they are held against these.
+        "policies": source(
+            sorted(
+                {
+                    path
+                    for posture in (RELEASE_POSTURE, BASELINE_POSTURE)
+                    for path in (posture.upstream_policy, *posture.policies.values())
+                }
+            )
+        ),
+        "bands": BANDS_1A,
+        "gates": GATES,
+        "reference": list(REFERENCE.values()),
     }
 )
 

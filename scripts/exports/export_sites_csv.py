@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pyarrow import csv
+import pyarrow.csv as pa_csv
 
 from scripts.contracts import read_dataset
 from scripts.entry import run
@@ -15,7 +15,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``export_sites_csv``."""
     table = read_dataset("site_locations", inputs.site_locations, COLUMNS)
     with publish(outputs.sites) as temporary:
-        csv.write_csv(table, temporary, csv.WriteOptions(quoting_style="needed"))
+        pa_csv.write_csv(table, temporary, pa_csv.WriteOptions(quoting_style="needed"))
 
 
 if "snakemake" in globals():

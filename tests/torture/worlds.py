@@ -24,6 +24,8 @@ RELEASE = SEGMENT / run_id("1B", "reopened")
 NOT_COMPARED = {"segment1b_p0_prune_check.txt"}
 FOUR_SEEDS = (42, 7, 101, 202)
 LIMIT_S = 1800
+# Folder of a world in which its jobs note what they open.
+READS = "reads"
 # First words of a job's message, and the stage of the chain that it belongs to.
 STAGES = (
     (r"1A.*freeze guard", "guard"),
@@ -235,10 +237,19 @@ class Timeline:
 
 
 def undisturbed(folder: Path, seeds: Sequence[int]) -> Path:
-    """A world after one ``certify``, with its timeline in a file beside it."""
+    """A world after one ``certify``, with its timeline in a file beside it.
+
+    What its jobs opened is noted in a folder of it, see ``tests/reads``.
+    """
     world = template(folder, seeds)
+    notes = world / READS
+    notes.mkdir()
+    settings = {
+        "PYTHONPATH": str(small_world.REPOSITORY / "tests/reads"),
+        "NOTE_READS": str(notes),
+    }
     began = time.time()
-    result = finish(world)
+    result = finish(world, settings=settings)
     whole = time.time() - began
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     first = min(p.stat().st_mtime for p in (world / RUNS).rglob("*.json"))
