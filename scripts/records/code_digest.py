@@ -26,7 +26,6 @@ _NEUTRAL = {
     "scripts.console",
     "scripts.entry",
     "scripts.errors",
-    "scripts.lightness",
     "scripts.progress",
     "scripts.root_lock",
 }

@@ -11,7 +11,6 @@ import pyarrow, numpy
 pyarrow.table({{"x": numpy.arange(3)}})
 heavy = [n for n in ("pandas", "matplotlib", "jsonschema", "scipy.stats") if n in sys.modules]
 assert not heavy, heavy
-import pandas
 """
 
 

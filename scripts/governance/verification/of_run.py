@@ -77,9 +77,10 @@ def files_are_declared_and_listed(view: View) -> Iterator[str]:
 
 def _any_of(templates: Iterable[str]) -> re.Pattern[str]:
     """Paths below a run's folder that fill one of the templates in."""
-    texts = (re.escape(path.removeprefix(OF_RUN)) for path in templates)
-    seeded = (text.replace(r"\{seed\}", "[0-9]+") for text in texts)
-    return re.compile("|".join(re.sub(r"\\{\w+\\}", "[^/]+", text) for text in seeded))
+    texts = [re.escape(path.removeprefix(OF_RUN)) for path in templates]
+    for token, values in (("seed", "[0-9]+"), ("part", "[0-9]+-of-[0-9]+"), (r"\w+", "[^/]+")):
+        texts = [re.sub(rf"\\{{{token}\\}}", values, text) for text in texts]
+    return re.compile("|".join(texts))
 
 
 def receipt_names_its_folder(view: View, seed: int) -> Iterator[str]:
@@ -98,23 +99,37 @@ def receipt_names_its_folder(view: View, seed: int) -> Iterator[str]:
 
 
 def outputs_are_those_of_the_receipt(view: View, seed: int) -> Iterator[str]:
-    """Every output of S0 to S8, tiles among them, has the digest that the receipt lists."""
+    """Every output of S0 to S8 in the run's folder has the digest that the receipt lists."""
     receipt = view.record("run_receipt", seed=seed)
     prefix = OF_RUN.format(run_id=receipt["run_id"])
     of_tiles = OF_TILES.format(tiles_id=receipt["tiles_id"])
-    outputs, tiles = {}, {}
+    outputs = {}
     for path, digest in receipt["outputs"].items():
         if path.startswith(prefix):
             outputs[path.removeprefix(prefix)] = digest
-        elif path.startswith(of_tiles):
-            tiles[path] = digest
-        else:
+        elif not path.startswith(of_tiles):
             yield f"{receipt.path}: lists {path!r}, which is no file of the run or its tiles"
     yield from view.hold(outputs, receipt.path, view.folder)
     if view.root is None:
         view.skipped.add(f"{of_tiles}: only the run's folder is here")
-    else:
-        yield from view.hold(tiles, receipt.path, view.root)
+
+
+def tiles_are_those_of_the_receipt(view: View, seed: int) -> Iterator[str]:
+    """The tiles of the run have the digests that the receipt lists, and no stranger among them."""
+    receipt = view.record("run_receipt", seed=seed)
+    prefix = OF_TILES.format(tiles_id=receipt["tiles_id"])
+    listed = {path: d for path, d in receipt["outputs"].items() if path.startswith(prefix)}
+    yield from view.hold(listed, receipt.path)
+    declared = _any_of(entry.path for entry in datasets().values())
+    of_states = _any_of(dataset(name).path for name in state_datasets())
+    for path in sorted(view.below_root(prefix).rglob("*")):
+        relative = path.relative_to(view.below_root("")).as_posix()
+        if path.is_symlink():
+            yield f"{path}: is a symbolic link"
+        elif path.is_file() and not declared.fullmatch(relative):
+            yield f"{path}: has digest {view.digest(path)}, no contract declares it"
+        elif of_states.fullmatch(relative) and relative not in listed:
+            yield f"{path}: has digest {view.digest(path)}, no run receipt lists it"
 
 
 def records_repeat_the_receipt(view: View, seed: int) -> Iterator[str]:
@@ -246,4 +261,8 @@ OF_SEED = (
     sources_are_those_of_the_run,
 )
 # Where the runs root is at hand.
-OF_UPSTREAM = (upstream_is_as_sealed, freeze_guard_accepted_the_upstream)
+OF_ROOT = (
+    tiles_are_those_of_the_receipt,
+    upstream_is_as_sealed,
+    freeze_guard_accepted_the_upstream,
+)
