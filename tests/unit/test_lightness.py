@@ -14,9 +14,11 @@ assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("state", ["s4_alloc_plan", "s9_validation"])
-def test_a_job_starts_without_heavy_libraries(state):
-    code = JOB.format(module=f"scripts.states.{state}")
+@pytest.mark.parametrize(
+    "module", ["states.s4_alloc_plan", "states.s9_validation", "scorers.scorecard"]
+)
+def test_a_job_starts_without_heavy_libraries(module):
+    code = JOB.format(module=f"scripts.{module}")
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )

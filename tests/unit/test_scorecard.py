@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import ks_2samp, mannwhitneyu, spearmanr
 
 from scripts import countries
 from scripts.contracts import read_object
@@ -234,6 +234,20 @@ def test_nn_shift_reads_direction_and_size():
     still = fidelity.nn_shift(near, near)
     assert still["ks_distance"] == 0.0
     assert still["mann_whitney_effect"] == 0.5
+
+
+@pytest.mark.parametrize("digits", [1, 6])
+def test_nn_shift_is_scipys(digits):
+    rng = np.random.default_rng(digits)
+    before, after = (np.round(rng.exponential(m, n), digits) for m, n in ((1.0, 400), (1.2, 300)))
+    found = fidelity.nn_shift(before, after)
+    ks = ks_2samp(after, before, method="asymp")
+    mw = mannwhitneyu(after, before, method="asymptotic")
+    assert found["ks_distance"] == pytest.approx(ks.statistic)
+    assert found["mann_whitney_effect"] == pytest.approx(mw.statistic / (400 * 300))
+    assert found["mann_whitney_p_value"] == pytest.approx(mw.pvalue)
+    # scipy takes the law of a finite sample of the rounded size.
+    assert found["ks_p_value"] == pytest.approx(ks.pvalue, rel=0.3)
 
 
 def test_eligible_needs_people_and_tiles():
