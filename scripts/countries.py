@@ -44,7 +44,8 @@ def encode(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int16]:
         raise KeyError("null")
     if not len(lookup):
         return np.empty(0, dtype=np.int16)
-    return lookup[column.indices.to_numpy(zero_copy_only=False)]
+    codes: npt.NDArray[np.int16] = lookup[column.indices.to_numpy(zero_copy_only=False)]
+    return codes
 
 
 def decode(codes: npt.NDArray[np.integer]) -> pa.Array:

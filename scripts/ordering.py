@@ -21,7 +21,8 @@ def is_among(table: npt.NDArray[Any], values: npt.NDArray[Any]) -> npt.NDArray[n
     if not len(table):
         return np.zeros(len(values), dtype=bool)
     at = np.searchsorted(table, values)
-    return table[np.minimum(at, len(table) - 1)] == values
+    held: npt.NDArray[np.bool_] = table[np.minimum(at, len(table) - 1)] == values
+    return held
 
 
 def in_order(*keys: npt.NDArray[Any]) -> npt.NDArray[np.int64] | slice:

@@ -33,12 +33,12 @@ class Demand:
     def mem_mb(self, sites: float, groups: int, attempt: int) -> int:
         """Megabytes, in steps of 100."""
         wanted = self.mb + self.mb_per_million * sites / 1e6 * self.share(groups)
-        return math.ceil(wanted * 2 ** (attempt - 1) / 100.0) * 100
+        return math.ceil(wanted * (1 << (attempt - 1)) / 100.0) * 100
 
     def runtime(self, sites: float, groups: int, attempt: int) -> int:
         """Minutes."""
         wanted = self.minutes + self.minutes_per_million * sites / 1e6 * self.share(groups)
-        return math.ceil(wanted) * 2 ** (attempt - 1)
+        return math.ceil(wanted) * (1 << (attempt - 1))
 
 
 # No shipped policy lets a country hold more of the sites.

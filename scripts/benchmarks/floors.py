@@ -89,7 +89,7 @@ def table_bytes(path: str | Path) -> int:
         except ValueError:
             # WKB of a point takes 21 bytes and an offset; all other text is a country or short.
             widths.append(25 if field.name == "geometry" else _COUNTRY_BYTES)
-    return file.metadata.num_rows * sum(widths)
+    return int(file.metadata.num_rows) * sum(widths)
 
 
 def pair_by_pair(

@@ -34,7 +34,7 @@ from scripts.apportionment import largest_remainder
 from scripts.geo.blocks import TILES_AT_ONCE, country_blocks, line_blocks
 from scripts.geo.distance import KM_PER_DEG
 from scripts.geo.grid import Grid
-from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER
+from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER, Places
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -66,16 +66,6 @@ class Tiles:
     tile_id: npt.NDArray[np.uint64]
     coverage: F64
     area_m2: F64
-
-
-@dataclass(frozen=True)
-class Places:
-    """Populated places: country code, degrees, persons; shape (m,)."""
-
-    country: npt.NDArray[np.int16]
-    lon_deg: F64
-    lat_deg: F64
-    population: F64
 
 
 @dataclass(frozen=True)
@@ -164,15 +154,15 @@ def kernel_pairs(
     ------
     Place number, cell (int64 tile_id) and mass, of whole places.
     """
-    cosine = np.maximum(np.cos(np.radians(places.lat_deg)), _LEAST_COSINE)
+    cosine = np.maximum(np.cos(np.radians(places.lat)), _LEAST_COSINE)
     reach_lat = truncate * sigma_km / KM_PER_DEG
     reach_lon = np.minimum(reach_lat / cosine, 179.0)
     per_deg = grid.nrows / 180.0
-    top = np.maximum(np.floor((90.0 - places.lat_deg - reach_lat) * per_deg), 0).astype(np.int64)
-    end = np.ceil((90.0 - places.lat_deg + reach_lat) * per_deg).astype(np.int64)
+    top = np.maximum(np.floor((90.0 - places.lat - reach_lat) * per_deg), 0).astype(np.int64)
+    end = np.ceil((90.0 - places.lat + reach_lat) * per_deg).astype(np.int64)
     n_row = np.minimum(end, grid.nrows) - top
-    left = np.floor((places.lon_deg - reach_lon + 180.0) * per_deg).astype(np.int64)
-    right = np.ceil((places.lon_deg + reach_lon + 180.0) * per_deg).astype(np.int64)
+    left = np.floor((places.lon - reach_lon + 180.0) * per_deg).astype(np.int64)
+    right = np.ceil((places.lon + reach_lon + 180.0) * per_deg).astype(np.int64)
     n_col = right - left
     pairs = n_row * n_col
     chunk = np.cumsum(pairs) // _PAIRS_AT_ONCE
@@ -181,8 +171,8 @@ def kernel_pairs(
         place = np.repeat(np.arange(start, stop), pairs[here])
         down, across = np.divmod(_ranges(pairs[here]), n_col[place])
         row, col = top[place] + down, left[place] + across
-        y = (90.0 - (row + np.array([[0], [1]])) / per_deg - places.lat_deg[place]) * KM_PER_DEG
-        x = ((col + np.array([[0], [1]])) / per_deg - 180.0 - places.lon_deg[place]) * KM_PER_DEG
+        y = (90.0 - (row + np.array([[0], [1]])) / per_deg - places.lat[place]) * KM_PER_DEG
+        x = ((col + np.array([[0], [1]])) / per_deg - 180.0 - places.lon[place]) * KM_PER_DEG
         x *= cosine[place]
         limit = truncate * sigma_km[place]
         x = np.clip(x, -limit, limit) / sigma_km[place]
@@ -328,7 +318,7 @@ def rescale_places(
     scale = np.divide(most, in_places, out=np.ones_like(most), where=in_places > 0)
     people = places.population * np.minimum(scale, 1.0)[number]
     keep = listed & (people > 0)
-    return Places(places.country[keep], places.lon_deg[keep], places.lat_deg[keep], people[keep])
+    return Places(places.country[keep], places.lon[keep], places.lat[keep], people[keep])
 
 
 def population_surface(

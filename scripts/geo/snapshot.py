@@ -116,6 +116,20 @@ class Countries:
         return [countries.decode_one(int(code)) for code in self.code]
 
 
+@dataclass(frozen=True)
+class Places:
+    """Populated places: codes of countries, degrees, persons; shape (p,)."""
+
+    country: npt.NDArray[np.int16]
+    lon: npt.NDArray[np.float64]
+    lat: npt.NDArray[np.float64]
+    population: npt.NDArray[np.float64]
+
+    def take(self, rows: npt.NDArray[Any]) -> Places:
+        """The rows given, in that order."""
+        return Places(self.country[rows], self.lon[rows], self.lat[rows], self.population[rows])
+
+
 def _read(path: str | Path, columns: Sequence[str]) -> pa.Table:
     try:
         return read_parquet(path, columns)
@@ -213,6 +227,17 @@ def load_places(path: str | Path, columns: Sequence[str] | None = None) -> pa.Ta
         if given != wanted:
             raise ReferenceSnapshotError("ER01", path, f"{name} has type {given}", f"type {wanted}")
     return table
+
+
+def read_places(path: str | Path) -> Places:
+    """Populated places of ``places.parquet`` as arrays."""
+    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population"))
+    return Places(
+        _codes(path, table["country_iso"]),
+        table["lon_deg"].to_numpy(),
+        table["lat_deg"].to_numpy(),
+        table["population"].to_numpy().astype(np.float64),
+    )
 
 
 def load_land_cover(path: str | Path) -> npt.NDArray[np.uint8]:

@@ -6,17 +6,40 @@ Both come from the ``tzdata`` package, never from the machine, so that no result
 from __future__ import annotations
 
 import zoneinfo
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from scripts import countries
 from scripts.errors import ReferenceSnapshotError
+from scripts.geo.snapshot import Places, load_places
 
 _DATE = datetime(2025, 1, 1)
+
+
+@dataclass(frozen=True)
+class ZonedPlaces(Places):
+    """Populated places with ``utc_offset``, minutes east of UTC; shape (p,)."""
+
+    utc_offset: npt.NDArray[np.int64]
+
+
+def read_zoned_places(path: str | Path) -> ZonedPlaces:
+    """Places of the snapshot with the offset of their zone."""
+    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population", "timezone"))
+    return ZonedPlaces(
+        countries.encode(table["country_iso"]),
+        table["lon_deg"].to_numpy(),
+        table["lat_deg"].to_numpy(),
+        table["population"].to_numpy().astype(np.float64),
+        utc_offsets(table["timezone"], path),
+    )
 
 
 @cache

@@ -36,10 +36,11 @@ from scripts.geo.snapshot import (
     load_countries,
     load_facts,
     load_land_cover,
+    read_places,
 )
 from scripts.policies import load_policy
 from scripts.reference.sources import REGION_POPULATION
-from scripts.states.s1_population_surface import read_places, read_totals
+from scripts.states.s1_population_surface import read_totals
 from scripts.states.s1_tile_index import build_tile_index, covered_cells
 from scripts.tables import file_digest, write_json
 

@@ -20,6 +20,7 @@ from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites, thin
 from scripts.geo.snapshot import IGBP_URBAN
+from scripts.geo.time_zones import ZonedPlaces
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 
@@ -45,19 +46,6 @@ class Cells:
     population: FloatArray
     urban_population: FloatArray
     area_m2: FloatArray
-
-
-@dataclass(frozen=True)
-class Places:
-    """Populated places: ``country`` codes, ``lon``, ``lat`` degrees, ``population`` persons and
-    ``utc_offset`` minutes east of UTC; all of shape (p,).
-    """
-
-    country: Codes
-    lon: FloatArray
-    lat: FloatArray
-    population: FloatArray
-    utc_offset: IntArray
 
 
 @dataclass(frozen=True)
@@ -268,7 +256,7 @@ def _mixed_share(part: FloatArray, whole: FloatArray, mix: IntArray) -> float:
 
 
 def urban_agreement(
-    sites: Sites, near_urban: npt.NDArray[np.bool_], cells: Cells, places: Places
+    sites: Sites, near_urban: npt.NDArray[np.bool_], cells: Cells, places: ZonedPlaces
 ) -> dict[str, float]:
     """Share of sites in or next to urban land cover, against population under the same mix.
 
@@ -297,7 +285,7 @@ def urban_agreement(
     }
 
 
-def time_zone_reach(sites: Sites, places: Places, min_sites: int) -> dict[str, Any]:
+def time_zone_reach(sites: Sites, places: ZonedPlaces, min_sites: int) -> dict[str, Any]:
     """How many countries of several UTC offsets have sites at more than one of them.
 
     A site has the offset of the nearest place of its own country: the places define which

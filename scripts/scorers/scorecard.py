@@ -18,11 +18,11 @@ from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.geo import metrics
 from scripts.geo.metrics import FloatArray, Sites
-from scripts.geo.snapshot import load_facts, load_land_cover, load_places
-from scripts.geo.time_zones import utc_offsets
+from scripts.geo.snapshot import load_facts, load_land_cover
+from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity
-from scripts.scorers.fidelity import Cells, Places, Points
+from scripts.scorers.fidelity import Cells, Points
 from scripts.scorers.gates import load_gates
 from scripts.tables import published
 
@@ -138,7 +138,7 @@ def measure(
     home: npt.NDArray[np.int64],
     world: World,
     cells: Cells,
-    places: Places,
+    places: ZonedPlaces,
     points: Points,
     near_urban: npt.NDArray[np.bool_],
     settings: Mapping[str, Any],
@@ -265,18 +265,6 @@ def read_cells(path: str) -> Cells:
     )
 
 
-def read_places(path: str) -> Places:
-    """Arrays of the snapshot's places with the UTC offset of their zone."""
-    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population", "timezone"))
-    return Places(
-        countries.encode(table.column("country_iso")),
-        table.column("lon_deg").to_numpy(),
-        table.column("lat_deg").to_numpy(),
-        table.column("population").to_numpy().astype(np.float64),
-        utc_offsets(table.column("timezone"), path),
-    )
-
-
 def read_points(path: str) -> Points:
     """Arrays of ``fidelity_points``."""
     table = read_dataset("fidelity_points", path)
@@ -311,7 +299,7 @@ def measure_files(
         home,
         world,
         cells,
-        read_places(inputs.places),
+        read_zoned_places(inputs.places),
         read_points(inputs.points),
         fidelity.near_urban_mask(load_land_cover(inputs.land_cover)),
         settings,

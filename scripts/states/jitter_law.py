@@ -49,7 +49,7 @@ from scripts.geo.polygons import (
     polygon_rows,
     triangulate,
 )
-from scripts.geo.snapshot import Countries
+from scripts.geo.snapshot import Countries, Places
 from scripts.ordering import rank_right
 from scripts.states.sites import Codes
 from scripts.states.tiles import split_cell_keys
@@ -131,16 +131,6 @@ def make_cells(key: I64, coverage: F64, grid: Grid) -> Cells:
     bounds = grid.bounds(tile)
     lon, lat = grid.centre_deg(tile)
     return Cells(country, tile, *bounds, lon, lat, coverage, 0.5 * grid.cell_deg)
-
-
-@dataclass(frozen=True)
-class Places:
-    """Populated places: ``country`` int16 codes, ``lon``, ``lat`` degrees, ``population``."""
-
-    country: Codes
-    lon: F64
-    lat: F64
-    population: F64
 
 
 @dataclass(frozen=True)
@@ -324,12 +314,7 @@ class JitterLaw:
         core = places.population >= self.mixture["core_min_population"]
         for component, chosen in ((CORE, core), (SECONDARY, ~core & (places.population > 0.0))):
             part = parts[component - CORE]
-            subset = Places(
-                places.country[chosen],
-                places.lon[chosen],
-                places.lat[chosen],
-                places.population[chosen],
-            )
+            subset = places.take(np.flatnonzero(chosen))
             sd = spread_km(
                 subset.population,
                 part["spread_km"],

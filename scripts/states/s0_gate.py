@@ -7,6 +7,7 @@ any. ``manifest_fingerprint`` is the digest of that list. Asset ids and paths ar
 seal is the same on every machine.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ _REFERENCE = (
     *("countries", "facts", "places", "land_cover", "manifest"),
     *("outlet_density", "outlet_statistics", "outlet_samples"),
 )
-_UPSTREAM = ("outlet_catalogue", "candidate_set")
 _OWN = ("polygons", "raster", "raster_cells", "raster_report")
 
 
@@ -50,17 +50,26 @@ def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str)
         )
 
 
-def seal(inputs: Any) -> list[dict[str, str]]:
-    """Asset id and SHA-256 of every sealed input, sorted by id."""
-    assets = {f"reference/{name}": getattr(inputs, name) for name in _REFERENCE}
-    assets |= {f"upstream/{name}": getattr(inputs, name) for name in _UPSTREAM}
-    assets["upstream/validation_bundle"] = inputs.bundle_flag
-    assets |= {f"contracts/{Path(path).name}": path for path in inputs.contracts}
-    own = {name: getattr(inputs, f"own_{name}") for name in _OWN}
-    assets |= {f"{OWN_INPUTS}{name}": path for name, path in own.items() if path}
+def assets(
+    reference: Mapping[str, str],
+    upstream: Mapping[str, str],
+    contracts: Iterable[str],
+    own: Mapping[str, str | Sequence[str]],
+) -> dict[str, str]:
+    """Files to seal by asset id; of the user's ``own``, those that there are."""
+    return {
+        **{f"reference/{name}": path for name, path in reference.items()},
+        **{f"upstream/{name}": path for name, path in upstream.items()},
+        **{f"contracts/{Path(path).name}": path for path in contracts},
+        **{f"{OWN_INPUTS}{name}": str(path) for name, path in own.items() if path},
+    }
+
+
+def seal(files: Mapping[str, str]) -> list[dict[str, str]]:
+    """Asset id, file name and SHA-256 of every sealed input, sorted by id."""
     return [
         {"asset_id": name, "path": Path(path).name, "sha256_hex": file_digest(path)}
-        for name, path in sorted(assets.items())
+        for name, path in sorted(files.items())
     ]
 
 
@@ -74,7 +83,18 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         file_digest(inputs.outlet_catalogue),
     )
     verify_snapshot(Path(inputs.manifest).parent)
-    sealed = seal(inputs)
+    sealed = seal(
+        assets(
+            {name: getattr(inputs, name) for name in _REFERENCE},
+            {
+                "outlet_catalogue": inputs.outlet_catalogue,
+                "candidate_set": inputs.candidate_set,
+                "validation_bundle": inputs.bundle_flag,
+            },
+            inputs.contracts,
+            {name: getattr(inputs, f"own_{name}") for name in _OWN},
+        )
+    )
     write_object("sealed_inputs_1B", outputs.sealed_inputs, sealed)
     write_object(
         "s0_gate_receipt_1B",

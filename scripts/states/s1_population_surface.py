@@ -16,8 +16,8 @@ from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
-from scripts.geo.population import Places, Surface, Tiles, population_surface
-from scripts.geo.snapshot import load_facts, load_land_cover, load_places
+from scripts.geo.population import Surface, Tiles, population_surface
+from scripts.geo.snapshot import load_facts, load_land_cover, read_places
 from scripts.policies import load_policy
 from scripts.states.raster_surface import surface_of_raster
 
@@ -32,17 +32,6 @@ def read_tiles(path: str) -> tuple[pa.ChunkedArray, Tiles]:
         tile_id=table["tile_id"].to_numpy(),
         coverage=table["coverage_fraction"].to_numpy(),
         area_m2=table["area_m2"].to_numpy(),
-    )
-
-
-def read_places(path: str) -> Places:
-    """Places of the snapshot as arrays."""
-    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population"))
-    return Places(
-        country=countries.encode(table["country_iso"]),
-        lon_deg=table["lon_deg"].to_numpy(),
-        lat_deg=table["lat_deg"].to_numpy(),
-        population=table["population"].to_numpy().astype(np.float64),
     )
 
 

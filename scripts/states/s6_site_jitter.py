@@ -24,11 +24,11 @@ from scripts.entry import run
 from scripts.errors import ConfigError, StateError
 from scripts.geo.grid import Grid
 from scripts.geo.polygons import contains_points
-from scripts.geo.snapshot import Countries, load_countries, load_places
+from scripts.geo.snapshot import Countries, Places, load_countries, read_places
 from scripts.policies import load_policy
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
-from scripts.states.jitter_law import COMPONENTS, Cells, JitterLaw, Places, make_cells
+from scripts.states.jitter_law import COMPONENTS, Cells, JitterLaw, make_cells
 from scripts.states.sites import (
     JITTER_FAMILY,
     KEY,
@@ -352,17 +352,6 @@ def tally(placed: Placed) -> Tally:
 def _by_component(component: npt.NDArray[np.int8]) -> dict[str, int]:
     counts = np.bincount(component, minlength=len(COMPONENTS))
     return dict(zip(COMPONENTS, counts.tolist(), strict=True))
-
-
-def read_places(path: str | Path) -> Places:
-    """Places with their country as a code."""
-    table = load_places(path, ["country_iso", "lon_deg", "lat_deg", "population"])
-    return Places(
-        countries.encode(table.column("country_iso")),
-        table.column("lon_deg").to_numpy(),
-        table.column("lat_deg").to_numpy(),
-        table.column("population").to_numpy().astype(np.float64),
-    )
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:

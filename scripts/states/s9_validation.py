@@ -22,11 +22,10 @@ import pyarrow.parquet as pq
 
 from scripts.contracts import Check, arrow_schema, read_dataset, read_object, write_object
 from scripts.entry import run
-from scripts.geo.snapshot import load_countries, load_facts
+from scripts.geo.snapshot import load_countries, load_facts, read_places
 from scripts.policies import load_policy
 from scripts.records.bundle import INDEX, write_index
 from scripts.states.s5_site_tile_assignment import read_plan
-from scripts.states.s6_site_jitter import read_places
 from scripts.states.s8_site_locations import point_coordinates
 from scripts.states.sites import (
     KEY,

@@ -10,16 +10,16 @@ the tile of the offset's largest place.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scripts import countries
 from scripts.geo.grid import Grid
-from scripts.geo.snapshot import load_places
-from scripts.geo.time_zones import utc_offsets
+from scripts.geo.time_zones import read_zoned_places
+from scripts.ordering import run_starts
 
 I64 = npt.NDArray[np.int64]
 
@@ -88,14 +88,12 @@ class ZoneFloor:
 
 def read_zone_floor(path: str | Path, grid: Grid, policy: Mapping[str, Any]) -> ZoneFloor:
     """The floor over the places of the snapshot."""
-    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population", "timezone"))
-    code = countries.encode(table["country_iso"])
-    offset = utc_offsets(table["timezone"], path)
-    tile = grid.tile_at(table["lon_deg"].to_numpy(), table["lat_deg"].to_numpy())
-    population = table["population"].to_numpy().astype(np.float64)
+    places = read_zoned_places(path)
+    tile = grid.tile_at(places.lon, places.lat)
     tiles = {}
-    for places in np.split(np.arange(len(code)), np.flatnonzero(np.diff(code)) + 1):
-        if len(np.unique(offset[places])) > 1:
-            found = ZoneTiles(offset[places], tile[places], population[places])
-            tiles[int(code[places[0]])] = found
+    for a, b in pairwise(run_starts(places.country)):
+        offset = places.utc_offset[a:b]
+        if len(np.unique(offset)) > 1:
+            zones = ZoneTiles(offset, tile[a:b], places.population[a:b])
+            tiles[int(places.country[a])] = zones
     return ZoneFloor(policy["offsets"], policy["min_sites"], tiles)

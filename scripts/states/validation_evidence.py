@@ -21,10 +21,10 @@ from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.grid import Grid
 from scripts.geo.polygons import contains_points
-from scripts.geo.snapshot import Countries
+from scripts.geo.snapshot import Countries, Places
 from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
-from scripts.states.jitter_law import Cells, JitterLaw, Places, make_cells
+from scripts.states.jitter_law import Cells, JitterLaw, make_cells
 from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
 from scripts.states.s6_site_jitter import is_inside
 from scripts.states.sites import (

@@ -1,7 +1,5 @@
 """Own rasters and polygons: what they sum to, and how they are refused."""
 
-from types import SimpleNamespace
-
 import geopandas
 import numpy as np
 import pytest
@@ -20,6 +18,7 @@ from scripts.own_inputs.raster import sum_to_cells
 from scripts.policies import parse_yaml
 from scripts.settings import CONFIG_FILE, load_settings
 from scripts.states.raster_surface import surface_of_raster
+from scripts.states.s0_gate import assets, seal
 
 GRID = Grid(5)
 NODATA = -99999.0
@@ -244,18 +243,12 @@ def test_own_inputs_are_never_a_release():
 
 
 def test_the_gate_seals_own_inputs_by_name(tmp_path):
-    from scripts.states.s0_gate import _REFERENCE, seal
-
-    paths = {}
-    for name in (*_REFERENCE, "outlet_catalogue", "candidate_set", "bundle_flag", "own_raster"):
-        paths[name] = tmp_path / name
-        paths[name].write_text(name)
-    inputs = SimpleNamespace(
-        **paths, contracts=[], own_polygons=[], own_raster_cells=[], own_raster_report=[]
-    )
-    before = {entry["asset_id"]: entry["sha256_hex"] for entry in seal(inputs)}
-    paths["own_raster"].write_text("other people")
-    after = {entry["asset_id"]: entry["sha256_hex"] for entry in seal(inputs)}
+    raster = tmp_path / "people.tif"
+    raster.write_text("people")
+    files = assets({}, {}, [], {"polygons": [], "raster": str(raster), "raster_cells": []})
+    before = {entry["asset_id"]: entry["sha256_hex"] for entry in seal(files)}
+    raster.write_text("other people")
+    after = {entry["asset_id"]: entry["sha256_hex"] for entry in seal(files)}
     assert [name for name in before if before[name] != after[name]] == ["own/raster"]
 
 

@@ -9,7 +9,6 @@ from scripts import countries as country_codes
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.geo.population import (
-    Places,
     Tiles,
     kernel_pairs,
     land_cover_of_cells,
@@ -17,7 +16,7 @@ from scripts.geo.population import (
     settle,
     smooth,
 )
-from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN
+from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, Places
 from scripts.policies import load_policy
 from scripts.states.s1_population_surface import read_totals
 

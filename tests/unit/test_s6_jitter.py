@@ -12,7 +12,7 @@ from scipy import stats
 from scripts import countries
 from scripts.errors import ConfigError, StateError
 from scripts.geo.distance import ROUNDED_KM_PER_DEG, great_circle_m
-from scripts.geo.snapshot import Countries
+from scripts.geo.snapshot import Countries, Places
 from scripts.policies import load_policy
 from scripts.randomness import keyed_uniforms
 from scripts.states import jitter_law, s6_site_jitter
@@ -24,7 +24,6 @@ from scripts.states.jitter_law import (
     TAIL,
     UNIFORM,
     JitterLaw,
-    Places,
     find_anchors,
     make_cells,
     normal_cdf,

@@ -19,8 +19,9 @@ from scripts.geo import metrics
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import LAND_COVER_SHAPE
+from scripts.geo.time_zones import ZonedPlaces
 from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
-from scripts.scorers.fidelity import Cells, Places
+from scripts.scorers.fidelity import Cells
 from scripts.tables import write_json, write_parquet
 
 REFERENCE = "resources/reference"
@@ -55,8 +56,8 @@ def cells(rows: list[tuple[str, float, float, float, float]]) -> Cells:
     )
 
 
-def places(rows: list[tuple[str, float, float, float, int]]) -> Places:
-    return Places(
+def places(rows: list[tuple[str, float, float, float, int]]) -> ZonedPlaces:
+    return ZonedPlaces(
         codes(*(r[0] for r in rows)),
         *(np.array([r[i] for r in rows]) for i in (1, 2, 3)),
         np.array([r[4] for r in rows], dtype=np.int64),
