@@ -21,7 +21,6 @@ from scripts.workflow import (
     STATE_RULES,
     Board,
     Promotion,
-    contract_files,
     export_package_path,
 )
 
@@ -58,7 +57,7 @@ RELEASE_RUN_ID = SETTINGS.run_named(SETTINGS.candidate).run_id
 BASELINE_RUN_ID = SETTINGS.run_named(SETTINGS.baseline_posture).run_id
 
 PARTS = part_names(SETTINGS.groups)
-CONTRACT_FILES = source(contract_files())
+CONTRACT_FILES = source(["config/contracts.yaml"])
 RULE_VERSIONS = {rule: code_digest(f"states.{rule}") for rule in STATE_RULES}
 
 policy_of = BOARD.policy

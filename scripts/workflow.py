@@ -9,7 +9,7 @@ from typing import Any
 
 from snakemake.io import expand
 
-from scripts.contracts import CONTRACTS, datasets, state_datasets
+from scripts.contracts import datasets, state_datasets
 from scripts.governance import locks, promotion
 from scripts.governance.attestation import byproduct_paths
 from scripts.policies import load_policy
@@ -30,11 +30,6 @@ STATE_RULES = CHAIN[:-1]
 def path_templates(runs_root: str) -> Mapping[str, str]:
     """Path template of every declared dataset below the runs root."""
     return {name: f"{runs_root}/{entry.path}" for name, entry in datasets().items()}
-
-
-def contract_files() -> list[str]:
-    """The contract file, relative to the repository."""
-    return [CONTRACTS.relative_to(CONTRACTS.parents[1]).as_posix()]
 
 
 def export_package_path(basedir: str) -> None:
