@@ -9,6 +9,7 @@ nobody keeps it by hand.
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -83,15 +84,16 @@ def read_graph(
     ]
 
 
-def whole_graph() -> list[Job]:
+@functools.cache
+def whole_graph() -> tuple[Job, ...]:
     """Jobs of all targets, and of those that a user's own inputs or formats ask for."""
     with tempfile.TemporaryDirectory() as folder:
         own, external = _own_inputs(Path(folder))
-        return [
+        return (
             *read_graph(),
             *read_graph(["export"], {**own, "format": "geojson"}),
             *read_graph(["export"], {**external, "format": "gpkg"}),
-        ]
+        )
 
 
 def _own_inputs(folder: Path) -> tuple[Json, Json]:

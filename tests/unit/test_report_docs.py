@@ -6,9 +6,12 @@ import yaml
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
+from scripts.contracts import datasets, state_datasets
 from scripts.docs import reference
+from scripts.docs.graph import makers_and_readers, whole_graph
 from scripts.docs.hook import on_page_markdown
 from scripts.policies import load_schema
+from scripts.states import CHAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +55,26 @@ def test_keys_of_states_say_their_effect():
             if dotted != "policy_version":
                 assert entry.get("description"), (name, dotted)
                 assert entry.get("x-effect"), (name, dotted)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Rules that make each dataset."""
+    return {name: makers for name, (makers, _) in makers_and_readers(whole_graph()).items()}
+
+
+def test_states_make_what_lies_in_their_folders(made):
+    states = {name for name, rules in made.items() if not set(CHAIN[:-1]).isdisjoint(rules)}
+    assert states == set(state_datasets())
+
+
+def test_a_dataset_is_made_by_one_rule_or_by_a_command(made):
+    several = {name: rules for name, rules in made.items() if len(rules) > 1}
+    assert all(set(rules) == {"generate_1a", "ingest_1a"} for rules in several.values()), several
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "scripts").rglob("*.py")]
+    for name in (name for name, rules in made.items() if not rules):
+        file = datasets()[name].path.rsplit("/", 1)[-1]
+        assert any(f'"{name}"' in text or file in text for text in texts), f"nothing makes {name}"
 
 
 @pytest.mark.parametrize(
