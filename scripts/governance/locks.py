@@ -23,7 +23,7 @@ from typing import Any
 from scripts.contracts import read_object
 from scripts.errors import GovernanceError, SegmentError
 from scripts.policies import schema_name
-from scripts.records.code_digest import PACKAGE, code_digest, modules_of, source_of
+from scripts.records.code_digest import PACKAGE, code_digest, modules_of, source_of, syntax_digest
 from scripts.states import CHAIN
 from scripts.tables import file_digest, to_json_bytes
 
@@ -97,10 +97,13 @@ def surface_digests(phase: str, policies: Mapping[str, str]) -> dict[str, dict[s
 
 
 def _digest(path: str, trees: Sequence[Path] = TREES) -> str:
-    """Digest of a file of the first source tree that has it; ``absent`` when none has."""
+    """Digest of a file of the first source tree that has it; ``absent`` when none has.
+
+    Code counts by its syntax, so that a changed comment breaks no lock.
+    """
     for tree in trees:
         if (tree / path).is_file():
-            return file_digest(tree / path)
+            return syntax_digest(tree / path) if path.endswith(".py") else file_digest(tree / path)
     return "absent"
 
 

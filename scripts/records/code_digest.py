@@ -12,7 +12,6 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,8 +105,15 @@ class _Syntax:
 
 
 def syntax_digest(path: Path) -> str:
-    """SHA-256 of the syntax of a Python file: comments, docstrings and layout do not count."""
-    return _Syntax(ast.parse(path.read_bytes())).digest()
+    """SHA-256 of the syntax of a Python file: comments, docstrings and layout do not count.
+
+    A file that is no Python any more has the digest of its bytes.
+    """
+    content = path.read_bytes()
+    try:
+        return _Syntax(ast.parse(content)).digest()
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(content).hexdigest()
 
 
 @functools.cache
@@ -134,14 +140,6 @@ def modules_of(module: str) -> tuple[str, ...]:
     return tuple(sorted(known))
 
 
-def module_digests(modules: Iterable[str]) -> dict[str, str]:
-    """:func:`syntax_digest` of each module, by the path of its source below the repository."""
-    return {
-        source_of(name).relative_to(PACKAGE.parent).as_posix(): _parsed(name).digest
-        for name in sorted(modules)
-    }
-
-
 @functools.cache
 def contract_digest(dataset_id: str) -> str:
     """SHA-256 of what a dataset holds: columns or schema, keys and order, without descriptions."""
@@ -162,6 +160,7 @@ def code_digest(module: str) -> str:
     """
     names = modules_of(f"{PACKAGE.name}.{module}")
     named = sorted(frozenset().union(*(_parsed(name).datasets for name in names)))
-    parts = module_digests(names) | {name: contract_digest(name) for name in named}
+    parts = {name: _parsed(name).digest for name in names}
+    parts |= {name: contract_digest(name) for name in named}
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

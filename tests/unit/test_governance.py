@@ -230,6 +230,19 @@ def test_a_changed_file_is_named_with_both_digests(repository):
         locks.refuse([line])
 
 
+def test_code_is_locked_by_its_syntax(repository):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    law = Path("scripts/states/steering.py")
+    source = (Path(locks.PACKAGE) / "states/steering.py").read_text(encoding="utf-8")
+    law.parent.mkdir(parents=True)
+    law.write_text(f"# Another comment.\n{source}", encoding="utf-8")
+    assert locks.faults(locks.read_locks(folder / "reports"), policies) == []
+    law.write_text(f"{source}\nCHANGED = 1\n", encoding="utf-8")
+    (line,) = locks.faults(locks.read_locks(folder / "reports"), policies)
+    assert line.startswith(f"lock P1: {law} has digest ")
+
+
 def test_a_deleted_locked_file_is_a_fault(repository):
     folder, policies = repository
     locked(folder / "reports", "P1", policies)
@@ -413,7 +426,7 @@ def test_share_copies_with_times_where_links_cannot_reach(tmp_path, monkeypatch)
 @pytest.mark.parametrize(("parent", "code"), [("child", "EG70"), ("parent", "EG73")])
 def test_fork_refuses_bad_names(tmp_path, parent, code):
     posture = Posture("reopened", "policy", {})
-    child = Run("child", posture, run_id("1B", "child"), run_id("1A", "reopened"))
+    child = Run("child", posture, run_id("1B", "child"), run_id("1A", "reopened"), "0" * 32)
     with pytest.raises(GovernanceError, match=code):
         fork.check_names(tmp_path, child, parent)
     (tmp_path / child.run_id).mkdir()

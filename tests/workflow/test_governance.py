@@ -11,6 +11,7 @@ import yaml
 
 from scripts import root_lock
 from scripts.governance import pointers
+from scripts.records.code_digest import syntax_digest
 from scripts.records.identity import run_id
 from scripts.settings import WITNESS
 from scripts.tables import file_digest, read_json, write_json
@@ -48,8 +49,13 @@ def digests(folder: Path) -> dict[str, tuple[str, int]]:
 
 def change(path: Path) -> str:
     before = path.read_text(encoding="utf-8")
-    path.write_text(before + "\n# changed\n", encoding="utf-8")
+    added = "CHANGED = 1" if path.suffix == ".py" else "# changed"
+    path.write_text(f"{before}\n{added}\n", encoding="utf-8")
     return before
+
+
+def locked_digest(path: Path) -> str:
+    return syntax_digest(path) if path.suffix == ".py" else file_digest(path)
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +138,13 @@ S2_POLICY = POLICIES / "policy.s2.tile_weights.yaml"
 )
 def test_a_changed_locked_file_refuses_promotion_before_anything_runs(locked, target, changed):
     path = locked / changed
-    digest = file_digest(path)
+    digest = locked_digest(path)
     before = change(path)
     state = digests(locked / SEGMENT / RELEASE)
     output = call(locked, target, status=1)
     line = re.search(rf"^lock P1: {changed} has digest (\w+), locked is (\w+)$", output, re.M)
     assert line, output[-2000:]
-    assert line.groups() == (file_digest(path), digest)
+    assert line.groups() == (locked_digest(path), digest)
     assert "EG41" in output
     path.write_text(before, encoding="utf-8")
     assert digests(locked / SEGMENT / RELEASE) == state
