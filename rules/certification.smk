@@ -1,5 +1,7 @@
 """Certification (P5): the certificate of the release. The target `certify` enforces it."""
 
+from scripts.geo.snapshot import DATA_FILES, MANIFEST
+
 DEMANDS = {
     "required_seeds": list(SETTINGS.required_seeds),
     "minimum_grade": SETTINGS.minimum_grade,
@@ -64,7 +66,7 @@ CERTIFIED = (
         ),
         "bands": BANDS_1A,
         "gates": GATES,
-        "reference": list(REFERENCE.values()),
+        "reference": [reference(file) for file in (*DATA_FILES, MANIFEST)],
     }
 )
 

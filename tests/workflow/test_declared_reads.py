@@ -17,7 +17,7 @@ from tests.torture import worlds
 ROOTS = ("runs", "config", "resources")
 # Read by the code of any rule: what policies and datasets may hold, and the lock of the runs root.
 BY_NAME = re.compile(
-    r"config/contracts\.yaml|config/schemas/[\w.]+\.schema\.yaml|runs/\.[\w-]+\.lock"
+    r"config/contracts\.yaml|config/schemas/[\w.]+\.schema\.yaml|runs/\.[\w.-]+\.lock"
 )
 # What `certify` writes beside its verdict, and looks at before it does: a verdict that fails must
 # leave them, so they are no outputs.
