@@ -20,10 +20,6 @@ from scripts.states import CHAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY_FOLDERS = ("config", "config/layer1/1A/policy", "config/layer1/1B/policy")
-PURPOSE = {
-    "gates": "Obeyed by the scorers, the phases and the certificate.",
-    "policy.1a.bands": "Obeyed by the 1A scorer and the freeze guard.",
-}
 Json = Mapping[str, Any]
 
 
@@ -119,7 +115,7 @@ def policies_page(jobs: Sequence[Job]) -> str:
         if name == "config":
             continue
         schema = load_schema(name)
-        parts.append(f"## {name}\n\n{schema.get('title', '')}. {PURPOSE.get(name, '')}".strip())
+        parts.append(f"## {name}\n\n{schema.get('title', '')}.")
         documents = {path: parse_yaml(path) for path in files}
         for file in (path.relative_to(ROOT).as_posix() for path in files):
             again = ", ".join(f"`{rule}`" for rule in reruns(needed, file))
