@@ -46,11 +46,9 @@ rule s2_tile_weights:
         tile_index=tiles("s1_tile_index/tile_index.parquet"),
         tile_population=tiles("s1_tile_index/tile_population.parquet"),
         facts=reference("country_facts.csv"),
-        tile_policy=policy("s1_tile_index"),
         policy=policy("s2"),
     output:
         tile_weights=shared("s2_tile_weights/tile_weights.parquet"),
-        tile_curve=shared("s2_tile_weights/tile_curve.parquet"),
         country_mass=shared("s2_tile_weights/country_mass.parquet"),
         report=shared("s2_tile_weights/s2_run_report.json"),
     log:
@@ -117,7 +115,6 @@ rule s4_alloc_plan:
     input:
         pairs=run("s4_alloc_plan/s4_guarded_pairs.parquet"),
         summary=run("s4_alloc_plan/s4_guard_summary.json"),
-        tile_curve=shared("s2_tile_weights/tile_curve.parquet"),
         tile_weights=shared("s2_tile_weights/tile_weights.parquet"),
         places=reference("places.parquet"),
         tile_policy=policy("s1_tile_index"),
@@ -278,11 +275,13 @@ rule s9_validation:
         synthesis=parts("s7_site_synthesis/{part}.parquet"),
         site_locations=run("s8_site_locations/site_locations.parquet"),
         tile_index=tiles("s1_tile_index/tile_index.parquet"),
+        tile_weights=shared("s2_tile_weights/tile_weights.parquet"),
         countries=reference("countries.parquet"),
         places=reference("places.parquet"),
         facts=reference("country_facts.csv"),
         tile_policy=policy("s1_tile_index"),
         weights_policy=policy("s2"),
+        plan_policy=policy("s4"),
         assignment_policy=policy("s5"),
         jitter_policy=policy("s6"),
         policy=policy("s9"),

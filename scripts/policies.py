@@ -152,6 +152,10 @@ def check_policy(policy: Any, name: str, where: str | Path) -> None:
 
 def _relations(name: str, policy: Mapping[str, Any]) -> Iterator[tuple[bool, str, str, str]]:
     """Rules between keys, which a JSON Schema cannot say: (holds, key, rule, remedy)."""
+    if name == "policy.s6.jitter" and "towns" in policy:
+        low, high = policy["towns"]["spread_min_km"], policy["towns"]["spread_max_km"]
+        rule = f"{low} is above spread_max_km {high}"
+        yield low <= high, "towns.spread_min_km", rule, "min at most max"
     if name != "policy.s2.tile_weights":
         return
     mass = policy["country_mass"]

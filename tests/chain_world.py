@@ -54,7 +54,6 @@ STEPS = {
         "s2",
         {
             "tile_weights": "tile_weights.parquet",
-            "tile_curve": "tile_curve.parquet",
             "country_mass": "country_mass.parquet",
             "s2_report": "s2_run_report.json",
         },

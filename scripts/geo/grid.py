@@ -150,6 +150,19 @@ class Grid:
         """``tile_id`` of the cell that holds each point."""
         return self.tile_id(*self.row_col_at(lon_deg, lat_deg))
 
+    def steps(self, tile_id: npt.ArrayLike, lon_deg: F64, lat_deg: F64) -> tuple[I64, I64]:
+        """Rows south and columns east from tiles to those that hold points, the short way round."""
+        row, col = self.row_col_at(lon_deg, lat_deg)
+        own_row, own_col = self.row_col(tile_id)
+        half = self.ncols // 2
+        return row - own_row, (col - own_col + half) % self.ncols - half
+
+    def is_near(self, tile_id: npt.ArrayLike, lon_deg: F64, lat_deg: F64) -> npt.NDArray[np.bool_]:
+        """Whether points of the Earth lie on their tile or on one that touches it."""
+        south, east = self.steps(tile_id, lon_deg, lat_deg)
+        near: npt.NDArray[np.bool_] = (np.abs(south) <= 1) & (np.abs(east) <= 1)
+        return near
+
     def bounds(self, tile_id: npt.ArrayLike) -> Bounds:
         """Edges of tiles; neighbours share an edge to the bit."""
         row, col = self.row_col(tile_id)

@@ -183,11 +183,8 @@ def p2_rows(
     rows = []
     for card, reference, report, before in zip(cards, references, s4, s4_references, strict=True):
         seed = card["seed"]
-        rows.append(
-            flag(
-                "s4_mode_joint_v2", seed, report["mode"] == "joint_v2", f"S4 runs {report['mode']}"
-            )
-        )
+        mode = report["mode"]
+        rows.append(flag("s4_mode_outlets_v3", seed, mode == "outlets_v3", f"S4 runs {mode}"))
         rows += [
             floor_aware(f"s4_pair_{name}_headroom", seed, *(
                 side["pairs"][f"{name}_headroom_mean"] for side in (report, before)
@@ -227,7 +224,7 @@ def p3_rows(
         kind = "improve" if seed == tuned_seed else REPORT
         rows += [
             flag(
-                "s6_mode_mixture_v2", seed, report["mode"] == "mixture_v2", f"S6 {report['mode']}"
+                "s6_mode_towns_v3", seed, report["mode"] == "towns_v3", f"S6 {report['mode']}"
             ),
             compare("nn_tail_contracts", "improve", "nn_tail", seed, contraction, 0.0, lower=False),
             row("nn_tail_reaches_B", kind, "nn_tail", seed, contraction, contraction_min,

@@ -62,9 +62,9 @@ COVERAGE = Advice(
     "a country without sites is one that 1A did not offer: reopen 1A behind the freeze guard",
 )
 NN_TAIL = Advice(
-    "S6",
-    ("mixture.sparse_tail", "S4 agglomeration.lone_share", "S4 agglomeration.mean_sites_per_tile"),
-    "less mass and a tighter clamp in the sparse tail; then fewer lone sites in S4",
+    "S4, S6",
+    ("outlets.company", "S6 towns.open_share", "S2 tile_density.population_exponent"),
+    "a shorter distance to company in S4; then more open sites, or a flatter density",
 )
 NN_TAIL_WITH_CONCENTRATION = Advice(
     "S2",
@@ -72,9 +72,9 @@ NN_TAIL_WITH_CONCENTRATION = Advice(
     "density follows the country counts: mend concentration first, then S6",
 )
 COLLAPSE = Advice(
-    "S6",
-    ("mixture.core_cluster", "mixture.secondary_cluster", "S4 mode", "S4 agglomeration"),
-    "wider clusters; the legacy allocation law lines sites up",
+    "S4",
+    ("mode", "outlets.shape", "S6 towns.spread_km"),
+    "the legacy allocation law lines sites up; else more draws of long countries in S4",
 )
 VALIDATION = Advice(
     "S9",

@@ -21,7 +21,7 @@ from scripts.geo.snapshot import load_countries, load_facts
 from scripts.policies import load_policy
 from scripts.search.policy import Policies
 from scripts.states import s4_alloc_plan, s5_site_tile_assignment, s6_site_jitter
-from scripts.states.allocation_law import Ground, Tiles, group_by_country
+from scripts.states.allocation_law import Tiles, group_by_country
 from scripts.states.pairs import Candidates, Pairs, mass_targets, read_candidates
 from scripts.states.s2_tile_weights import country_table, group_starts, tile_weights
 from scripts.states.s3_requirements import count_sites, require_tiles, requirements
@@ -30,7 +30,6 @@ from scripts.states.s5_site_tile_assignment import Assignment
 from scripts.states.s6_site_jitter import Earth
 from scripts.states.s7_site_synthesis import Offsets, coordinates
 from scripts.states.tiles import coverage_of, read_grid
-from scripts.states.time_zone_floor import read_zone_floor
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -69,12 +68,10 @@ class Merchants:
 class Density:
     """What S2 makes of its policy.
 
-    ``weights`` of the tiles by country, ``curve`` the same summed along the curve, ``mass`` the
-    table ``country_mass``.
+    ``weights`` of the tiles by country, ``mass`` the table ``country_mass``.
     """
 
     weights: Tiles
-    curve: Tiles
     mass: pa.Table
 
 
@@ -120,15 +117,11 @@ def read_merchants(outlet_catalogue: str, candidate_set: str, seed: int) -> Merc
 
 def densities(fixed: Fixed, s2: Mapping[str, Any]) -> Density:
     """S2: weights of tiles, and mass of countries."""
-    code, tile_id = fixed.code, fixed.tile_id
+    code = fixed.code
     starts = group_starts(code)
-    weight, along, running, _ = tile_weights(
-        code, starts, tile_id, fixed.area_m2, fixed.people, fixed.earth.grid, s2
-    )
+    weight, _ = tile_weights(starts, fixed.area_m2, fixed.people, s2)
     mass, _ = country_table(code, starts, fixed.area_m2, fixed.people, fixed.facts, s2, "policy s2")
-    return Density(
-        group_by_country(code, tile_id, weight), group_by_country(code, along, running), mass
-    )
+    return Density(group_by_country(code, fixed.tile_id, weight), mass)
 
 
 def required(merchants: Merchants, density: Density, s2: Mapping[str, Any]) -> Pairs:
@@ -165,12 +158,19 @@ def assigned(
     s4, where = policies["s4"], f"seed {merchants.seed}"
     pairs = required(merchants, density, policies["s2"])
     pairs = guarded(pairs, merchants, density, policies)
-    tiles, ground = density.weights, None
-    if s4["mode"] == "joint_v2":
-        grid = fixed.earth.grid
-        tiles = density.curve
-        ground = Ground(grid, read_zone_floor(fixed.places, grid, s4["time_zone_floor"]))
-    plan = s4_alloc_plan.allocate(pairs, tiles, s4, ground, where)
+    ground = None
+    if s4["mode"] == "outlets_v3":
+        ground = s4_alloc_plan.read_ground(fixed.places, fixed.earth.grid, s4)
+    plan = s4_alloc_plan.allocate(
+        pairs,
+        pairs.country != merchants.homes[pairs.merchant],
+        merchants.ids,
+        density.weights,
+        s4,
+        ground,
+        merchants.seed,
+        where,
+    )
     s4_alloc_plan.require_row_sums(plan, pairs, merchants.ids)
     sites = s5_site_tile_assignment.Plan(
         merchants.ids[pairs.merchant[plan.pair]],
@@ -183,7 +183,6 @@ def assigned(
 
 def placed(fixed: Fixed, seed: int, assignment: Assignment, s6: Mapping[str, Any]) -> Sites:
     """S6 and S7: the position of every site."""
-    s6_site_jitter.check_weights(s6, "policy s6")
     sites, tile_id = assignment.sites, assignment.tile_id
     made = s6_site_jitter.place(sites, tile_id, fixed.earth, s6, seed, "S5").jitter
     offsets = Offsets(sites, tile_id, made.delta_lon, made.delta_lat)

@@ -1,38 +1,39 @@
-"""Where in its cell a site stands: the laws ``uniform_v1`` and ``mixture_v2`` of S6.
+"""Where about its cell a site stands: the laws ``uniform_v1`` and ``towns_v3`` of S6.
 
 A site has four uniforms per attempt: u_component, u_anchor, u_lon, u_lat. The first attempt's
-u_component and u_anchor decide, once, which component places the site and which populated place
-pulls it; every attempt's u_lon and u_lat decide a position. A rejected position is drawn again, so
-the components keep their shares whatever the coast looks like.
+u_component and u_anchor decide, once, whether a place draws the site and which one; every attempt's
+u_lon and u_lat decide a position. A rejected position is drawn again, so the components keep their
+shares whatever the coast looks like.
 
-Components of ``mixture_v2``
+Components of ``towns_v3``
 
-core_cluster, secondary_cluster
-    A place of the site's country is chosen with probability proportional to
-    population x (1 - d / radius), d being its distance to the cell (zero inside); core places have
-    at least ``core_min_population`` inhabitants, secondary places fewer. The position is normal
-    about the place, truncated to the cell, each axis by inversion, with standard deviation
-    ``sqrt(s**2 + d**2)``, ``s = min(spread_km * (population / 100,000)**spread_exponent,
-    spread_max_km)``: a place in the cell gathers its sites, a place beyond the edge tilts the cell
-    towards itself without piling sites on the edge. Where no place of its own class is in reach the
-    component takes one of the other class, and where there is none at all the position is uniform
-    in the cell.
-sparse_tail
-    Uniform in the central part of the cell, ``tail_clamp`` of its width and height.
+town
+    A place of the site's country is chosen among those within ``radius_km`` of the cell, with
+    probability proportional to population x (1 - d / radius), d being its distance to the cell
+    (zero inside). The position is normal about the place with standard deviation
+    ``clip(spread_km * (population / 100,000)**spread_exponent, spread_min_km, spread_max_km)``. It
+    belongs to the town and not to the cell: it may fall on any of the eight cells about it, whose
+    outer edge truncates it, each axis by inversion. A site whose cell has no place in reach is an
+    open one.
+open
+    Away from places, a share ``open_share`` of the sites: triangular about the cell's centre, a
+    cell wide to either side. It is a point of the cell moved by up to half a cell, so where cells
+    side by side hold sites no edge between them shows.
 
 A cell of which less than ``direct_below_coverage`` is covered, and any attempt from
 ``direct_after`` on, is *direct*: uniform in the country's part of the cell by triangulation
-(triangle by u_anchor of that attempt, point by u_lon and u_lat).
+(triangle by u_anchor of that attempt, point by u_lon and u_lat). ``uniform_v1`` is uniform in the
+cell.
 
 Distances are in kilometres on the plane of the cell's central parallel. Only the four basic
-operations and the square root touch a draw, so a position is the same to the bit on every machine:
-the normal law is a table of 1/64 standard deviation, linear in between.
+operations, square roots and tables touch a draw, so a position is the same to the bit on every
+machine (:mod:`scripts.tabulated`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,87 +51,61 @@ from scripts.geo.polygons import (
     triangulate,
 )
 from scripts.geo.snapshot import Countries, Places
-from scripts.ordering import rank_right
+from scripts.ordering import distinct, rank_right
 from scripts.states.sites import Codes
-from scripts.states.tiles import split_cell_keys
+from scripts.states.tiles import cell_keys, split_cell_keys
+from scripts.tabulated import triangular, truncated_normal
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Int8 = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
 
-UNIFORM, CORE, SECONDARY, TAIL, DIRECT = range(5)
-COMPONENTS = ("uniform", "core_cluster", "secondary_cluster", "sparse_tail", "direct")
+UNIFORM, TOWN, OPEN, DIRECT = range(4)
+COMPONENTS = ("uniform", "town", "open", "direct")
 _REFERENCE_POPULATION = 100_000.0
-_Z_MAX = 8
-_STEPS = 64
 _ANCHOR_CHUNK = 1 << 15
-
-
-def _normal_table() -> F64:
-    """Normal distribution function at steps of 1/64 from -8 to 8, in multiples of 2**-32."""
-    z = [k / _STEPS for k in range(-_Z_MAX * _STEPS, _Z_MAX * _STEPS + 1)]
-    exact = [0.5 * math.erfc(-x / math.sqrt(2.0)) for x in z]
-    return np.array([round(p * 2.0**32) for p in exact]) / 2.0**32
-
-
-_CDF = _normal_table()
-_LAST_RISE = int(np.flatnonzero(_CDF < 1.0)[-1])
-
-
-def normal_cdf(z: F64) -> F64:
-    """Tabulated normal distribution function."""
-    x = np.clip((z + _Z_MAX) * _STEPS, 0.0, float(len(_CDF) - 1))
-    i = np.minimum(x.astype(np.int64), len(_CDF) - 2)
-    p: F64 = _CDF[i] + (x - i) * (_CDF[i + 1] - _CDF[i])
-    return p
-
-
-def normal_quantile(p: F64) -> F64:
-    """Inverse of :func:`normal_cdf` for p in [0, 1]."""
-    i = np.clip(np.searchsorted(_CDF, p, side="right") - 1, 0, _LAST_RISE)
-    rise = _CDF[i + 1] - _CDF[i]
-    return (i + (p - _CDF[i]) / np.where(rise > 0.0, rise, 1.0)) / _STEPS - _Z_MAX
-
-
-def truncated_normal(u: F64, mean: F64, sd: F64, half_width: F64 | float) -> F64:
-    """Normal values about ``mean`` truncated to ``[-half_width, half_width]``, by inversion of u.
-
-    ``mean`` must lie within one ``sd`` of the interval.
-    """
-    low = normal_cdf((-half_width - mean) / sd)
-    high = normal_cdf((half_width - mean) / sd)
-    return mean + sd * normal_quantile(low + u * (high - low))
 
 
 @dataclass(frozen=True)
 class Cells:
     """Cells in use, ascending by country and tile; arrays of shape (c,), degrees.
 
-    ``coverage`` is the fraction that the country covers; ``half_deg`` half the width of a cell.
+    ``coverage`` is the fraction that the country covers; bit ``3 (dy + 1) + dx + 1`` of ``covered``
+    says whether the cell dy rows south and dx columns east is wholly covered; ``half_deg`` is half
+    the width of a cell.
     """
 
+    grid: Grid
     country: Codes
     tile: I64
-    west: F64
-    south: F64
-    east: F64
-    north: F64
     lon: F64
     lat: F64
     coverage: F64
+    covered: npt.NDArray[np.int16]
     half_deg: float
 
     def __len__(self) -> int:
         return len(self.tile)
 
 
-def make_cells(key: I64, coverage: F64, grid: Grid) -> Cells:
-    """Geometry of the cells with these keys."""
+def make_cells(key: I64, coverage: Callable[[I64], F64], grid: Grid) -> Cells:
+    """Geometry of the cells with these keys; ``coverage`` gives covered fractions by rising key."""
     country, tile = split_cell_keys(key)
-    bounds = grid.bounds(tile)
+    row, col = grid.row_col(tile)
+    around = []
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            line = np.clip(row + dy, 0, grid.nrows - 1)
+            around.append(cell_keys(country, grid.tile_id(line, (col + dx) % grid.ncols)))
+    known = distinct(np.concatenate(around))
+    fraction = coverage(known)
+    covered = np.zeros(len(key), dtype=np.int16)
+    for bit, keys in enumerate(around):
+        covered |= (fraction[np.searchsorted(known, keys)] >= 1.0).astype(np.int16) << bit
     lon, lat = grid.centre_deg(tile)
-    return Cells(country, tile, *bounds, lon, lat, coverage, 0.5 * grid.cell_deg)
+    own = fraction[np.searchsorted(known, key)]
+    return Cells(grid, country, tile, lon, lat, own, covered, 0.5 * grid.cell_deg)
 
 
 @dataclass(frozen=True)
@@ -167,7 +142,7 @@ def km_per_deg_lon(lat_deg: F64) -> F64:
     return (ROUNDED_KM_PER_DEG * np.array(cosine))[inverse]
 
 
-def find_anchors(cells: Cells, places: Places, sd_km: F64, radius_km: float, grid: Grid) -> Anchors:
+def find_anchors(cells: Cells, places: Places, sd_km: F64, radius_km: float) -> Anchors:
     """Places of its own country within ``radius_km`` of each cell.
 
     Parameters
@@ -178,10 +153,8 @@ def find_anchors(cells: Cells, places: Places, sd_km: F64, radius_km: float, gri
         Standard deviation of the sites of each place, shape (places,).
     radius_km
         Reach, measured from the nearest point of the cell.
-    grid
-        The grid of the cells.
     """
-    place_tile = grid.tile_at(places.lon, places.lat).astype(np.int64)
+    place_tile = cells.grid.tile_at(places.lon, places.lat).astype(np.int64)
     by_tile = np.argsort(place_tile, kind="stable")
     place_tile = place_tile[by_tile]
     parts = [
@@ -191,7 +164,6 @@ def find_anchors(cells: Cells, places: Places, sd_km: F64, radius_km: float, gri
             places,
             sd_km,
             radius_km,
-            grid,
             place_tile,
             by_tile,
         )
@@ -214,11 +186,11 @@ def _anchors_of(
     places: Places,
     sd_km: F64,
     radius_km: float,
-    grid: Grid,
     place_tile: I64,
     by_tile: I64,
 ) -> tuple[Any, ...]:
     """Candidate places of some cells: owner, offsets, standard deviations, weight."""
+    grid = cells.grid
     km_lon = km_per_deg_lon(cells.lat[rows])
     row, col = grid.row_col(cells.tile[rows])
     rows_reach = int(radius_km / (ROUNDED_KM_PER_DEG * grid.cell_deg)) + 1
@@ -261,16 +233,18 @@ def _anchors_of(
     place, local, owner, lon, lat, distance = (
         x[near] for x in (place, local, owner, lon, lat, distance)
     )
-    spread = np.sqrt(sd_km[place] * sd_km[place] + distance * distance)
+    # Where cells are narrow a place in reach may lie beyond the eight about its cell.
+    beyond = np.maximum(np.abs(lon) - 3.0 * cells.half_deg, 0.0)
+    sd_lon = np.sqrt((sd_km[place] / km_lon[local]) ** 2 + beyond * beyond)
     pull = places.population[place] * (1.0 - distance / radius_km)
     weight = np.maximum(np.rint(pull), 1.0).astype(np.int64)
-    return owner, lon, lat, spread / km_lon[local], spread / ROUNDED_KM_PER_DEG, weight
+    return owner, lon, lat, sd_lon, sd_km[place] / ROUNDED_KM_PER_DEG, weight
 
 
-def spread_km(population: F64, spread: float, exponent: float, largest: float) -> F64:
+def spread_km(population: F64, towns: Mapping[str, Any]) -> F64:
     """Standard deviation of the sites of a place; rounded to a millimetre."""
-    grown = spread * (population / _REFERENCE_POPULATION) ** exponent
-    return np.maximum(np.round(np.minimum(grown, largest), 6), 1e-3)
+    grown = towns["spread_km"] * (population / _REFERENCE_POPULATION) ** towns["spread_exponent"]
+    return np.round(np.clip(grown, towns["spread_min_km"], towns["spread_max_km"]), 6)
 
 
 class JitterLaw:
@@ -286,48 +260,28 @@ class JitterLaw:
         Populated places; ``uniform_v1`` does not look at them.
     polygons
         Country polygons, for direct cells.
-    grid
-        The grid of the cells.
     """
 
     def __init__(
-        self,
-        policy: Mapping[str, Any],
-        cells: Cells,
-        places: Places,
-        polygons: Countries,
-        grid: Grid,
+        self, policy: Mapping[str, Any], cells: Cells, places: Places, polygons: Countries
     ):
         self.cells = cells
         self.direct_after = int(policy["direct_after"])
         self.direct_cell = cells.coverage < policy["direct_below_coverage"]
         self._polygons = polygons
-        self._grid = grid
         self._mesh_row = np.full(len(cells), -1, dtype=np.int64)
         self._mesh: Triangles | None = None
-        self.mixture = policy["mixture"] if policy["mode"] == "mixture_v2" else None
-        self.anchors: dict[int, Anchors] = {}
-        if self.mixture is None:
-            return
-        parts = [self.mixture[name] for name in COMPONENTS[CORE:DIRECT]]
-        self.edges = np.cumsum([part["weight"] for part in parts])[:2]
-        core = places.population >= self.mixture["core_min_population"]
-        for component, chosen in ((CORE, core), (SECONDARY, ~core & (places.population > 0.0))):
-            part = parts[component - CORE]
-            subset = places.take(np.flatnonzero(chosen))
-            sd = spread_km(
-                subset.population,
-                part["spread_km"],
-                self.mixture["spread_exponent"],
-                self.mixture["spread_max_km"],
-            )
-            self.anchors[component] = find_anchors(cells, subset, sd, part["radius_km"], grid)
+        self.towns = policy["towns"] if policy["mode"] == "towns_v3" else None
+        self.anchors: Anchors | None = None
+        if self.towns is not None:
+            sd_km = spread_km(places.population, self.towns)
+            self.anchors = find_anchors(cells, places, sd_km, self.towns["radius_km"])
 
     def component(self, u_component: F64) -> Int8:
         """Component of each site from its first attempt's draw."""
-        if self.mixture is None:
+        if self.towns is None:
             return np.full(len(u_component), UNIFORM, dtype=np.int8)
-        return (np.searchsorted(self.edges, u_component, side="right") + CORE).astype(np.int8)
+        return np.where(u_component < self.towns["open_share"], OPEN, TOWN).astype(np.int8)
 
     def is_direct(self, cell: npt.NDArray[np.integer], attempt: Any) -> Mask:
         """Whether an attempt samples the clipped polygon."""
@@ -361,30 +315,25 @@ class JitterLaw:
         and what placed the site, an index of ``COMPONENTS``.
         """
         half = self.cells.half_deg
-        delta_lon = half * (2.0 * u[:, 2] - 1.0)
-        delta_lat = half * (2.0 * u[:, 3] - 1.0)
-        placed = np.full(len(cell), UNIFORM, dtype=np.int8)
         direct = self.is_direct(cell, attempt)
-        if self.mixture is not None:
-            tail = (component == TAIL) & ~direct
-            delta_lon[tail] *= self.mixture["sparse_tail"]["tail_clamp"]
-            delta_lat[tail] *= self.mixture["sparse_tail"]["tail_clamp"]
-            placed[tail] = TAIL
-            pulled = np.flatnonzero(~direct & (component != TAIL))
-            for kind in (CORE, SECONDARY):
-                own = pulled[component[pulled] == kind]
-                for source in (kind, CORE + SECONDARY - kind):
-                    anchors = self.anchors[source]
-                    anchor = anchors.choose(cell[own], u_anchor_first[own])
-                    found = anchor >= 0
-                    rows, anchor, own = own[found], anchor[found], own[~found]
-                    placed[rows] = source
-                    delta_lon[rows] = truncated_normal(
-                        u[rows, 2], anchors.lon[anchor], anchors.sd_lon[anchor], half
-                    )
-                    delta_lat[rows] = truncated_normal(
-                        u[rows, 3], anchors.lat[anchor], anchors.sd_lat[anchor], half
-                    )
+        if self.anchors is None:
+            delta_lon, delta_lat = half * (2.0 * u[:, 2] - 1.0), half * (2.0 * u[:, 3] - 1.0)
+            placed = np.full(len(cell), UNIFORM, dtype=np.int8)
+        else:
+            delta_lon, delta_lat = (
+                2.0 * half * triangular(u[:, 2]),
+                2.0 * half * triangular(u[:, 3]),
+            )
+            placed = np.full(len(cell), OPEN, dtype=np.int8)
+            rows = np.flatnonzero(~direct & (component == TOWN))
+            anchor = self.anchors.choose(cell[rows], u_anchor_first[rows])
+            rows, anchor = rows[anchor >= 0], anchor[anchor >= 0]
+            placed[rows] = TOWN
+            for delta, at, sd, k in (
+                (delta_lon, self.anchors.lon, self.anchors.sd_lon, 2),
+                (delta_lat, self.anchors.lat, self.anchors.sd_lat, 3),
+            ):
+                delta[rows] = truncated_normal(u[rows, k], at[anchor], sd[anchor], 3.0 * half)
         rows = np.flatnonzero(direct)
         if len(rows):
             mesh, polygon = self._direct_mesh(cell[rows])
@@ -414,5 +363,5 @@ class JitterLaw:
         out = np.empty(len(cell), dtype=object)
         for r in np.unique(row):
             of = row == r
-            out[of] = clip_to_cells(self._polygons.geometry[r], c.tile[cell[of]], self._grid)
+            out[of] = clip_to_cells(self._polygons.geometry[r], c.tile[cell[of]], c.grid)
         return out

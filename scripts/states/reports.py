@@ -57,7 +57,7 @@ def report_s5(identity: Identity, policy: Mapping[str, Any], tally: Tally) -> Js
 
 
 def report_s6(identity: Identity, policy: Mapping[str, Any], tally: Tally) -> Json:
-    """Sites within their tiles."""
+    """Sites about their tiles."""
     sites = _sites(tally)
     events = sum(int(number) * count for number, count in tally["attempts"].items())
     return {
@@ -83,9 +83,9 @@ def component_shares(
 ) -> Json:
     """Weights of the policy beside the shares that were drawn and that placed the sites."""
     sites = max(sum(drawn.values()), 1)
-    if policy["mode"] == "mixture_v2":
-        blocks = policy["mixture"].items()
-        weights = {name: block["weight"] for name, block in blocks if isinstance(block, Mapping)}
+    if policy["mode"] == "towns_v3":
+        open_share = policy["towns"]["open_share"]
+        weights = {"town": round(1.0 - open_share, 9), "open": open_share}
     else:
         weights = {"uniform": 1.0}
     return {

@@ -1,12 +1,11 @@
 """S2: how dense each tile is within its country, and how much each country should hold.
 
 Inside a country the density of a tile is a blend of the uniform law, covered area (m2) and modelled
-population to ``population_exponent``, each normalised within the country. It is published as
-fixed-point integers in units of ``10**-dp`` with an exact sum of ``10**dp`` per country, by largest
-remainder (Hamilton apportionment; ties go to the lower tile_id). ``legacy_basis_only`` takes one
-basis alone.
-
-``tile_curve`` is the same weight in the order of a Hilbert curve, summed up: what S4 samples from.
+population to ``population_exponent``, each normalised within the country. Tiles of fewer than
+``min_people_per_km2`` have none, unless all tiles of a country are such. The density is published
+as fixed-point integers in units of ``10**-dp`` with an exact sum of ``10**dp`` per country, by
+largest remainder (Hamilton apportionment; ties go to the lower tile_id). ``legacy_basis_only``
+takes one basis alone.
 
 Between countries the governed share is :func:`scripts.states.country_mass.govern`.
 """
@@ -24,11 +23,10 @@ from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.blocks import country_blocks
-from scripts.geo.grid import Grid
-from scripts.geo.hilbert import hilbert_index
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts
 from scripts.policies import load_policy
 from scripts.states.country_mass import CountryMass, govern
+from scripts.tabulated import power
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -66,16 +64,20 @@ def tile_density(
         empty = totals <= 0
         return values / np.where(empty, 1.0, totals)[group], empty
 
-    area, _ = within(area_m2)
     if policy["mode"] == "legacy_basis_only":
         mix = {"uniform": 0.0, "area_m2": 0.0, "population": 0.0, policy["legacy_basis"]: 1.0}
-        exponent = 1.0
+        exponent, least = 1.0, 0.0
     else:
-        mix = policy["tile_density"]["basis_mix"]
-        exponent = policy["tile_density"]["population_exponent"]
-    people, nobody = within(np.where(population > 0, population, 0.0) ** exponent)
+        law = policy["tile_density"]
+        mix, exponent = law["basis_mix"], law["population_exponent"]
+        least = law["min_people_per_km2"] / 1e6
+    settled = population >= least * area_m2
+    settled |= ~np.logical_or.reduceat(settled, starts[:-1])[group]
+    uniform, _ = within(settled.astype(np.float64))
+    area, _ = within(np.where(settled, area_m2, 0.0))
+    people, nobody = within(np.where(settled & (population > 0), power(population, exponent), 0.0))
     people = np.where(nobody[group], area, people)
-    density = mix["uniform"] / lengths[group] + mix["area_m2"] * area + mix["population"] * people
+    density = mix["uniform"] * uniform + mix["area_m2"] * area + mix["population"] * people
     fallback = np.flatnonzero(nobody).tolist() if mix["population"] > 0 else []
     return density, fallback
 
@@ -100,44 +102,22 @@ def quantise(starts: I64, density: F64, dp: int) -> I64:
     return weight
 
 
-def curve_order(tile_id: npt.NDArray[np.uint64], code: npt.NDArray[np.int16], grid: Grid) -> I64:
-    """Rows sorted by country and, within it, along the Hilbert curve over the grid."""
-    row, col = grid.row_col(tile_id)
-    order = int(np.ceil(np.log2(max(grid.ncols, grid.nrows))))
-    index = hilbert_index(col, row, order)
-    return np.argsort((code.astype(np.int64) << (2 * order)) | index, kind="stable")
-
-
 def tile_weights(
-    code: npt.NDArray[np.int16],
-    starts: I64,
-    tile_id: npt.NDArray[np.uint64],
-    area_m2: F64,
-    people: F64,
-    grid: Grid,
-    policy: Mapping[str, Any],
-) -> tuple[I64, npt.NDArray[np.uint64], I64, list[int]]:
-    """Weights in tile order; tiles and running sums of weights in curve order; fallback groups.
+    starts: I64, area_m2: F64, people: F64, policy: Mapping[str, Any]
+) -> tuple[I64, list[int]]:
+    """Weights of tiles, shape (tiles,), and the groups that fell back to area.
 
     Countries are independent of each other: they are worked on in blocks, so that memory stays near
     the size of the result.
     """
-    weight = np.empty(len(code), dtype=np.int64)
-    along = np.empty(len(code), dtype=np.uint64)
-    running = np.empty(len(code), dtype=np.int64)
+    weight = np.empty(len(area_m2), dtype=np.int64)
     fallback: list[int] = []
     for groups, rows in country_blocks(starts):
         edges = starts[groups.start : groups.stop + 1] - rows.start
         density, nobody = tile_density(edges, area_m2[rows], people[rows], policy)
         fallback += [groups.start + g for g in nobody]
         weight[rows] = quantise(edges, density, policy["dp"])
-        order = curve_order(tile_id[rows], code[rows], grid)
-        along[rows] = tile_id[rows][order]
-        ordered = weight[rows][order]
-        summed = np.cumsum(ordered)
-        before = (summed - ordered)[edges[:-1]]
-        running[rows] = summed - np.repeat(before, np.diff(edges))
-    return weight, along, running, fallback
+    return weight, fallback
 
 
 def country_table(
@@ -186,18 +166,14 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     index = read_dataset("tile_index", inputs.tile_index, ["country_iso", "tile_id", "area_m2"])
     population = read_dataset("tile_population", inputs.tile_population, ["population"])
     facts = load_facts(inputs.facts)
-    grid = Grid(load_policy(inputs.tile_policy)["resolution_arcmin"])
 
     code = countries.encode(index["country_iso"])
-    tile_id = index["tile_id"].to_numpy()
     area_m2 = index["area_m2"].to_numpy()
     people = population["population"].to_numpy()
     starts = group_starts(code)
 
     dp = policy["dp"]
-    weight, along, running, fallback = tile_weights(
-        code, starts, tile_id, area_m2, people, grid, policy
-    )
+    weight, fallback = tile_weights(starts, area_m2, people, policy)
     table, mass = country_table(code, starts, area_m2, people, facts, policy, str(inputs.policy))
 
     country_iso = index["country_iso"]
@@ -207,20 +183,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         pa.table(
             {
                 "country_iso": country_iso,
-                "tile_id": tile_id,
+                "tile_id": index["tile_id"],
                 "weight_fp": weight,
                 "dp": np.full(len(weight), dp, dtype=np.int8),
-            }
-        ),
-    )
-    write_dataset(
-        "tile_curve",
-        outputs.tile_curve,
-        pa.table(
-            {
-                "country_iso": country_iso,
-                "tile_id": along,
-                "cumulative_fp": running,
             }
         ),
     )

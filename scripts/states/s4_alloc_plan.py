@@ -1,11 +1,13 @@
 """S4, second part: sites of every (merchant, country) on tiles, in a group of countries.
 
-The laws stand in :mod:`scripts.states.allocation_law`; what the guard decided before them in
+The laws stand in :mod:`scripts.states.outlet_law` and, the legacy one,
+:mod:`scripts.states.allocation_law`; what the guard decided before them in
 :mod:`scripts.states.s4_guard`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,20 +18,23 @@ from scripts import countries
 from scripts.contracts import write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import load_places
 from scripts.ordering import run_starts
 from scripts.policies import load_policy
-from scripts.states.allocation_law import (
-    Ground,
-    Tiles,
-    group_by_country,
-    joint_allocation,
-    largest_remainder_allocation,
-)
+from scripts.states.allocation_law import Tiles, group_by_country, largest_remainder_allocation
 from scripts.states.groups import Mask, members, read_members
+from scripts.states.outlet_law import (
+    Key,
+    Networks,
+    allocate_outlets,
+    field_weights,
+    make_boxes,
+)
 from scripts.states.pairs import Ids, Pairs
 from scripts.states.spread import spreads_of
 from scripts.states.tiles import cell_keys, read_grid
-from scripts.states.time_zone_floor import read_zone_floor
+from scripts.states.time_zone_floor import ZoneFloor, read_zone_floor
 from scripts.tables import read_json
 
 I64 = npt.NDArray[np.int64]
@@ -62,22 +67,62 @@ def plan_rows(
     return pair, tile_id, np.diff(starts)
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What the law of outlets knows of the Earth.
+
+    ``largest_city`` is the tile of the most populous place by country code, -1 where there is none.
+    """
+
+    grid: Grid
+    zone_floor: ZoneFloor
+    largest_city: I64
+
+
+def largest_cities(path: str | Path, grid: Grid) -> I64:
+    """Tile of the most populous place by country code, -1 where there is none; shape (676,)."""
+    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population"))
+    code = countries.encode(table["country_iso"])
+    order = np.lexsort((-table["population"].to_numpy(), code))
+    first = order[run_starts(code[order])[:-1]]
+    tile = np.full(countries.CODES, -1, dtype=np.int64)
+    lon, lat = table["lon_deg"].to_numpy()[first], table["lat_deg"].to_numpy()[first]
+    tile[code[first]] = grid.tile_at(lon, lat).astype(np.int64)
+    return tile
+
+
+def read_ground(places: str | Path, grid: Grid, policy: Mapping[str, Any]) -> Ground:
+    """Time zones and largest cities of the snapshot."""
+    floor = read_zone_floor(places, grid, policy["time_zone_floor"])
+    return Ground(grid, floor, largest_cities(places, grid))
+
+
 def allocate(
-    pairs: Pairs, tiles: Tiles, policy: Mapping[str, Any], ground: Ground | None, where: str
+    pairs: Pairs,
+    abroad: Mask,
+    ids: Ids,
+    tiles: Tiles,
+    policy: Mapping[str, Any],
+    ground: Ground | None,
+    seed: int,
+    where: str,
 ) -> Plan:
     """The plan of some whole countries under the law of the policy.
 
     Parameters
     ----------
-    pairs
-        Sites per (merchant, country).
+    pairs, abroad
+        Sites per (merchant, country), and whether the country is foreign to the merchant.
+    ids
+        Ids of the merchants.
     tiles
-        Tiles of all their countries: for ``joint_v2`` along the curve with cumulative weights, else
-        with weights.
+        Tiles of all their countries with their weights.
     policy
         The S4 policy.
     ground
-        Grid and time zones, for ``joint_v2``.
+        For ``outlets_v3``.
+    seed
+        Of the draws of ``outlets_v3``.
     where
         File of the tiles, for messages.
 
@@ -94,8 +139,8 @@ def allocate(
     if not present:
         none = np.empty(0, dtype=np.int64)
         return Plan(none, none.astype(np.uint64), none, none)
-    if policy["mode"] == "joint_v2":
-        pair, tile_id = joint_allocation(pairs, tiles, policy["agglomeration"], ground)
+    if ground is not None:
+        pair, tile_id = outlet_allocation(pairs, abroad, ids, tiles, policy, ground, seed)
     else:
         # The weights of a country sum to one in fixed point.
         unit = int(tiles.value[tiles.rows[present[0]]].sum())
@@ -104,6 +149,30 @@ def allocate(
     for code in present:
         lengths[code] = tiles.rows[code].stop - tiles.rows[code].start
     return Plan(*plan_rows(pair, tile_id), lengths[pairs.country])
+
+
+def outlet_allocation(
+    pairs: Pairs,
+    abroad: Mask,
+    ids: Ids,
+    tiles: Tiles,
+    policy: Mapping[str, Any],
+    ground: Ground,
+    seed: int,
+) -> tuple[I64, npt.NDArray[np.uint64]]:
+    """Pair row and tile of every site under the law of outlets."""
+    law, key = policy["outlets"], Key(seed, policy["namespace"])
+    weighted = np.flatnonzero(tiles.value > 0)
+    row, col = ground.grid.row_col(tiles.tile_id[weighted])
+    weight = field_weights(row, col, tiles.value[weighted], ground.grid, law, key)
+    boxes = make_boxes(tiles.country()[weighted], row, col, weight, ground.grid)
+    order = np.argsort(pairs.country, kind="stable")
+    box = np.searchsorted(boxes.code, pairs.country[order])
+    merchant = ids[pairs.merchant[order]]
+    networks = Networks(box, merchant, pairs.n_sites[order], abroad[order])
+    cities = ground.largest_city[boxes.code]
+    network, y, x = allocate_outlets(boxes, networks, cities, ground.zone_floor, law, key)
+    return order[network], boxes.tile(box[network], y, x)
 
 
 def require_row_sums(plan: Plan, pairs: Pairs, ids: Ids) -> None:
@@ -138,33 +207,40 @@ def tally(plan: Plan, pairs: Pairs) -> dict[str, int]:
     return {"rows": len(cells), "active_tiles": len(pa.array(cells).unique())}
 
 
-def read_guarded(path: str, mine: Mask) -> tuple[Ids, Pairs]:
-    """Merchant ids and pairs of a part's countries behind the guard."""
-    names = ["legal_country_iso", "merchant_id", "n_sites"]
-    country, merchant_id, n_sites = read_members("s4_guarded_pairs", path, mine, names).values()
+def read_guarded(path: str, mine: Mask) -> tuple[Ids, Pairs, Mask]:
+    """Merchant ids, pairs of a part's countries behind the guard, and which of them are abroad."""
+    names = ["legal_country_iso", "merchant_id", "n_sites", "abroad"]
+    country, merchant_id, n_sites, abroad = read_members(
+        "s4_guarded_pairs", path, mine, names
+    ).values()
     ids, merchant = np.unique(merchant_id, return_inverse=True)
-    return ids, Pairs(merchant.astype(np.int64), country.astype(np.int64), n_sites)
+    return ids, Pairs(merchant.astype(np.int64), country.astype(np.int64), n_sites), abroad
 
 
-def read_tiles(path: str, mine: Mask, joint: bool) -> Tiles:
-    """Tiles of a part's countries with what the law allocates by: the curve, or weights."""
-    dataset_id, weight = ("tile_curve", "cumulative_fp") if joint else ("tile_weights", "weight_fp")
-    names = ["country_iso", "tile_id", weight]
-    return group_by_country(*read_members(dataset_id, path, mine, names).values())
+def read_tiles(path: str, mine: Mask) -> Tiles:
+    """Tiles of a part's countries with their weights."""
+    names = ["country_iso", "tile_id", "weight_fp"]
+    return group_by_country(*read_members("tile_weights", path, mine, names).values())
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s4_alloc_plan``."""
     policy = load_policy(inputs.policy)
     mine = members(read_json(inputs.summary)["by_country"], wildcards.part)
-    ids, pairs = read_guarded(inputs.pairs, mine)
-    joint = policy["mode"] == "joint_v2"
-    where = inputs.tile_curve if joint else inputs.tile_weights
+    ids, pairs, abroad = read_guarded(inputs.pairs, mine)
     ground = None
-    if joint:
-        grid = read_grid(inputs.tile_policy)
-        ground = Ground(grid, read_zone_floor(inputs.places, grid, policy["time_zone_floor"]))
-    plan = allocate(pairs, read_tiles(where, mine, joint), policy, ground, where)
+    if policy["mode"] == "outlets_v3":
+        ground = read_ground(inputs.places, read_grid(inputs.tile_policy), policy)
+    plan = allocate(
+        pairs,
+        abroad,
+        ids,
+        read_tiles(inputs.tile_weights, mine),
+        policy,
+        ground,
+        int(wildcards.seed),
+        inputs.tile_weights,
+    )
     require_row_sums(plan, pairs, ids)
     write_dataset("s4_alloc_plan", outputs.plan, plan_table(plan, pairs, ids))
     spreads = spreads_of(pairs.n_sites, plan.capacity, plan.pair, plan.n_sites)

@@ -142,15 +142,18 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         "country_mass", inputs.country_mass, ["country_iso", "region", "mass_share"]
     )
     regions = regions_of(mass, s2_policy["country_mass"]["region_floor_share"], before.total)
+    homes = candidates.homes(len(ids))
     after, moves = guard(
         before,
         candidates,
-        candidates.homes(len(ids)),
+        homes,
         regions,
         policy,
         s2_policy["steering"]["max_home_legal_mismatch"],
     )
-    write_dataset("s4_guarded_pairs", outputs.pairs, pairs_table(ids, after))
+    abroad = after.country != homes[after.merchant]
+    guarded = pairs_table(ids, after).append_column("abroad", pa.array(abroad))
+    write_dataset("s4_guarded_pairs", outputs.pairs, guarded)
     write_dataset("s4_reroute_ledger", outputs.ledger, moves_table(ids, moves))
     write_object(
         "s4_guard_summary",

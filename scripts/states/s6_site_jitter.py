@@ -1,10 +1,10 @@
-"""S6: where in its tile each site stands.
+"""S6: where about its tile each site stands.
 
 Sites are placed by the laws of :mod:`scripts.states.jitter_law`. An attempt draws four uniforms of
 family ``in_cell_jitter``, keyed by (merchant, country, site_order, attempt); it is accepted when
-the coordinate that S7 will publish lies strictly inside the tile and, unless the tile is wholly
-covered, inside the country's polygon. Open sites are tried again, all at once, up to
-``max_attempts``; a site that is open then stops the run. Every attempt is logged.
+the coordinate that S7 will publish lies on the site's tile or one that touches it and inside the
+country's polygon, which a wholly covered tile needs no test for. Open sites are tried again, all
+at once, up to ``max_attempts``; a site that is open then stops the run. Every attempt is logged.
 """
 
 import functools
@@ -21,7 +21,7 @@ import pyarrow as pa
 from scripts import countries
 from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
-from scripts.errors import ConfigError, StateError
+from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries, Places, load_countries, read_places
@@ -79,15 +79,15 @@ def is_inside(
     delta_lon: F64,
     delta_lat: F64,
 ) -> Mask:
-    """Whether published coordinates lie strictly in their tile and in their country."""
+    """Whether published coordinates lie on their tile or one about it, and in their country."""
     lon, lat = absolute_deg(cells.lon[cell], cells.lat[cell], delta_lon, delta_lat)
-    inside: Mask = (
-        (lon > cells.west[cell])
-        & (lon < cells.east[cell])
-        & (lat > cells.south[cell])
-        & (lat < cells.north[cell])
-    )
-    border = np.flatnonzero(inside & (cells.coverage[cell] < 1.0))
+    # A direct cell of which the country covers no area has no point.
+    point = np.isfinite(lon)
+    there = np.where(point, lon, 0.0), np.where(point, lat, 0.0)
+    south, east = cells.grid.steps(cells.tile[cell], *there)
+    inside: Mask = point & (np.abs(south) <= 1) & (np.abs(east) <= 1) & (np.abs(lat) < 90.0)
+    bit = np.where(inside, 3 * (south + 1) + east + 1, 0)
+    border = np.flatnonzero(inside & ((cells.covered[cell] >> bit) & 1 == 0))
     inside[border] = contains_points(
         polygons, cells.country[cell[border]], lon[border], lat[border]
     )
@@ -218,15 +218,6 @@ def jitter(
     return made, log
 
 
-def check_weights(policy: Any, where: str | Path) -> None:
-    """Refuse component weights that do not sum to one (``EC11``)."""
-    if policy["mode"] != "mixture_v2":
-        return
-    total = sum(policy["mixture"][name]["weight"] for name in COMPONENTS[1:4])
-    if abs(total - 1.0) > 1e-9:
-        raise ConfigError("EC11", where, f"mixture: weights sum to {total:g}", "1")
-
-
 @dataclass(frozen=True)
 class Earth:
     """What S6 knows of the Earth; ``coverage`` gives the covered fraction of cells by key."""
@@ -318,9 +309,9 @@ def place(
     """
     require_sorted(sites, "E605", where)
     key, cell = used_cells(sites.country, tile_id)
-    cells = make_cells(key, earth.coverage(key), earth.grid)
+    cells = make_cells(key, earth.coverage, earth.grid)
     require_known(cells, where)
-    law = JitterLaw(policy, cells, earth.places, earth.polygons, earth.grid)
+    law = JitterLaw(policy, cells, earth.places, earth.polygons)
     made, log = jitter(
         sites,
         cell,
@@ -357,7 +348,6 @@ def _by_component(component: npt.NDArray[np.int8]) -> dict[str, int]:
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s6_site_jitter``."""
     policy, seed = load_policy(inputs.policy), int(wildcards.seed)
-    check_weights(policy, inputs.policy)
     table = read_dataset("s5_site_tile_assignment", inputs.assignment, (*KEY, "tile_id"))
     earth = Earth(
         read_grid(inputs.tile_policy),

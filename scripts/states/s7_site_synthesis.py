@@ -43,10 +43,11 @@ Tiles = npt.NDArray[np.uint64]
 
 
 def synthesise(tile_id: Tiles, delta_lon: F64, delta_lat: F64, grid: Grid) -> tuple[F64, F64, Mask]:
-    """Longitude, latitude (degrees) and whether each lies strictly in its tile; shape (n,)."""
+    """Longitude, latitude (degrees), and whether each lies on its tile or one about it; (n,)."""
     lon, lat = absolute_deg(*grid.centre_deg(tile_id), delta_lon, delta_lat)
-    west, south, east, north = grid.bounds(tile_id)
-    return lon, lat, (lon > west) & (lon < east) & (lat > south) & (lat < north)
+    point = np.isfinite(lon) & (np.abs(lat) < 90.0)
+    near = grid.is_near(tile_id, np.where(point, lon, 0.0), np.where(point, lat, 0.0))
+    return lon, lat, point & near
 
 
 def require_same_sites(
@@ -145,16 +146,16 @@ def read_offsets(assignment: str, jitter: str) -> Iterator[Offsets]:
 
 
 def coordinates(placed: Offsets, grid: Grid, where: str | Path) -> tuple[F64, F64]:
-    """Longitude and latitude of sites; ``E707`` names one that is not inside its tile."""
-    lon, lat, inside = synthesise(placed.tile_id, placed.delta_lon, placed.delta_lat, grid)
-    if not inside.all():
-        row = int(np.argmin(inside))
+    """Longitude and latitude of sites; ``E707`` names one that is far from its tile."""
+    lon, lat, near = synthesise(placed.tile_id, placed.delta_lon, placed.delta_lat, grid)
+    if not near.all():
+        row = int(np.argmin(near))
         raise StateError(
             "E707",
             where,
-            f"{placed.sites.name(row)}: ({lon[row]!r}, {lat[row]!r}) is not in tile "
+            f"{placed.sites.name(row)}: ({lon[row]!r}, {lat[row]!r}) is not near tile "
             f"{placed.tile_id[row]}",
-            "a point strictly inside its tile",
+            "a point on its tile or one that touches it",
         )
     return lon, lat
 

@@ -1,7 +1,7 @@
 """S9: validates a run from its files alone and writes the evidence.
 
-Parity, keys, bounds, point in tile, point in country for every site; quotas, requirements and
-conservation; the replay of every draw of S5 and S6; then the realism gates. The checks are the
+Parity, keys, bounds, point near its tile, point in country for every site; quotas, requirements and
+conservation; the replay of every draw of S4, S5 and S6; then the realism gates. The checks are the
 registry of :mod:`scripts.states.validation_checks`; all of them run and all are published, with the
 verdict in ``s9_summary.json``. The bundle is written whatever the verdict; rule ``s9_passed_flag``
 sets the flag.
@@ -25,9 +25,12 @@ from scripts.entry import run
 from scripts.geo.snapshot import load_countries, load_facts, read_places
 from scripts.policies import load_policy
 from scripts.records.bundle import INDEX, write_index
-from scripts.states.s5_site_tile_assignment import read_plan
+from scripts.states.pairs import Pairs
+from scripts.states.s4_alloc_plan import allocate, read_ground, read_tiles
+from scripts.states.s5_site_tile_assignment import Plan, read_plan
 from scripts.states.s8_site_locations import point_coordinates
 from scripts.states.sites import (
+    ALL,
     KEY,
     PairCounts,
     SiteKeys,
@@ -62,11 +65,13 @@ class Files:
     synthesis: Sequence[str]
     site_locations: str
     tile_index: str
+    tile_weights: str
     countries: str
     places: str
     facts: str
     tile_policy: str
     weights_policy: str
+    plan_policy: str
     assignment_policy: str
     jitter_policy: str
     policy: str
@@ -76,6 +81,7 @@ class Files:
         return {
             "tile": self.tile_policy,
             "weights": self.weights_policy,
+            "plan": self.plan_policy,
             "assignment": self.assignment_policy,
             "jitter": self.jitter_policy,
             "validation": self.policy,
@@ -161,6 +167,31 @@ def _common_metadata(paths: Sequence[str]) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in shared if key != b"ARROW:schema"}
 
 
+def read_homes(path: str | Path) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
+    """Merchants of 1A, rising, and the code of each one's home country."""
+    names = ["merchant_id", "home_country_iso"]
+    table = read_dataset("outlet_catalogue", path, names)
+    merchant, first = np.unique(table.column("merchant_id").to_numpy(), return_index=True)
+    return merchant, country_codes(table.column("home_country_iso"), path)[first]
+
+
+def plan_anew(files: Files, policy: Mapping[str, Any], seed: int, pairs: PairCounts) -> Plan:
+    """What the law of S4 gives for some pairs; those of countries without tiles are left out."""
+    tiles = read_tiles(files.tile_weights, ALL)
+    known = np.isin(pairs.country, list(tiles.rows)) & (pairs.n_sites > 0)
+    ids, merchant = np.unique(pairs.merchant[known], return_inverse=True)
+    country = pairs.country[known]
+    of, home = read_homes(files.outlet_catalogue)
+    at = np.minimum(np.searchsorted(of, ids), max(len(of) - 1, 0))
+    abroad = country != home[at][merchant]
+    ground = None
+    if policy["mode"] == "outlets_v3":
+        ground = read_ground(files.places, read_grid(files.tile_policy), policy)
+    wanted = Pairs(merchant.astype(np.int64), country.astype(np.int64), pairs.n_sites[known])
+    made = allocate(wanted, abroad, ids, tiles, policy, ground, seed, files.tile_weights)
+    return Plan(pairs.merchant[known][made.pair], country[made.pair], made.tile_id, made.n_sites)
+
+
 def gather(files: Files, run_id: str, seed: int) -> Evidence:
     """Read what the checks look at."""
     policies = {name: load_policy(path) for name, path in files.policies().items()}
@@ -200,6 +231,7 @@ def gather(files: Files, run_id: str, seed: int) -> Evidence:
         steering=read_ledger("s3_steering_ledger", files.steering_ledger),
         reroute=read_ledger("s4_reroute_ledger", files.reroute_ledger),
         plan=plan,
+        plan_anew=functools.partial(plan_anew, files, policies["plan"], seed),
         keys={name: table.keys for name, table in tables.items()},
         tables={name: table.columns for name, table in tables.items()},
         attempts=AttemptTable(

@@ -22,6 +22,8 @@ from scripts.geo.time_zones import read_zoned_places
 from scripts.ordering import run_starts
 
 I64 = npt.NDArray[np.int64]
+Tiles = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class ZoneTiles:
     """
 
     utc_offset: I64
-    tile_id: npt.NDArray[np.uint64]
+    tile_id: Tiles
     population: npt.NDArray[np.float64]
 
     def offsets(self) -> list[int]:
@@ -50,40 +52,35 @@ class ZoneFloor:
     min_sites: int
     tiles: Mapping[int, ZoneTiles]
 
-    def serve(self, country: int, units: I64, tile_id: npt.NDArray[np.uint64]) -> I64:
-        """Units of a country with its floor met.
+    def moves(self, country: int, held: Tiles, usable: Mask) -> list[tuple[int, int]]:
+        """Moves that meet the floor of a country: from which of its tiles to which.
 
         Parameters
         ----------
         country
-            Code of the country.
-        units
-            Positions on the country's curve, one a site, ascending.
-        tile_id
-            Tile of every position.
-
-        Returns
-        -------
-        As many units, ascending.
+            Code of a country of ``tiles``.
+        held
+            Tile of every site, shape (n,).
+        usable
+            Which tiles of its places may hold sites, shape (p,).
         """
-        zones = self.tiles.get(country)
-        if zones is None or len(units) < self.min_sites:
-            return units
-        used = np.isin(zones.tile_id, tile_id[units])
-        reached = set(zones.utc_offset[used].tolist())
-        served = units.copy()
+        if len(held) < self.min_sites:
+            return []
+        zones = self.tiles[country]
+        used, sites = np.unique(held, return_counts=True)
+        reached = set(zones.utc_offset[np.isin(zones.tile_id, used)].tolist())
+        made = []
         for offset in zones.offsets():
+            there = zones.tile_id[(zones.utc_offset == offset) & usable]
             if len(reached) >= self.offsets:
                 break
-            there = zones.tile_id[zones.utc_offset == offset]
-            known = there[np.isin(there, tile_id)]
-            if offset in reached or not len(known):
+            if offset in reached or not len(there):
                 continue
-            fullest = int(np.argmax(np.bincount(served)))
-            served[np.searchsorted(served, fullest)] = int(np.argmax(tile_id == known[0]))
-            served.sort()
+            fullest = int(np.argmax(sites))
+            sites[fullest] -= 1
+            made.append((int(used[fullest]), int(there[0])))
             reached.add(offset)
-        return served
+        return made
 
 
 def read_zone_floor(path: str | Path, grid: Grid, policy: Mapping[str, Any]) -> ZoneFloor:

@@ -121,7 +121,7 @@ class Evidence:
     ``tables`` holds numeric columns by table and name: ``assignment`` (tile_id), ``jitter``
     (tile_id, delta_lon_deg, delta_lat_deg, component, placed_by), ``synthesis`` (tile_id, lon_deg,
     lat_deg), ``egress`` (lon_deg, lat_deg), ``assignment_log`` (u). ``keys`` holds the keys of the
-    same tables.
+    same tables. ``plan_anew`` gives what the law of S4 makes of pairs.
     """
 
     seed: int
@@ -141,6 +141,7 @@ class Evidence:
     steering: list[PairCounts]
     reroute: list[PairCounts]
     plan: Plan
+    plan_anew: Callable[[PairCounts], Plan]
     keys: dict[str, SiteKeys]
     tables: dict[str, dict[str, npt.NDArray[Any]]]
     attempts: AttemptTable
@@ -187,7 +188,7 @@ class Evidence:
     @functools.cached_property
     def cells(self) -> Cells:
         """The cells in use; coverage is NaN where S1 has no such tile."""
-        return make_cells(self._used[0], self.coverage(self._used[0]), self.grid)
+        return make_cells(self._used[0], self.coverage, self.grid)
 
     @functools.cached_property
     def in_bounds(self) -> Mask:
@@ -197,12 +198,12 @@ class Evidence:
         return on_earth & self.present("egress")
 
     @functools.cached_property
-    def in_tile(self) -> Mask:
-        """Rows of S7 whose egress coordinates lie strictly inside the tile of S5."""
-        west, south, east, north = self.grid.bounds(self.column("assignment", "tile_id"))
+    def near_tile(self) -> Mask:
+        """Rows of S7 whose egress coordinates lie on the tile of S5 or one that touches it."""
         lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
-        inside = (lon > west) & (lon < east) & (lat > south) & (lat < north)
-        return inside & self.in_bounds & self.present("assignment")
+        usable = self.in_bounds & self.present("assignment")
+        there = np.where(usable, lon, 0.0), np.where(usable, lat, 0.0)
+        return self.grid.is_near(self.column("assignment", "tile_id"), *there) & usable
 
     @functools.cached_property
     def in_country(self) -> Mask:
@@ -279,9 +280,10 @@ class Evidence:
 
         Uniforms come from the key of each log row. Positions come from these uniforms, the tile of
         S5 and the law: the accepted attempt must give what S6 published, all others must fall
-        outside the tile or the country. Runs that are not complete are not placed.
+        beyond the tiles about the site's or outside the country. Runs that are not complete are not
+        placed.
         """
-        law = JitterLaw(self.policies["jitter"], self.cells, self.places, self.polygons, self.grid)
+        law = JitterLaw(self.policies["jitter"], self.cells, self.places, self.polygons)
         n = len(self.keys["assignment"])
         starts = self.attempt_starts
         run = self.attempt_sites.take(np.arange(len(starts) - 1))

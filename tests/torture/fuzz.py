@@ -31,7 +31,7 @@ WEIRD: list[Any] = [
         "a\x00b",
     ),
     *([], {}, [[]], [None], {"": None}, {"a": {"b": {"c": 1}}}, list(range(50)), {"x": "y"}),
-    *("uniform", "population", "joint_v2", "mixture_v2", "Africa", "builtin", "external", "B"),
+    *("uniform", "population", "outlets_v3", "towns_v3", "Africa", "builtin", "external", "B"),
 ]
 
 # What text can hold that no document of this project may: bombs, anchors, tags, deep nesting.

@@ -17,7 +17,7 @@ from scripts.contracts import arrow_schema, write_dataset, write_object
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import FACTS_SCHEMA, PLACES_SCHEMA, Countries
 from scripts.ordering import run_starts
-from scripts.policies import parse_yaml
+from scripts.policies import load_policy, parse_yaml
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states import (
     s4_alloc_plan,
@@ -26,6 +26,7 @@ from scripts.states import (
     s7_site_synthesis,
     s8_site_locations,
 )
+from scripts.states.allocation_law import group_by_country
 from scripts.states.groups import members, part_names
 from scripts.states.pairs import Pairs
 from scripts.states.s1_tile_index import build_tile_index
@@ -91,6 +92,7 @@ def write_reference(folder: Path) -> dict[str, str]:
         "facts": str(folder / "country_facts.csv"),
         "places": str(folder / "places.parquet"),
         "tile_index": str(folder / "tile_index.parquet"),
+        "tile_weights": str(folder / "tile_weights.parquet"),
     }
     write_parquet(
         path["countries"],
@@ -121,7 +123,15 @@ def write_reference(folder: Path) -> dict[str, str]:
         "timezone": ["UTC"] * len(code),
     }
     write_parquet(path["places"], pa.table(columns, schema=PLACES_SCHEMA))
-    write_dataset("tile_index", path["tile_index"], build_tile_index(land, GRID))
+    index = build_tile_index(land, GRID)
+    write_dataset("tile_index", path["tile_index"], index)
+    weights = {
+        "country_iso": index.column("country_iso"),
+        "tile_id": index.column("tile_id"),
+        "weight_fp": np.ones(len(index), dtype=np.int64),
+        "dp": np.ones(len(index), dtype=np.int8),
+    }
+    write_dataset("tile_weights", path["tile_weights"], pa.table(weights))
     floors = {
         "Africa": 0.2,
         "Asia": 0.2,
@@ -134,6 +144,12 @@ def write_reference(folder: Path) -> dict[str, str]:
         "tile_policy": _edit("policy.s1.tile_index.yaml", folder, resolution_arcmin=5),
         "weights_policy": _edit(
             "policy.s2.tile_weights.yaml", folder, country_mass__region_floor_share=floors
+        ),
+        "plan_policy": _edit(
+            "policy.s4.alloc_plan.yaml",
+            folder,
+            outlets__national={"few": 1.0, "many": 1.0, "half_way": 1.0},
+            outlets__company__rounds=0,
         ),
         "assignment_policy": _edit("policy.s5.assignment.yaml", folder),
         "jitter_policy": _edit("policy.s6.jitter.yaml", folder),
@@ -166,18 +182,31 @@ def write_plan(
     """Upstream outlets, two ledgers, requirements and a plan that uses border tiles a lot."""
     land = make_countries()
     index = pa.parquet.read_table(path["tile_index"])
-    tile_country = countries.encode(index.column("country_iso"))
-    tile_id = index.column("tile_id").to_numpy()
     rng = np.random.default_rng(5)
-    merchant, country, tile = [], [], []
-    for code in land.code:
-        own = tile_id[tile_country == code]
-        merchant.append(rng.integers(1, 41, sites_per_country).astype(np.uint64) * np.uint64(977))
-        country.append(np.full(sites_per_country, code))
-        tile.append(rng.choice(own, sites_per_country))
-    merchant, country, tile = map(np.concatenate, (merchant, country, tile))
-    rows, n = np.unique(np.rec.fromarrays([merchant, country, tile]), return_counts=True)
-    merchant, country, tile = (rows[f"f{k}"] for k in range(3))
+    merchant = rng.integers(1, 41, (len(land.code), sites_per_country)).astype(np.uint64)
+    merchant, country = merchant.ravel() * np.uint64(977), np.repeat(land.code, sites_per_country)
+    wanted, n = np.unique(np.rec.fromarrays([merchant, country]), return_counts=True)
+    ids, owner = np.unique(wanted["f0"], return_inverse=True)
+    pairs = Pairs(owner, wanted["f1"].astype(np.int64), n)
+    home = wanted["f1"][np.searchsorted(owner, np.arange(len(ids)))]
+    weights = group_by_country(
+        countries.encode(index.column("country_iso")),
+        index.column("tile_id").to_numpy(),
+        np.ones(len(index), dtype=np.int64),
+    )
+    policy = load_policy(path["plan_policy"])
+    plan = s4_alloc_plan.allocate(
+        pairs,
+        pairs.country != home[owner],
+        ids,
+        weights,
+        policy,
+        s4_alloc_plan.read_ground(path["places"], GRID, policy),
+        SEED,
+        "tiles",
+    )
+    merchant, country = ids[owner[plan.pair]], wanted["f1"][plan.pair]
+    tile, n = plan.tile_id, plan.n_sites
     files = {
         name: str(folder / f"{name}.parquet")
         for name in ("requirements", "steering_ledger", "reroute_ledger", "outlet_catalogue")
@@ -238,6 +267,9 @@ def write_plan(
         pa.table(
             {
                 "merchant_id": pair_merchant[row],
+                "home_country_iso": countries.decode(
+                    home[np.searchsorted(ids, pair_merchant[row])]
+                ),
                 "legal_country_iso": countries.decode(pair_country[row]),
             }
         ),

@@ -233,7 +233,7 @@ def test_grades_are_ordered():
         ("concentration", {"concentration", "coverage"}, "1A", "home_prior"),
         ("region", {"region"}, "S4", "residual_redistribution"),
         ("region", {"region", "concentration"}, "S2", "country_mass.region_floor_share"),
-        ("nn_tail", {"nn_tail"}, "S6", "mixture.sparse_tail"),
+        ("nn_tail", {"nn_tail"}, "S4, S6", "outlets.company"),
         ("nn_tail", {"nn_tail", "concentration"}, "S2", "country_mass.country_cap_share_soft"),
         ("stability", {"stability"}, "S2, S4", "S4 country_share_soft_guard"),
     ],

@@ -177,14 +177,14 @@ def test_a_readiness_check_fails_for_its_violation_alone(check):
     TALLY.add(f"P0 {check}")
 
 
-S6 = {"mode": "mixture_v2"}
+S6 = {"mode": "towns_v3"}
 
 
 def p1(changes=None, s2=None):
     return phases.p1_rows([card(**{**BETTER, **(changes or {})})], [card()], s2 or S2)
 
 
-def p2(changes=None, after=(0.01, 0.01), mode="joint_v2"):
+def p2(changes=None, after=(0.01, 0.01), mode="outlets_v3"):
     return phases.p2_rows([card(**(changes or {}))], [card()], [s4(*after, mode)], [s4(0.02, 0.02)])
 
 
@@ -204,10 +204,10 @@ OWN = {
     "s2_gini_rebalanced": lambda: p1(s2={**S2, "country_gini_proxy": 0.7}),
     "s2_top1_rebalanced": lambda: p1(s2={**S2, "country_share_topk": {"top1": 0.2}}),
     "s2_region_floor.Africa": lambda: p1(s2={**S2, "region_share_vector": {"Africa": 0.01}}),
-    "s4_mode_joint_v2": lambda: p2(mode="largest_remainder_v1"),
+    "s4_mode_outlets_v3": lambda: p2(mode="largest_remainder_v1"),
     "s4_pair_top1_headroom": lambda: p2(after=(0.02, 0.01)),
     "s4_pair_hhi_headroom": lambda: p2(after=(0.01, 0.02)),
-    "s6_mode_mixture_v2": lambda: p3(s6={"mode": "uniform_v1"}),
+    "s6_mode_towns_v3": lambda: p3(s6={"mode": "uniform_v1"}),
     "nn_tail_contracts": lambda: p3({"nn_contraction": -0.01}, tuned=False),
     "nn_tail_reaches_B": lambda: p3({"nn_contraction": 0.19}),
     "no_collapse": lambda: p3(flagged=["MC"]),

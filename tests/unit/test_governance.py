@@ -89,7 +89,7 @@ def test_p1_refuses_one_broken_demand_by_its_name(changes, s2, check):
     ]
 
 
-def s4(top1, hhi, mode="joint_v2"):
+def s4(top1, hhi, mode="outlets_v3"):
     return {"mode": mode, "pairs": {"top1_headroom_mean": top1, "hhi_headroom_mean": hhi}}
 
 
@@ -113,7 +113,7 @@ def test_p2_vetoes_a_regression_of_the_sites():
     assert failing(rows) == ["top1_share_not_worse_than_p1"]
 
 
-S6 = {"mode": "mixture_v2"}
+S6 = {"mode": "towns_v3"}
 
 
 def p3(cards, tuned):

@@ -242,7 +242,7 @@ def test_s7_in_groups_refuses_what_one_job_refuses(worlds, tmp_path, role, chang
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
-    """Curve, weights and guarded pairs of a dozen countries; paths by input name."""
+    """Weights and guarded pairs of a dozen countries; paths by input name."""
     folder = tmp_path_factory.mktemp("tiles")
     rng = np.random.default_rng(3)
     codes = np.repeat(np.arange(40, 52), rng.integers(20, 400, 12))
@@ -250,14 +250,7 @@ def tiles(tmp_path_factory):
         [np.sort(rng.choice(5000, (codes == code).sum(), replace=False)) for code in range(40, 52)]
     ).astype(np.uint64)
     weight = rng.integers(1, 10**6, len(codes))
-    first = np.searchsorted(codes, codes)
-    running = np.concatenate(([0], np.cumsum(weight)))
     shared = {"country_iso": countries.decode(codes), "tile_id": tile_id}
-    write_dataset(
-        "tile_curve",
-        folder / "tile_curve",
-        pa.table({**shared, "cumulative_fp": running[1:] - running[first]}),
-    )
     scale = np.array([weight[codes == code].sum() for code in codes])
     fixed = (weight / scale * 10**9).astype(np.int64)
     fixed[np.unique(codes, return_index=True)[1]] += 10**9 - np.array(
@@ -278,6 +271,7 @@ def tiles(tmp_path_factory):
                 "merchant_id": pair[0].astype(np.uint64),
                 "legal_country_iso": countries.decode(pair[1]),
                 "n_sites": rng.integers(1, 40, pair.shape[1]),
+                "abroad": rng.random(pair.shape[1]) < 0.4,
             }
         ),
     )
@@ -290,7 +284,7 @@ def tiles(tmp_path_factory):
         "by_country": {countries.decode_one(int(c)): int(held[c]) for c in np.flatnonzero(held)},
     }
     write_object("s4_guard_summary", folder / "summary", summary)
-    names = ("tile_curve", "tile_weights", "pairs", "summary")
+    names = ("tile_weights", "pairs", "summary")
     return {
         **{name: str(folder / name) for name in names},
         "places": "resources/reference/places.parquet",
@@ -313,7 +307,7 @@ def test_s4_in_groups_plans_what_one_job_plans(tiles, tmp_path, policy, groups):
                 spread=str(tmp_path / f"{part}.spread"),
                 tally=str(tmp_path / f"{part}.tally"),
             )
-            s4_alloc_plan.main(inputs, outputs, None, SimpleNamespace(part=part))
+            s4_alloc_plan.main(inputs, outputs, None, SimpleNamespace(part=part, seed="42"))
         tables = [pq.read_table(tmp_path / f"{part}.plan") for part in parts]
         keys = ["merchant_id", "legal_country_iso", "tile_id"]
         whole = pa.concat_tables(tables).sort_by([(key, "ascending") for key in keys])
@@ -331,12 +325,12 @@ def test_s4_in_groups_plans_what_one_job_plans(tiles, tmp_path, policy, groups):
 
 def test_members_are_read_from_a_table_of_all_countries(tiles):
     mine = members(read_json(tiles["summary"])["by_country"], "2-of-3")
-    names = ["country_iso", "tile_id", "cumulative_fp"]
-    found = read_members("tile_curve", tiles["tile_curve"], mine, names)
-    table = pq.read_table(tiles["tile_curve"])
+    names = ["country_iso", "tile_id", "weight_fp"]
+    found = read_members("tile_weights", tiles["tile_weights"], mine, names)
+    table = pq.read_table(tiles["tile_weights"])
     kept = mine[countries.encode(table["country_iso"])]
     assert 0 < kept.sum() < len(kept)
     assert found["tile_id"].tolist() == table["tile_id"].to_numpy()[kept].tolist()
-    nobody = read_members("tile_curve", tiles["tile_curve"], np.zeros(676, dtype=bool), names)
+    nobody = read_members("tile_weights", tiles["tile_weights"], np.zeros(676, dtype=bool), names)
     assert [len(column) for column in nobody.values()] == [0, 0, 0]
-    assert arrow_schema("tile_curve").field("tile_id").type == pa.uint64()
+    assert arrow_schema("tile_weights").field("tile_id").type == pa.uint64()

@@ -17,17 +17,14 @@ import yaml
 from scipy.spatial import cKDTree
 
 from scripts import countries
-from scripts.contracts import read_dataset
 from scripts.errors import ConfigError, StateError
 from scripts.geo import metrics
 from scripts.geo.distance import unit_vectors
-from scripts.geo.grid import Grid
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
 from scripts.inequality import gini, top_share
 from scripts.policies import check_policy, load_policy, load_schema
 from scripts.scorers.fidelity import look_up, near_urban_mask
 from scripts.search import chain
-from scripts.states.allocation_law import main_axes
 from tests.chain_world import make_sources
 from tests.small_world import MERCHANTS, cut_reference
 
@@ -154,22 +151,8 @@ class World:
                     "steering.max_home_legal_mismatch": 0.6,
                 },
             ),
-            "s4": with_keys(
-                load_policy(POLICIES / FILES["s4"]),
-                {
-                    "agglomeration.mean_sites_per_tile": 2.5,
-                    "agglomeration.place_growth": 0.3,
-                    "agglomeration.lone_share": 0.025,
-                },
-            ),
-            "s6": with_keys(
-                load_policy(POLICIES / FILES["s6"]),
-                {
-                    "mixture.core_cluster.spread_km": 2.5,
-                    "mixture.secondary_cluster.spread_km": 3.5,
-                    "mixture.spread_exponent": 0.35,
-                },
-            ),
+            "s4": load_policy(POLICIES / FILES["s4"]),
+            "s6": load_policy(POLICIES / FILES["s6"]),
         }
         sources = self.sources
         self.fixed = chain.read_fixed(
@@ -267,28 +250,71 @@ def tiles_used(e):
     return len(np.unique(cell))
 
 
-def full_tile(e):
-    """Sites of the fullest tile of Chile, which has many tiles and one great city."""
+def networks(e, least, most):
+    """Unit vectors of the outlets of networks of these sizes."""
+    key = e.merchant * np.uint64(1000) + e.country.astype(np.uint64)
+    order = np.argsort(key, kind="stable")
+    where = unit_vectors(e.lon[order], e.lat[order])
+    parts = np.split(where, np.flatnonzero(np.diff(key[order])) + 1)
+    return [part for part in parts if least <= len(part) <= most]
+
+
+def spread(least, most):
+    """Median over networks of the median distance of their outlets from the first, km."""
+
+    def spread_km(e):
+        medians = [
+            np.median(np.linalg.norm(part - part[0], axis=1)) for part in networks(e, least, most)
+        ]
+        return float(np.median(medians) * KM)
+
+    return spread_km
+
+
+def with_sibling(e):
+    """Share of the sites of networks of two and more with another of them within 5 km."""
+    near = []
+    for part in networks(e, 2, 10**6):
+        near += (cKDTree(part).query(part, k=2)[0][:, 1] * KM <= 5.0).tolist()
+    return float(np.mean(near))
+
+
+def cell_variance(e):
+    """Variance over mean of the sites of half-degree cells that hold any."""
+    cell = np.floor(e.lat * 2) * 720 + np.floor(e.lon * 2)
+    held = np.unique(cell, return_counts=True)[1]
+    return float(held.var() / held.mean())
+
+
+def entries_together(e):
+    """Share of the sites abroad, in networks of up to five, in the fullest tile of their country's
+    such sites."""
+    home = np.array([e.home[m] for m in e.merchant.tolist()])
+    key = e.merchant * np.uint64(1000) + e.country.astype(np.uint64)
+    _, pair, size = np.unique(key, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero((home != e.country) & (size[pair] <= 5))
+    cell = np.floor(e.lat[rows] * 4) * 1440 + np.floor(e.lon[rows] * 4)
+    fullest = 0
+    for country in np.unique(e.country[rows]):
+        fullest += np.unique(cell[e.country[rows] == country], return_counts=True)[1].max()
+    return float(fullest / len(rows))
+
+
+def longest_country(e):
+    """Ratio of the principal standard deviations of the sites of Chile."""
     here = e.country == countries.encode_one("CL")
-    cell = np.floor(e.lat[here] * 12) * 4320 + np.floor(e.lon[here] * 12)
-    return int(np.unique(cell, return_counts=True)[1].max())
+    x, y = e.lon[here] * np.cos(np.radians(e.lat[here])), e.lat[here]
+    major, minor = np.sort(np.linalg.eigvalsh(np.cov(np.stack([x, y]))))[::-1]
+    return float(np.sqrt(major / minor))
 
 
-def shape_error(e):
-    """How far a country's sites are from the centre and the spread of its people: squared
-    distances of mean and covariance after whitening by the people, median of countries."""
-    people = read_dataset("tile_population", e.world.sources.tile_population)
-    code = countries.encode(people["country_iso"])
-    where = Grid(5.0).centre_vectors(people["tile_id"].to_numpy())
-    everyone, sites = people["population"].to_numpy(), unit_vectors(e.lon, e.lat)
-    errors = []
-    for country in np.unique(e.country):
-        mine = code == country
-        centre, whitening = main_axes(where[mine], everyone[mine] / everyone[mine].sum())
-        z = (sites[e.country == country] - centre) @ whitening
-        covariance = np.cov(z, rowvar=False, bias=True)
-        errors.append((z.mean(axis=0) ** 2).sum() + ((covariance - np.eye(2)) ** 2).sum())
-    return float(np.median(errors))
+def across_tiles(e):
+    """Share of nearest pairs under 5 km that share a tile."""
+    where = unit_vectors(e.lon, e.lat)
+    chord, near = cKDTree(where).query(where, k=2)
+    close = chord[:, 1] * KM < 5.0
+    cell = np.floor(e.lat * 12) * 4320 + np.floor(e.lon * 12)
+    return float((cell == cell[near[:, 1]])[close].mean())
 
 
 def on_easter_island(e):
@@ -347,7 +373,6 @@ class Case:
 
 UNSTEERED = {"s2": {"steering.enabled": False}}
 LEGACY = {"s2": {"mode": "legacy_basis_only"}}
-S6_COMPONENTS = ("core_cluster", "secondary_cluster", "sparse_tail")
 
 
 def mix(block, uniform, area_m2, population):
@@ -360,26 +385,12 @@ density = functools.partial(mix, "tile_density")
 mass = functools.partial(mix, "country_mass")
 
 
-def weights(core, secondary, tail):
-    """Weights of the mixture."""
-    values = zip(S6_COMPONENTS, (core, secondary, tail), strict=True)
-    return {f"mixture.{name}.weight": value for name, value in values}
-
-
-CORE = {"s6": weights(1.0, 0.0, 0.0)}
-SECONDARY = {"s6": weights(0.0, 1.0, 0.0)}
-# A component without a place of its own class takes one of the other; here there is none near.
-CORE_ALONE = {"s6": {**weights(1.0, 0.0, 0.0), "mixture.secondary_cluster.radius_km": 0.5}}
-HALF_TAIL = {"s6": weights(0.5, 0.0, 0.5)}
-# Few clusters, where chance decides the shape of a country, drawn in proportion to people.
-FEW_CLUSTERS = {
-    "s2": {
-        "tile_density.basis_mix.uniform": 0.0,
-        "tile_density.basis_mix.area_m2": 0.0,
-        "tile_density.basis_mix.population": 1.0,
-    },
-    "s4": {"agglomeration.mean_sites_per_tile": 12.0},
-}
+ALL_IN_TOWNS = {"s6": {"towns.open_share": 0.0}}
+LOCAL = {"outlets.national.few": 0.0, "outlets.national.many": 0.0}
+ALONE = {"s4": {**LOCAL, "outlets.company.rounds": 0, "outlets.shape.draws": 1}}
+# Without time zones, which give a long country its width.
+LONG = {"s4": {"time_zone_floor.offsets": 1, "outlets.shape.anisotropy_max": 3.0}}
+FIELD = {"s4": {"outlets.field.broad.sd": 1.5, "outlets.field.local.sd": 0.0}}
 OCEANIA_SHORT = {
     "s2": {
         "steering.enabled": False,
@@ -392,7 +403,7 @@ CASES = {
     "s2": {
         "mode": Case("blend_v2", "legacy_basis_only", urban, -1, 0.3),
         "legacy_basis": Case("area_m2", "population", urban, 1, 0.3, LEGACY),
-        "dp": Case(3, 12, tiles_used, 1, 0.02, {"s4": {"agglomeration.lone_share": 1.0}}),
+        "dp": Case(3, 12, tiles_used, 1, 0.02),
         "tile_density.basis_mix.uniform": Case(
             density(0, 0, 1), density(0.4, 0, 0.6), urban, -1, 0.1
         ),
@@ -403,6 +414,7 @@ CASES = {
             density(0.5, 0.5, 0), density(0, 0, 1), urban, 1, 0.3
         ),
         "tile_density.population_exponent": Case(0.6, 1.0, nn_p50, -1, 0.1),
+        "tile_density.min_people_per_km2": Case(0.0, 20.0, far_from_place, -1, 0.02),
         "country_mass.basis_mix.uniform": Case(
             mass(0, 0.5, 0.5), mass(1, 0, 0), country_gini, -1, 0.2
         ),
@@ -452,7 +464,7 @@ CASES = {
         "steering.max_home_legal_mismatch": Case(0.14, 0.6, abroad, 1, 0.05),
     },
     "s4": {
-        "mode": Case("largest_remainder_v1", "joint_v2", tiles_used, 1, 0.3),
+        "mode": Case("largest_remainder_v1", "outlets_v3", tiles_used, 1, 0.3),
         "country_share_soft_guard": Case(1.0, 2.0, moved_from_upstream, -1, 0.02, UNSTEERED),
         "reroute.enabled": Case(
             False,
@@ -474,48 +486,62 @@ CASES = {
             OCEANIA_SHORT,
         ),
         "max_moved_share": Case(0.0, 0.05, moved_from_upstream, 1, 0.02, UNSTEERED),
-        "agglomeration.mean_sites_per_tile": Case(2.0, 8.0, tiles_used, -1, 0.1),
-        "agglomeration.place_growth": Case(
-            0.0, 0.6, full_tile, 1, 0.1, {"s4": {"agglomeration.mean_sites_per_tile": 6.0}}
+        "outlets.field.broad.sd": Case(0.0, 1.5, cell_variance, 1, 0.1),
+        "outlets.field.broad.spacing_deg": Case(0.25, 5.0, cell_variance, -1, 0.1, FIELD),
+        "outlets.field.local.sd": Case(0.0, 1.5, cell_variance, 1, 0.05),
+        "outlets.field.local.spacing_deg": Case(
+            0.25, 5.0, cell_variance, -1, 0.1, {"s4": {"outlets.field.local.sd": 1.5}}
         ),
-        "agglomeration.max_sites_per_tile": Case(
-            3, 40, tiles_used, -1, 0.01, {"s4": {"agglomeration.mean_sites_per_tile": 8.0}}
+        "outlets.national.few": Case(0.0, 0.9, spread(2, 4), 1, 0.5),
+        "outlets.national.many": Case(0.1, 1.0, spread(20, 10**6), 1, 0.1),
+        "outlets.national.half_way": Case(
+            1.0, 1000.0, spread(10, 19), -1, 0.1, {"s4": {"outlets.national.many": 1.0}}
         ),
-        "agglomeration.lone_share": Case(0.0, 0.3, nn_p99, 1, 0.1),
-        "agglomeration.starts": Case(1, 32, shape_error, -1, 0.3, FEW_CLUSTERS),
+        "outlets.entry.share": Case(0.0, 1.0, entries_together, 1, 0.2),
+        "outlets.entry.max_outlets": Case(0, 5, entries_together, 1, 0.2),
+        "outlets.reach.km_per_outlet": Case(1.0, 20.0, spread(5, 19), 1, 0.5, ALONE),
+        "outlets.reach.max_attempts": Case(1, 64, with_sibling, -1, 0.01, ALONE),
+        "outlets.company.km": Case(20.0, 80.0, nn_p99, 1, 0.2),
+        "outlets.company.rounds": Case(0, 8, nn_p99, -1, 0.1),
+        "outlets.shape.min_sites": Case(2, 1_000_000, longest_country, 1, 0.01, LONG),
+        "outlets.shape.anisotropy_max": Case(
+            2.0, 100.0, longest_country, 1, 0.01, {"s4": {"time_zone_floor.offsets": 1}}
+        ),
+        "outlets.shape.draws": Case(1, 16, longest_country, -1, 0.01, LONG),
         "time_zone_floor.offsets": Case(1, 2, on_easter_island, 1),
         "time_zone_floor.min_sites": Case(40, 100_000, on_easter_island, -1),
     },
     "s6": {
-        "mode": Case("uniform_v1", "mixture_v2", near_place, 1, 0.05),
-        "direct_after": Case(1, 32, near_place, 1, 0.001, CORE),
-        "direct_below_coverage": Case(0.0, 1.0, near_place, -1, 0.005, CORE),
-        "mixture.core_min_population": Case(
-            1, 20_000, near_town, -1, 0.01, {"s6": weights(0.5, 0.5, 0.0)}
+        "mode": Case("uniform_v1", "towns_v3", near_place, 1, 0.05),
+        "direct_after": Case(1, 32, near_place, 1, 0.001, ALL_IN_TOWNS),
+        "direct_below_coverage": Case(0.0, 1.0, across_tiles, 1, 0.005),
+        "towns.open_share": Case(0.0, 0.9, nn_p50, 1, 0.05),
+        "towns.radius_km": Case(0.5, 20.0, near_place, 1, 0.02, ALL_IN_TOWNS),
+        "towns.spread_km": Case(0.3, 3.0, nn_p50, 1, 0.05, ALL_IN_TOWNS),
+        "towns.spread_exponent": Case(
+            0.0,
+            1.0,
+            near_place,
+            1,
+            0.005,
+            {"s6": {"towns.open_share": 0.0, "towns.spread_km": 2.5}},
         ),
-        "mixture.spread_exponent": Case(0.0, 1.0, near_place, 1, 0.01, SECONDARY),
-        "mixture.spread_max_km": Case(0.5, 50.0, near_place, -1, 0.02, CORE),
-        "mixture.core_cluster.weight": Case(
-            weights(0.1, 0.5, 0.4), weights(0.5, 0.5, 0.0), near_town, 1, 0.01
+        "towns.spread_min_km": Case(
+            0.1,
+            3.0,
+            near_place,
+            -1,
+            0.02,
+            {"s6": {"towns.open_share": 0.0, "towns.spread_exponent": 1.0}},
         ),
-        "mixture.core_cluster.radius_km": Case(0.5, 5.0, near_town, 1, 0.05, CORE_ALONE),
-        "mixture.core_cluster.spread_km": Case(0.5, 10.0, nn_p50, 1, 0.05, CORE),
-        "mixture.secondary_cluster.weight": Case(
-            weights(0.5, 0.1, 0.4), weights(0.5, 0.5, 0.0), near_place, 1, 0.01
+        "towns.spread_max_km": Case(
+            0.5, 20.0, nn_p50, 1, 0.02, {"s6": {"towns.open_share": 0.0, "towns.spread_km": 3.0}}
         ),
-        "mixture.secondary_cluster.radius_km": Case(
-            0.5, 40.0, far_from_place, -1, 0.005, SECONDARY
-        ),
-        "mixture.secondary_cluster.spread_km": Case(0.5, 10.0, nn_p50, 1, 0.05, SECONDARY),
-        "mixture.sparse_tail.weight": Case(
-            weights(0.5, 0.5, 0.0), weights(0.25, 0.25, 0.5), nn_p50, 1, 0.05
-        ),
-        "mixture.sparse_tail.tail_clamp": Case(0.1, 1.0, nn_p50, 1, 0.02, HALF_TAIL),
     },
 }
 
 # Their effect is not a metric of the map, so each has a test of its own.
-APART = {"s6": {"namespace", "max_attempts"}}
+APART = {"s4": {"namespace"}, "s6": {"namespace", "max_attempts"}}
 
 
 def changed(state, key, side):
@@ -546,6 +572,13 @@ def test_a_knob_moves_the_sites(world, state, key):
         for side in (case.low, case.high)
     )
     assert case.sign * (high - low) >= case.least * abs(low), (low, high)
+
+
+def test_namespace_of_s4_draws_every_outlet_anew(world):
+    first = world.egress({})
+    other = world.egress({"s4": {"namespace": "1B.S4.outlets.test"}})
+    assert (first.counts == other.counts).all()
+    assert np.mean(np.abs(first.lat - other.lat) > 0.1) > 0.5
 
 
 def test_namespace_draws_every_position_anew(world):

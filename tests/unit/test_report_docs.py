@@ -113,7 +113,7 @@ def test_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path, monkeyp
         assert not re.search(r'<(?:script|img|iframe)[^>]+src="https?:', text), path
         assert not re.search(r'<link[^>]+rel="stylesheet"[^>]+href="https?:', text), path
     policies = (tmp_path / "site/reference/policies.html").read_text(encoding="utf-8")
-    assert "agglomeration.lone_share" in policies
+    assert "outlets.company.km" in policies
     assert re.search(
         r"policy.s9.validation.yaml</code> reruns [^.]*<code>s9_validation</code>", policies
     )

@@ -5,12 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts import countries
-from scripts.geo.grid import Grid
-from scripts.geo.hilbert import hilbert_index
 from scripts.policies import load_policy
 from scripts.states.s2_tile_weights import (
     country_table,
-    curve_order,
     group_starts,
     quantise,
     tile_density,
@@ -19,13 +16,14 @@ from scripts.states.s2_tile_weights import (
 POLICY = "config/layer1/1B/policy/policy.s2.tile_weights.yaml"
 
 
-def density_policy(uniform=0.0, area=0.0, population=1.0, exponent=1.0, mode="blend_v2"):
+def density_policy(uniform=0.0, area=0.0, population=1.0, exponent=1.0, mode="blend_v2", least=0.0):
     return {
         "mode": mode,
         "legacy_basis": "area_m2",
         "tile_density": {
             "basis_mix": {"uniform": uniform, "area_m2": area, "population": population},
             "population_exponent": exponent,
+            "min_people_per_km2": least,
         },
     }
 
@@ -85,22 +83,14 @@ def test_largest_remainders_round_up_and_ties_go_to_the_first():
     ]
 
 
-def test_hilbert_index_is_a_bijection_of_unit_steps():
-    x, y = (axis.ravel() for axis in np.meshgrid(np.arange(64), np.arange(64)))
-    index = hilbert_index(x, y, 6)
-    order = np.argsort(index)
-    assert (np.sort(index) == np.arange(64 * 64)).all()
-    assert (np.abs(np.diff(x[order])) + np.abs(np.diff(y[order])) == 1).all()
-
-
-def test_curve_order_groups_countries():
-    grid = Grid(5)
-    rng = np.random.default_rng(1)
-    tile = np.sort(rng.choice(grid.ntiles, 500, replace=False).astype(np.uint64))
-    code = np.repeat(np.array([3, 8], dtype=np.int16), 250)
-    order = curve_order(tile, code, grid)
-    assert (np.diff(code[order]) >= 0).all()
-    assert sorted(order.tolist()) == list(range(500))
+def test_unsettled_tiles_have_no_weight_unless_a_country_has_no_other():
+    starts = group_starts(CODES)
+    people = np.array([9.0, 1.0, 4.0, 0.3, 0.0])
+    policy = density_policy(uniform=0.5, population=0.5, least=2e6)
+    density, _ = tile_density(starts, AREA, people, policy)
+    assert density.tolist() == pytest.approx(
+        [0.25 + 0.5 * 9 / 13, 0.0, 0.25 + 0.5 * 4 / 13, 0.75, 0.25]
+    )
 
 
 def test_country_table_covers_every_country_and_sums_to_one():

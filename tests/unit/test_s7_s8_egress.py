@@ -28,12 +28,12 @@ def world(tmp_path_factory):
 
 def test_worked_example_and_edges():
     tile = GRID.tile_id(np.array([0, 1079, 2159]), np.array([0, 4319, 2160]))
-    lon, lat, inside = synthesise(
-        tile, np.array([0.01, 0.02, 0.0]), np.array([-0.01, 0.0, 0.05]), GRID
+    lon, lat, near = synthesise(
+        tile, np.array([0.01, 0.02, 0.0]), np.array([-0.01, 0.08, 0.13]), GRID
     )
     assert lon == pytest.approx([-180 + 1 / 24 + 0.01, 180 - 1 / 24 + 0.02, 1 / 24])
-    assert lat == pytest.approx([90 - 1 / 24 - 0.01, 1 / 24, -90 + 1 / 24 + 0.05])
-    assert inside.tolist() == [True, True, False]
+    assert lat == pytest.approx([90 - 1 / 24 - 0.01, 1 / 24 + 0.08, -90 + 1 / 24 + 0.13])
+    assert near.tolist() == [True, True, False]
 
 
 def test_longitudes_wrap():

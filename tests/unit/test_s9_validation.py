@@ -122,7 +122,7 @@ def carry_on(e, sites, tile):
         tables={**e.tables, "assignment": {"tile_id": tile}},
     )
     namespace = e.policies["jitter"]["namespace"]
-    law = JitterLaw(e.policies["jitter"], e.cells, e.places, e.polygons, e.grid)
+    law = JitterLaw(e.policies["jitter"], e.cells, e.places, e.polygons)
     made, log = s6_site_jitter.jitter(sites, e.cell, law, e.polygons, SEED, namespace, 64)
     lon, lat = absolute_deg(*GRID.centre_deg(tile), made.delta_lon, made.delta_lat)
     jitter = {
@@ -221,12 +221,13 @@ def changed_tile(e):
     return with_value(e, "synthesis", "tile_id", row, e.tables["synthesis"]["tile_id"][row] + 1)
 
 
-def neighbour_tile(e):
-    """A site moved one cell to the east, on land of its own country."""
-    lon, lat = e.tables["egress"]["lon_deg"] + GRID.cell_deg, e.tables["egress"]["lat_deg"]
+def far_tile(e):
+    """A site moved two cells to the east, on land of its own country."""
+    lon, lat = e.tables["egress"]["lon_deg"] + 2.0 * GRID.cell_deg, e.tables["egress"]["lat_deg"]
     row = np.searchsorted(e.polygons.code, e.sites.country)
     on_land = shapely.contains_xy(e.polygons.geometry[row], lon, lat)
-    chosen = int(np.flatnonzero(on_land)[0])
+    far = ~GRID.is_near(e.tables["assignment"]["tile_id"], lon, lat)
+    chosen = int(np.flatnonzero(on_land & far)[0])
     return with_value(e, "egress", "lon_deg", chosen, lon[chosen])
 
 
@@ -269,13 +270,22 @@ def moved_quota(e):
     )
     n[starts[pair]] -= 1
     n[starts[pair] + 1] += 1
-    return fresh(e, plan=replace(e.plan, n_sites=n))
+    moved = replace(e.plan, n_sites=n)
+    return fresh(e, plan=moved, plan_anew=lambda pairs: moved)
+
+
+def other_plan(e):
+    """A draw puts a site on the next tile."""
+    tile = e.plan.tile_id.copy()
+    tile[7] += 1
+    return fresh(e, plan_anew=lambda pairs: replace(e.plan, tile_id=tile))
 
 
 def other_requirement(e):
     n = e.requirements.n_sites.copy()
     n[4] += 1
-    return fresh(e, requirements=replace(e.requirements, n_sites=n))
+    requirements = replace(e.requirements, n_sites=n)
+    return fresh(e, requirements=requirements, plan_anew=lambda pairs: e.plan)
 
 
 def lost_outlet(e):
@@ -360,13 +370,14 @@ VIOLATIONS = {
     "egress_bounds": off_the_earth,
     "tiles_known": unknown_tile,
     "tiles_agree": changed_tile,
-    "point_in_tile": neighbour_tile,
+    "point_near_tile": far_tile,
     "point_in_country": lost_land,
     "synthesis": shifted_synthesis,
     "egress_coordinates": shifted_egress,
     "egress_geometry": shifted_geometry,
     "quotas": moved_quota,
     "requirements": other_requirement,
+    "plan_replay": other_plan,
     "conservation": lost_outlet,
     "assignment_log_accounting": missing_event,
     "assignment_log_replay": other_draw,

@@ -9,7 +9,6 @@ from scripts.geo.time_zones import is_listed, utc_offsets
 from scripts.reference.time_zones import mend_zones
 from scripts.states.time_zone_floor import ZoneFloor, ZoneTiles
 
-CURVE = np.array([5, 9, 2, 7, 30], dtype=np.uint64)
 CL = 63
 
 
@@ -51,27 +50,31 @@ def test_zones_against_iana_or_their_neighbours_are_mended():
     assert found.to_pylist() == [auckland, auckland, auckland, chatham, auckland, apia]
 
 
+def held_on(*tiles):
+    return np.array(tiles, dtype=np.uint64)
+
+
 def test_the_fullest_tile_gives_one_site_to_the_largest_place_of_the_next_offset():
-    units = np.array([0, 1, 1, 1, 2])
-    assert floor(2).serve(CL, units, CURVE).tolist() == [0, 1, 1, 2, 4]
-    assert floor(3).serve(CL, units, CURVE).tolist() == [0, 1, 2, 3, 4]
+    usable = np.array([True, False, True, True])
+    held = held_on(5, 9, 9, 9, 2)
+    assert floor(2).moves(CL, held, usable) == [(9, 30)]
+    assert floor(3).moves(CL, held, usable) == [(9, 30), (9, 7)]
 
 
 @pytest.mark.parametrize(
-    ("made", "country", "units"),
+    ("made", "held"),
     [
-        (floor(1), CL, [0, 1, 1, 1]),
-        (floor(2, min_sites=5), CL, [0, 1, 1, 1]),
-        (floor(2), 7, [0, 1, 1, 1]),
-        (floor(2), CL, [1, 1, 3, 3]),
-        (floor(2), CL, [1, 1, 1, 4]),
+        (floor(1), held_on(5, 9, 9, 9)),
+        (floor(2, min_sites=5), held_on(5, 9, 9, 9)),
+        (floor(2), held_on(9, 9, 7, 7)),
+        (floor(2), held_on(9, 9, 9, 30)),
     ],
-    ids=["no floor", "few sites", "one offset", "second offset met", "most populous met"],
+    ids=["no floor", "few sites", "second offset met", "most populous met"],
 )
-def test_a_country_that_needs_nothing_keeps_its_units(made, country, units):
-    assert made.serve(country, np.array(units), CURVE).tolist() == units
+def test_a_country_that_needs_nothing_keeps_its_sites(made, held):
+    assert made.moves(CL, held, np.ones(4, dtype=bool)) == []
 
 
-def test_an_offset_without_a_tile_is_passed_over():
-    curve = CURVE[:3]
-    assert floor(2).serve(CL, np.array([1, 1, 1, 1]), curve).tolist() == [1, 1, 1, 1]
+def test_an_offset_without_a_usable_tile_is_passed_over():
+    usable = np.array([True, False, False, False])
+    assert floor(2).moves(CL, held_on(9, 9, 9, 9), usable) == []

@@ -211,7 +211,7 @@ def test_a_fork_shares_what_is_unchanged_and_never_writes_to_its_parent(world):
     postures.mkdir()
     policy = POLICIES / "policy.s6.jitter.mine.yaml"
     document = yaml.safe_load((world / POLICIES / "policy.s6.jitter.yaml").read_text())
-    document["mixture"]["sparse_tail"]["tail_clamp"] = 0.8
+    document["towns"]["open_share"] = 0.4
     (world / policy).write_text(yaml.safe_dump(document))
     posture = yaml.safe_load((world / "config/postures/reopened.yaml").read_text())
     posture["posture"] = "mine"

@@ -20,8 +20,8 @@ REPORTS = ROOT / "reports"
 RELEASE = run_id("1B", "reopened")
 SEARCH = ROOT / RELEASE / "calibration"
 RANGES = {
-    "agglomeration.mean_sites_per_tile": {"low": 2.5, "high": 3.5},
-    "agglomeration.lone_share": {"low": 0.0, "high": 0.004},
+    "outlets.reach.km_per_outlet": {"low": 4.0, "high": 6.0},
+    "outlets.company.km": {"low": 30.0, "high": 40.0},
 }
 
 
@@ -33,13 +33,13 @@ def edit(path: Path, **changes: object) -> None:
 def write_search(folder: Path, attempts: int) -> None:
     knobs = yaml.safe_load((folder / "config/knobs.yaml").read_text(encoding="utf-8"))
     groups = {
-        "agglomeration": {"state": "s4", "knobs": RANGES},
-        "spread": knobs["groups"]["spread"],
+        "networks": {"state": "s4", "knobs": RANGES},
+        "towns": knobs["groups"]["towns"],
     }
     edit(folder / "config/knobs.yaml", groups=groups)
     cycles = [
-        {"group": "agglomeration", "attempts": 2, "zoom": 1.0},
-        {"group": "agglomeration", "attempts": attempts, "zoom": 0.5},
+        {"group": "networks", "attempts": 2, "zoom": 1.0},
+        {"group": "networks", "attempts": attempts, "zoom": 0.5},
     ]
     edit(folder / "config/calibration.yaml", cycles=cycles)
 
@@ -51,9 +51,9 @@ def write_recovery(folder: Path) -> None:
     gates["gates"]["nn_contraction"]["BPLUS"] = 0.37
     path.write_text(yaml.safe_dump(gates), encoding="utf-8")
     cycles = [
-        {"group": "spread", "attempts": 1, "zoom": 0.1},
-        {"group": "agglomeration", "attempts": 1, "zoom": 1.0},
-        {"group": "spread", "attempts": 1, "zoom": 0.5},
+        {"group": "towns", "attempts": 1, "zoom": 0.1},
+        {"group": "networks", "attempts": 1, "zoom": 1.0},
+        {"group": "towns", "attempts": 1, "zoom": 0.5},
     ]
     edit(folder / "config/recovery.yaml", cycles=cycles)
 
@@ -186,7 +186,7 @@ def test_a_recovery_turns_one_group_at_a_time_and_stops_at_bplus(recovered):
     assert record["start"]["missed"] == ["nn_contraction seed 42"]
     small, large, after = record["attempts"]
     assert [a["status"] for a in record["attempts"]] == ["safe", "safe", "not_run"]
-    assert [a["group"] for a in record["attempts"]] == ["spread", "agglomeration", "spread"]
+    assert [a["group"] for a in record["attempts"]] == ["towns", "networks", "towns"]
     assert (small["grade"], large["grade"], after["grade"]) == ("B", "BPLUS", None)
     assert small["shortfall"] > large["shortfall"] == 0.0
     assert {str(seed) for seed in small_world.SEEDS} == set(large["metrics"])

@@ -55,8 +55,8 @@ def test_bad_configuration(fresh_world, arguments, code, word):
 def test_misspelt_policy_key(fresh_world):
     path = fresh_world / POLICIES / "policy.s4.alloc_plan.yaml"
     original = path.read_bytes()
-    edit(path, lambda p: p["agglomeration"].update(lone_shar=p["agglomeration"].pop("lone_share")))
-    refused(fresh_world, "EC10", "policy.s4.alloc_plan.yaml", "lone_shar", "'lone_share'")
+    edit(path, lambda p: p["outlets"]["company"].update(kms=p["outlets"]["company"].pop("km")))
+    refused(fresh_world, "EC10", "policy.s4.alloc_plan.yaml", "outlets.company.kms", "'km'")
     path.write_bytes(original)
 
 
@@ -82,7 +82,7 @@ def test_seed_outside_the_required_set_is_refused(world_copy):
 
 def test_a_failed_verdict_keeps_its_evidence(world_copy):
     policy = world_copy / POLICIES / "policy.s4.alloc_plan.yaml"
-    edit(policy, lambda p: p["agglomeration"].update(lone_share=1.0))
+    edit(policy, lambda p: p["outlets"]["company"].update(km=30.0))
     result = small_world.snakemake(world_copy, "certify", "--quiet", "rules")
     assert result.returncode == 1
     assert "E947 nn_tail_ratio" in result.stdout + result.stderr

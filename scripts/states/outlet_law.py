@@ -1,0 +1,606 @@
+"""How outlets come about: the law ``outlets_v3`` that S4 allocates by.
+
+The sites of a country are a cluster process over its people. Five things decide where they stand:
+
+field
+    The weight of a tile is that of S2 times ``exp(g)``: a log-Gaussian Cox field (Moller,
+    Syversveen and Waagepetersen 1998) of incomes, rents and habits that a census of heads does not
+    show. ``g`` sums two stationary normal fields, bilinear between nodes ``spacing_deg`` apart and
+    keyed by node, so that borders do not interrupt them.
+home
+    Every merchant has a home in each of its countries, drawn by weight. One that enters a foreign
+    country with at most ``entry.max_outlets`` outlets opens in the largest city with probability
+    ``entry.share``.
+reach
+    A merchant with n outlets in a country is national with probability
+    ``few + (many - few) n / (n + half_way)`` and then draws each from the whole country. Any other
+    keeps to its home. Its reach is
+    ``R = km_per_outlet * n * sqrt(extent / 600 km) * sqrt(v / (1 - v))``, v uniform (log-logistic,
+    standard deviation of log R 0.91), with the extent the square root of the country's settled
+    area. The first outlet stands at home. Every other draws a distance D with
+    ``P(D > r) = R / (R + r)``, and then one person of the disc of radius D about the home: the
+    demand within the range of the good (Christaller 1933).
+company
+    An outlet without another of its country within ``company.km`` looks again, for at most
+    ``rounds`` rounds: a first outlet in the whole country, any other about its home. Where demand
+    does not carry two outlets of any kind it seldom carries one (Christaller's threshold).
+shape
+    The outlets of a country are drawn again, up to ``draws`` times, while they lie on a line: until
+    the ratio of their principal standard deviations is at most ``anisotropy_max``
+    (rerandomisation, Morgan and Rubin 2012). It concerns a few long or scattered countries.
+
+Windows of tiles are weighed by summed-area tables of integers (Crow 1984), in which a tile of a
+window is found by two binary searches: a draw costs the same near a village and in a capital. The
+window is the square about the disc; a point in a tile other than the home's that falls outside the
+disc is drawn again.
+
+Draws are keyed by (seed, namespace, merchant, country, outlet, attempt): another merchant changes
+none of them. Only the four basic operations, square roots and tables touch them, so a plan is the
+same to the bit on every machine. Distances are on the plane of the home's parallel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts.errors import StateError
+from scripts.geo.distance import ROUNDED_KM_PER_DEG
+from scripts.geo.grid import Grid
+from scripts.ordering import run_starts
+from scripts.randomness import keyed_uniforms
+from scripts.states.sites import workers_for
+from scripts.states.time_zone_floor import ZoneFloor
+from scripts.tabulated import exp, normal_quantile
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+Mask = npt.NDArray[np.bool_]
+Window = tuple[I64, I64, I64, I64]
+Law = Mapping[str, Any]
+
+EXTENT_REFERENCE_KM = 600.0
+_EVERYWHERE_KM = 1e9
+# Mean square distance from the centre below which outlets have no extent: that of a metre.
+_POINT_KM2 = 1e-6
+# Site 0 of a pair keys its home; attempt = redraw << 32 | round << 16 | attempt of the round.
+_HOME = 0
+_ROUND, _REDRAW = 16, 32
+_CHUNK = 1 << 15
+
+
+@dataclass(frozen=True)
+class Key:
+    """What the draws of a run are keyed by beside their subject."""
+
+    seed: int
+    namespace: str
+
+    def home(self, merchant: U64, country: I64, redraw: int, block: int) -> F64:
+        """Four uniforms of the home of pairs."""
+        attempt = redraw << _REDRAW
+        return keyed_uniforms(self.seed, self.namespace, merchant, country, _HOME, attempt, block)
+
+    def outlet(
+        self, merchant: U64, country: I64, outlet: I64, redraw: int, round_: int, attempt: int
+    ) -> F64:
+        """Four uniforms of an attempt of outlets."""
+        word = redraw << _REDRAW | round_ << _ROUND | attempt
+        return keyed_uniforms(self.seed, self.namespace, merchant, country, outlet, word)
+
+
+def lattice_normals(node: I64, seed: int, namespace: str) -> F64:
+    """Standard normal values of lattice nodes, keyed by their index; four nodes share a block."""
+    block, where = np.unique(node >> 2, return_inverse=True)
+    u = keyed_uniforms(seed, namespace, block)
+    return normal_quantile(u[where, node & 3])
+
+
+class NormalField:
+    """A stationary standard normal field at the centres of the tiles of a grid.
+
+    Bilinear between lattice nodes, over the root of the sum of squared weights, so that the
+    variance is one everywhere; it closes around the Earth. Nodes are drawn where tiles need them.
+
+    Parameters
+    ----------
+    row, col
+        Tiles that the field will be asked for, shape (n,).
+    spacing_deg
+        Distance of lattice nodes.
+
+    Raises
+    ------
+    StateError
+        ``E417`` a distance that is not a whole number of tiles or does not divide 180 degrees.
+    """
+
+    def __init__(
+        self, row: I64, col: I64, grid: Grid, spacing_deg: float, seed: int, namespace: str
+    ):
+        step = round(spacing_deg / grid.cell_deg)
+        if step < 1 or grid.nrows % step or abs(step * grid.cell_deg - spacing_deg) > 1e-9:
+            raise StateError(
+                "E417",
+                "policy.s4.alloc_plan",
+                f"key 'outlets.field': spacing_deg {spacing_deg} on tiles of {grid.cell_deg} deg",
+                "a whole number of tiles",
+            )
+        across = grid.ncols // step
+        used = np.zeros((grid.nrows // step, across), dtype=bool)
+        used[row // step, col // step] = True
+        nodes = np.zeros((len(used) + 1, across), dtype=bool)
+        for rows in (slice(0, -1), slice(1, None)):
+            nodes[rows] |= used
+            nodes[rows] |= np.roll(used, 1, axis=1)
+        needed = np.flatnonzero(nodes)
+        # The last column repeats the first, so that every cell has its four corners.
+        z = np.zeros((len(nodes), across + 1))
+        z[needed // across, needed % across] = lattice_normals(needed, seed, namespace)
+        z[:, -1] = z[:, 0]
+        self._width = across + 1
+        self._z = z.ravel()
+        near = (np.arange(step) + 0.5) / step
+        near = np.stack([1.0 - near, near]) / np.sqrt((1.0 - near) ** 2 + near * near)
+        self._row = np.arange(grid.nrows) // step * self._width
+        self._col = np.arange(grid.ncols) // step
+        self._near_row = near[:, np.arange(grid.nrows) % step]
+        self._near_col = near[:, np.arange(grid.ncols) % step]
+
+    def at(self, row: I64, col: I64) -> F64:
+        """Values at tiles."""
+        west, east = self._near_col[0][col], self._near_col[1][col]
+        corner = self._row[row] + self._col[col]
+        north = west * self._z[corner] + east * self._z[corner + 1]
+        corner += self._width
+        south = west * self._z[corner] + east * self._z[corner + 1]
+        return self._near_row[0][row] * north + self._near_row[1][row] * south
+
+
+def field_weights(row: I64, col: I64, weight: I64, grid: Grid, law: Law, key: Key) -> I64:
+    """Weights of tiles under the field, at least one."""
+    fields = [
+        (
+            part["sd"],
+            NormalField(
+                row, col, grid, part["spacing_deg"], key.seed, f"{key.namespace}.field.{name}"
+            ),
+        )
+        for name, part in law["field"].items()
+        if part["sd"] > 0.0
+    ]
+    out = np.empty(len(weight), dtype=np.int64)
+    for start in range(0, len(out), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        g = np.zeros(len(out[some]))
+        for sd, field in fields:
+            g += sd * field.at(row[some], col[some])
+        out[some] = np.maximum(np.rint(weight[some] * exp(g)), 1.0)
+    return out
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Weights of countries as summed-area tables, one behind the other in one array.
+
+    The box of country i holds ``height[i]`` rows and ``width[i] - 1`` columns of tiles from
+    ``(row[i], col[i])`` eastward, across the antimeridian if need be. Entry ``(y, x)``, at
+    ``start[i] + y * width[i] + x`` of ``sums``, is the weight of the tiles north of row y and west
+    of column x of the box. ``extent_km`` is the square root of the settled area, ``km_lon`` the
+    width of a tile on every row of the grid and ``km_lat`` its height.
+    """
+
+    grid: Grid
+    code: I64
+    start: I64
+    row: I64
+    col: I64
+    height: I64
+    width: I64
+    extent_km: F64
+    sums: I64
+    km_lon: F64
+    km_lat: float
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def cell(self, box: I64, y: I64, x: I64) -> I64:
+        """Index of cells in arrays laid out like ``sums``."""
+        return self.start[box] + y * self.width[box] + x
+
+    def find(self, box: I64, tile_id: U64) -> tuple[I64, I64, Mask]:
+        """Row and column of tiles in their boxes, and whether they have weight there."""
+        row, col = self.grid.row_col(tile_id)
+        y, x = row - self.row[box], (col - self.col[box]) % self.grid.ncols
+        known = (y >= 0) & (y < self.height[box]) & (x < self.width[box] - 1)
+        y, x = np.where(known, y, 0), np.where(known, x, 0)
+        at, below = self.cell(box, y, x), self.cell(box, y + 1, x)
+        held = self.sums[below + 1] - self.sums[at + 1] - self.sums[below] + self.sums[at]
+        return y, x, known & (held > 0)
+
+    def tile(self, box: I64 | int, y: I64, x: I64) -> U64:
+        """``tile_id`` of cells."""
+        return self.grid.tile_id(self.row[box] + y, (self.col[box] + x) % self.grid.ncols)
+
+
+def make_boxes(code: npt.NDArray[np.integer], row: I64, col: I64, weight: I64, grid: Grid) -> Boxes:
+    """Boxes of the tiles of some countries, sorted by country and tile; weights are positive."""
+    first = np.flatnonzero(np.diff(code, prepend=-1))
+    ends = np.append(first[1:], len(code))
+    box = np.repeat(np.arange(len(first)), ends - first)
+    spans = zip(first.tolist(), ends.tolist(), strict=True)
+    west = np.array([_westernmost(col[a:b], grid.ncols) for a, b in spans])
+    top = row[first]
+    y, x = row - top[box], (col - west[box]) % grid.ncols
+    height = y[ends - 1] + 1
+    width = np.maximum.reduceat(x, first) + 2
+    size = (height + 1) * width
+    start = np.cumsum(size) - size
+    sums = np.zeros(int(size.sum()), dtype=np.int64)
+    sums[start[box] + (y + 1) * width[box] + x + 1] = weight
+    for s, h, w in zip(start.tolist(), height.tolist(), width.tolist(), strict=True):
+        table = sums[s : s + (h + 1) * w].reshape(h + 1, w)
+        np.cumsum(table, axis=1, out=table)
+        np.cumsum(table, axis=0, out=table)
+    km_lat = ROUNDED_KM_PER_DEG * grid.cell_deg
+    km_lon = km_lat * _parallel_cosines(grid)
+    # In thousandths of a km2, so that the sum does not depend on its order.
+    area = np.add.reduceat(np.rint(km_lat * km_lon[row] * 1e3).astype(np.int64), first)
+    extent_km = np.sqrt(area / 1e3)
+    return Boxes(
+        grid,
+        code[first].astype(np.int64),
+        start,
+        top,
+        west,
+        height,
+        width,
+        extent_km,
+        sums,
+        km_lon,
+        km_lat,
+    )
+
+
+def _westernmost(col: I64, ncols: int) -> int:
+    """Column east of the widest gap between columns in use, around the Earth."""
+    used = np.flatnonzero(np.bincount(col, minlength=ncols))
+    gap = np.diff(used, append=used[0] + ncols)
+    return int(used[(int(np.argmax(gap)) + 1) % len(used)])
+
+
+def _parallel_cosines(grid: Grid) -> F64:
+    """Cosine of the latitude of every row's centre, to nine decimals."""
+    lat = grid.lat_edge_deg(np.arange(grid.nrows) + 0.5)
+    return np.array([round(math.cos(math.radians(deg)), 9) for deg in lat.tolist()])
+
+
+def draw_cells(boxes: Boxes, box: I64, window: Window, u: F64) -> tuple[I64, I64]:
+    """One cell of each window, by weight.
+
+    Parameters
+    ----------
+    box
+        Box of each window, shape (n,).
+    window
+        First and end row, first and end column, within the box; each holds some weight.
+    u
+        Uniforms in (0, 1), shape (n,).
+    """
+    north, south, west, east = window
+    sums, width = boxes.sums, boxes.width[box]
+    upper = boxes.start[box] + north * width
+    lower = boxes.start[box] + south * width
+    before = sums[lower + west] - sums[upper + west]
+    total = sums[lower + east] - sums[upper + east] - before
+    target = before + (u * total).astype(np.int64)
+    x = west.copy()
+    for step in _strides(east - west):
+        at = np.minimum(x + step, east)
+        x = np.where((at < east) & (sums[lower + at] - sums[upper + at] <= target), at, x)
+    column = upper + x
+    target += sums[column + 1] - sums[lower + x]
+    y = np.zeros_like(x)
+    rows = south - north
+    for step in _strides(rows):
+        below = np.minimum(y + step, rows)
+        at = column + below * width
+        y = np.where((below < rows) & (sums[at + 1] - sums[at] <= target), below, y)
+    return north + y, x
+
+
+def _strides(length: I64) -> list[int]:
+    """Strides of a binary search over the longest of some ranges."""
+    longest = int(length.max(initial=1)) - 1
+    return [1 << bit for bit in reversed(range(longest.bit_length()))]
+
+
+def whole_box(boxes: Boxes, box: I64) -> Window:
+    """Windows that hold everything."""
+    none = np.zeros(len(box), dtype=np.int64)
+    return none, boxes.height[box], none, boxes.width[box] - 1
+
+
+def disc_window(boxes: Boxes, box: I64, y: F64, x: F64, radius_km: F64) -> Window:
+    """Windows of the tiles that meet the square about a disc, cut at the country's box."""
+    height, width = boxes.height[box], boxes.width[box] - 1
+    rows = np.minimum(radius_km / boxes.km_lat, height)
+    cols = np.minimum(radius_km / boxes.km_lon[boxes.row[box] + y.astype(np.int64)], width)
+    return (
+        np.maximum(y - rows, 0.0).astype(np.int64),
+        np.minimum((y + rows).astype(np.int64) + 1, height),
+        np.maximum(x - cols, 0.0).astype(np.int64),
+        np.minimum((x + cols).astype(np.int64) + 1, width),
+    )
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Merchants' networks in countries, shape (pairs,): what is to be placed.
+
+    Sorted by ``box``, that of the country; ``merchant`` id, ``n_sites``, and whether the country is
+    foreign (``abroad``) to the merchant.
+    """
+
+    box: I64
+    merchant: U64
+    n_sites: I64
+    abroad: Mask
+
+    def take(self, rows: I64) -> Networks:
+        """Some of them."""
+        return Networks(self.box[rows], self.merchant[rows], self.n_sites[rows], self.abroad[rows])
+
+    def outlets(self) -> tuple[I64, I64]:
+        """Row of the network and number from 1 within it of every outlet."""
+        network = np.repeat(np.arange(len(self.box)), self.n_sites)
+        first = np.repeat(np.cumsum(self.n_sites) - self.n_sites, self.n_sites)
+        return network, np.arange(len(network)) - first + 1
+
+
+@dataclass(frozen=True)
+class Homes:
+    """Where networks are at home and how far they reach, shape (pairs,).
+
+    ``y`` and ``x`` are points in tiles from the box's corner, ``reach_km`` median distances.
+    """
+
+    y: F64
+    x: F64
+    reach_km: F64
+
+
+def settle(
+    boxes: Boxes, networks: Networks, largest_city: I64, law: Law, key: Key, redraw: int
+) -> Homes:
+    """Home and reach of every network.
+
+    Parameters
+    ----------
+    largest_city
+        Tile of the largest city of every box, -1 where there is none.
+    law
+        Block ``outlets`` of the S4 policy.
+    """
+    box, n = networks.box, networks.n_sites
+    where = key.home(networks.merchant, boxes.code[box], redraw, 0)
+    how = key.home(networks.merchant, boxes.code[box], redraw, 1)
+    y, x = draw_cells(boxes, box, whole_box(boxes, box), where[:, 0])
+    city = largest_city[box]
+    city_y, city_x, known = boxes.find(box, np.maximum(city, 0).astype(np.uint64))
+    entry = law["entry"]
+    enters = networks.abroad & (n <= entry["max_outlets"]) & (where[:, 1] < entry["share"])
+    enters &= known & (city >= 0)
+    y, x = np.where(enters, city_y, y), np.where(enters, city_x, x)
+    spread = law["reach"]["km_per_outlet"] * np.sqrt(boxes.extent_km / EXTENT_REFERENCE_KM)
+    reach_km = spread[box] * n * np.sqrt(how[:, 1] / (1.0 - how[:, 1]))
+    share = law["national"]
+    grown = n / (n + share["half_way"])
+    national = how[:, 0] < share["few"] + (share["many"] - share["few"]) * grown
+    return Homes(y + where[:, 2], x + where[:, 3], np.where(national, _EVERYWHERE_KM, reach_km))
+
+
+def place_outlets(
+    boxes: Boxes,
+    networks: Networks,
+    homes: Homes,
+    network: I64,
+    outlet: I64,
+    max_attempts: int,
+    key: Key,
+    redraw: int,
+    round_: int,
+) -> tuple[I64, I64]:
+    """Cell of some outlets, by network and number; one that finds none in its disc stays at home.
+
+    The first outlet of a network stands at home in round 0, and anywhere in later rounds.
+    """
+    box, merchant = networks.box[network], networks.merchant[network]
+    home_y, home_x, reach_km = homes.y[network], homes.x[network], homes.reach_km[network]
+    y, x = home_y.astype(np.int64), home_x.astype(np.int64)
+    country = boxes.code[box]
+    if round_:
+        reach_km = np.where(outlet == 1, _EVERYWHERE_KM, reach_km)
+        open_ = np.arange(len(box))
+    else:
+        open_ = np.flatnonzero(outlet > 1)
+    for attempt in range(max_attempts):
+        if not len(open_):
+            break
+        b, from_y, from_x = box[open_], home_y[open_], home_x[open_]
+        u = key.outlet(merchant[open_], country[open_], outlet[open_], redraw, round_, attempt)
+        radius_km = reach_km[open_] * (u[:, 0] / (1.0 - u[:, 0]))
+        window = disc_window(boxes, b, from_y, from_x, radius_km)
+        to_y, to_x = draw_cells(boxes, b, window, u[:, 1])
+        north = (to_y + u[:, 2] - from_y) * boxes.km_lat
+        east = (to_x + u[:, 3] - from_x) * boxes.km_lon[boxes.row[b] + from_y.astype(np.int64)]
+        inside = north * north + east * east <= radius_km * radius_km
+        inside |= (to_y == y[open_]) & (to_x == x[open_])
+        done = open_[inside]
+        y[done], x[done] = to_y[inside], to_x[inside]
+        open_ = open_[~inside]
+    return y, x
+
+
+def others_near(boxes: Boxes, ranked: I64, box: I64, y: I64, x: I64, radius_km: float) -> I64:
+    """How many other outlets of their country some outlets have within a distance.
+
+    Distances are those of tile centres on the plane of the outlet's parallel.
+
+    Parameters
+    ----------
+    ranked
+        Cells of all outlets, rising.
+    """
+    width, height = boxes.width[box] - 1, boxes.height[box]
+    km_lon = boxes.km_lon[boxes.row[box] + y]
+    others = np.full(len(box), -1)
+    reach = int(radius_km / boxes.km_lat)
+    for offset in range(-reach, reach + 1):
+        line = y + offset
+        half_km = math.sqrt(radius_km**2 - (offset * boxes.km_lat) ** 2)
+        half = np.minimum(half_km / km_lon, width).astype(np.int64)
+        on_box = (line >= 0) & (line < height)
+        at = boxes.cell(box, np.where(on_box, line, 0), np.zeros_like(line))
+        west, east = np.maximum(x - half, 0), np.minimum(x + half + 1, width)
+        first, last = np.searchsorted(ranked, np.stack([at + west, at + east]))
+        others += np.where(on_box, last - first, 0)
+    return others
+
+
+def draw_countries(
+    boxes: Boxes, networks: Networks, largest_city: I64, law: Law, key: Key, redraw: int
+) -> tuple[I64, I64]:
+    """Cell (y, x) of every outlet of some whole countries, before their shape is looked at."""
+    homes = settle(boxes, networks, largest_city, law, key, redraw)
+    network, outlet = networks.outlets()
+    box = networks.box[network]
+    y, x = np.empty(len(network), dtype=np.int64), np.empty(len(network), dtype=np.int64)
+
+    def place(rows: I64, round_: int) -> None:
+        def place_chunk(start: int) -> None:
+            some = rows[start : start + _CHUNK]
+            y[some], x[some] = place_outlets(
+                boxes,
+                networks,
+                homes,
+                network[some],
+                outlet[some],
+                law["reach"]["max_attempts"],
+                key,
+                redraw,
+                round_,
+            )
+
+        with ThreadPoolExecutor(workers_for(len(rows))) as pool:
+            list(pool.map(place_chunk, range(0, len(rows), _CHUNK)))
+
+    def without_company(rows: I64) -> I64:
+        near = others_near(boxes, ranked, box[rows], y[rows], x[rows], law["company"]["km"])
+        return rows[near == 0]
+
+    place(np.arange(len(network)), 0)
+    cell = boxes.cell(box, y, x)
+    order = np.argsort(cell)
+    ranked = cell[order]
+    runs = run_starts(ranked)
+    lonely = without_company(np.sort(order[runs[:-1][np.diff(runs) == 1]]))
+    for round_ in range(1, law["company"]["rounds"] + 1):
+        if not len(lonely):
+            break
+        # Each is alone on its cell, and nobody's company: whoever stays needs no second look.
+        ranked = np.delete(
+            ranked, np.searchsorted(ranked, boxes.cell(box[lonely], y[lonely], x[lonely]))
+        )
+        place(lonely, round_)
+        moved = np.sort(boxes.cell(box[lonely], y[lonely], x[lonely]))
+        ranked = np.insert(ranked, np.searchsorted(ranked, moved), moved)
+        lonely = without_company(lonely)
+    return y, x
+
+
+def anisotropy(boxes: Boxes, box: I64, y: I64, x: I64) -> F64:
+    """Ratio of the principal standard deviations of the outlets of every box.
+
+    On the sinusoidal plane about the mean column; 1 without extent, infinite on a line.
+    """
+    size = len(boxes)
+    n = np.maximum(np.bincount(box, minlength=size), 1)
+
+    def centred(values: F64) -> F64:
+        return values - (np.bincount(box, values, size) / n)[box]
+
+    east = centred(x.astype(np.float64)) * boxes.km_lon[boxes.row[box] + y]
+    east, north = centred(east), centred(boxes.km_lat * y.astype(np.float64))
+    xx, yy, xy = (np.bincount(box, v, size) / n for v in (east * east, north * north, east * north))
+    half, off = (xx + yy) / 2.0, (xx - yy) / 2.0
+    spread = np.sqrt(off * off + xy * xy)
+    minor = half - spread
+    line = minor <= 1e-9 * half
+    ratio = np.sqrt((half + spread) / np.where(line, 1.0, minor))
+    return np.where(half <= _POINT_KM2, 1.0, np.where(line, np.inf, ratio))
+
+
+def meet_zone_floor(
+    boxes: Boxes, networks: Networks, network: I64, y: I64, x: I64, floor: ZoneFloor
+) -> None:
+    """Move single outlets in place, so that countries reach a second time zone.
+
+    Of the outlets on the tile that gives one, that of the largest network moves.
+    """
+    first = np.searchsorted(networks.box[network], np.arange(len(boxes) + 1))
+    for country, zones in floor.tiles.items():
+        box = int(np.searchsorted(boxes.code, country))
+        if box == len(boxes) or boxes.code[box] != country:
+            continue
+        rows = np.arange(first[box], first[box + 1])
+        if not len(rows):
+            continue
+        there_y, there_x, usable = boxes.find(np.full(len(zones.tile_id), box), zones.tile_id)
+        held = boxes.tile(box, y[rows], x[rows])
+        for source, target in floor.moves(country, held, usable):
+            givers = np.flatnonzero(held == source)
+            row = givers[np.argmax(networks.n_sites[network[rows[givers]]])]
+            place = int(np.argmax(zones.tile_id == target))
+            y[rows[row]], x[rows[row]] = there_y[place], there_x[place]
+            held[row] = target
+
+
+def allocate_outlets(
+    boxes: Boxes, networks: Networks, largest_city: I64, floor: ZoneFloor, law: Law, key: Key
+) -> tuple[I64, I64, I64]:
+    """Network and cell (y, x) of every outlet; see :func:`settle` for the parameters.
+
+    ``floor`` is the floor for time zones.
+    """
+    shape = law["shape"]
+    network, _ = networks.outlets()
+    y, x = draw_countries(boxes, networks, largest_city, law, key, 0)
+    meet_zone_floor(boxes, networks, network, y, x, floor)
+    judged = np.bincount(networks.box, networks.n_sites, len(boxes)) >= shape["min_sites"]
+    least = np.where(judged, anisotropy(boxes, networks.box[network], y, x), 1.0)
+    for redraw in range(1, shape["draws"]):
+        long = least > shape["anisotropy_max"]
+        again = np.flatnonzero(long[networks.box])
+        if not len(again):
+            break
+        some = networks.take(again)
+        own, _ = some.outlets()
+        new_y, new_x = draw_countries(boxes, some, largest_city, law, key, redraw)
+        meet_zone_floor(boxes, some, own, new_y, new_x, floor)
+        box = some.box[own]
+        found = anisotropy(boxes, box, new_y, new_x)
+        better = long & (found < least)
+        rows = np.flatnonzero(long[networks.box[network]])
+        taken = better[box]
+        y[rows[taken]], x[rows[taken]] = new_y[taken], new_x[taken]
+        least = np.where(better, found, least)
+    return network, y, x
