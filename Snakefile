@@ -28,32 +28,24 @@ include: "rules/targets.smk"
 
 
 rule certify:
+    """Certify the candidate: every file hashed again, every gate on every required seed."""
     default_target: True
     input:
-        **CERTIFIED,
+        **certified(),
     log:
-        f"{LOGS}/1B/certify.log",
+        logs("1B/certify"),
     localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
-        version=state_version("governance.certify"),
+        code=code("governance.certify"),
+        runs_root=ROOT_OF_JOBS,
         missing_seeds=MISSING_SEEDS,
-        faults=CERTIFY_FAULTS,
-        last_good=BOARD.here["last_good_pointer"],
-        runs_root=runs_root,
+        faults=promotion_faults(None, CANDIDATE),
         reference=SETTINGS.reference,
         demands=DEMANDS,
-        lock_set=BOARD.here["segment1b_p5_lock_set"],
         policies=promotion.policies(CANDIDATE),
         keep=SETTINGS.kept_runs,
-        quiet=QUIET,
     conda:
         "envs/runtime.yaml"
-    message:
-        "Certify: hold the certificate against the minimum grade"
     script:
         "scripts/governance/certify.py"
 
@@ -65,4 +57,4 @@ onstart:
 
 
 onsuccess:
-    start.end(workflow, DATA, BOARD.here)
+    start.end(workflow, SETTINGS, ROOT_OF_JOBS)

@@ -1,6 +1,7 @@
-"""Certification (P5): the certificate of the release. The target `certify` enforces it."""
+"""Certification (P5): the certificate of the release and its attestation; `certify` enforces it."""
 
 from scripts.geo.snapshot import DATA_FILES, MANIFEST
+from scripts.governance.attestation import byproduct_paths
 
 DEMANDS = {
     "required_seeds": list(SETTINGS.required_seeds),
@@ -8,135 +9,134 @@ DEMANDS = {
     "release": SETTINGS.release,
 }
 MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
-CERTIFY_FAULTS = PROMOTION.faults(None, CANDIDATE)
-RELEASE_POSTURE = SETTINGS.runs[RELEASE_RUN_ID].posture
-BASELINE_POSTURE = SETTINGS.runs[BASELINE_RUN_ID].posture
-VALIDATION_FILES = (
-    "validation_manifest_1B",
-    "validation_summary_1B",
-    "rng_accounting_1B",
-    "egress_checksums_1B",
-    "parameter_hash_resolved_1B",
-    "manifest_fingerprint_resolved_1B",
-    "validation_bundle_index_1B",
+BASELINE_REPORT = reports("segment1b_p0_baseline_{run_id}.json").format(run_id=BASELINE_RUN_ID)
+FREEZE_GUARD = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_accepted.json").format(
+    run_id=CANDIDATE.upstream_id
 )
+CERTIFICATE = reports("segment1b_p5_certification.json")
+ATTESTATION = reports("segment1b_p5_attestation.json")
+VALIDATION = [
+    run(f"s9_validation/{file}")
+    for file in (
+        "MANIFEST.json",
+        "s9_summary.json",
+        "rng_accounting.json",
+        "egress_checksums.json",
+        "parameter_hash_resolved.json",
+        "manifest_fingerprint_resolved.json",
+        "index.json",
+    )
+]
 
-# What the certificate rests on is an input, so that a deleted file is made again; all are hashed
-# each time.
-CERTIFIED = (
-    {}
-    if MISSING_SEEDS or CERTIFY_FAULTS
-    else {
-        "certificate": DATA["segment1b_p5_certification"],
-        "attestation": DATA["segment1b_p5_attestation"],
-        "freeze_guard": DATA["segment1a_freeze_guard_accepted"].format(
-            run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
-        ),
-        "state_outputs": BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
-        "scorecards": expand(DATA["segment1b_scorecard"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        "receipts": expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        "validation": expand(
-            [DATA[name] for name in VALIDATION_FILES], run_id=RELEASE_RUN_ID, seed=SEEDS
-        ),
-        "byproducts": BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
-        "upstream": world_files(SETTINGS.runs[RELEASE_RUN_ID].upstream_id, SEEDS)
-        + world_files(SETTINGS.runs[BASELINE_RUN_ID].upstream_id, P0_SEEDS),
-        "baseline": [
-            DATA["segment1b_p0_baseline"].format(run_id=BASELINE_RUN_ID),
-            *expand(
-                [DATA["segment1b_scorecard"], DATA["run_receipt"]],
-                run_id=BASELINE_RUN_ID,
-                seed=P0_SEEDS,
-            ),
-            *BOARD.outputs_of(BASELINE_RUN_ID, P0_SEEDS),
-        ],
-        "baseline_pointer": DATA["baseline_pointer"],
-        "current_candidate_pointer": DATA["current_candidate_pointer"],
-        "protocol": DATA["iteration_protocol"],
-        "flags": expand(DATA["validation_passed_flag_1B"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+
+def of_candidate(paths):
+    """Files of the candidate for every configured seed."""
+    return expand(paths, run_id=RELEASE_RUN_ID, seed=SEEDS)
+
+
+def of_baseline(paths):
+    """Files of the baseline for every seed that it is pinned over."""
+    return expand(paths, run_id=BASELINE_RUN_ID, seed=P0_SEEDS)
+
+
+def byproducts():
+    """Files that the attestation of the candidate names beside its subjects."""
+    certified = {
+        "run": {"run_id": RELEASE_RUN_ID, "upstream_run_id": CANDIDATE.upstream_id},
+        "baseline_run_id": BASELINE_RUN_ID,
+        "seeds": SEEDS,
+    }
+    tiles = (CANDIDATE.tiles_id, BASELINE.tiles_id)
+    return [f"{RUNS}/{path}" for path in byproduct_paths(certified, BASELINE.upstream_id, tiles)]
+
+
+def certified():
+    """What the certificate rests on, so that a deleted file is made again; all are hashed each time.
+
+    Nothing where the certificate is refused, so that nothing runs for it.
+    """
+    if MISSING_SEEDS or promotion_faults(None, CANDIDATE):
+        return {}
+    return {
+        "certificate": CERTIFICATE,
+        "attestation": ATTESTATION,
+        "freeze_guard": FREEZE_GUARD,
+        "state_outputs": outputs_of(RELEASE_RUN_ID, SEEDS),
+        "scorecards": of_candidate(run("scorecard/segment1b_scorecard.json")),
+        "receipts": of_candidate(run("run_receipt.json")),
+        "validation": of_candidate(VALIDATION),
+        "flags": of_candidate(run("s9_validation/_passed.flag")),
+        "byproducts": byproducts(),
+        "upstream": world_files(CANDIDATE.upstream_id, SEEDS)
+        + world_files(BASELINE.upstream_id, P0_SEEDS),
+        "baseline_report": BASELINE_REPORT,
+        "baseline": of_baseline(
+            [run("scorecard/segment1b_scorecard.json"), run("run_receipt.json")]
+        )
+        + outputs_of(BASELINE_RUN_ID, P0_SEEDS),
         # The records name the files that the runs were made from; they are held against these.
         "policies": source(
-            sorted(
-                {
-                    path
-                    for posture in (RELEASE_POSTURE, BASELINE_POSTURE)
-                    for path in (posture.upstream_policy, *posture.policies.values())
-                }
-            )
+            sorted({*promotion.policies(CANDIDATE).values(), *promotion.policies(BASELINE).values()})
         ),
         "bands": BANDS_1A,
         "gates": GATES,
         "reference": [reference(file) for file in (*DATA_FILES, MANIFEST)],
+        "baseline_pointer": BASELINE_POINTER,
+        "current_candidate_pointer": declared(
+            "segment_1B/current_candidate/current_candidate_pointer.json"
+        ),
+        "protocol": declared("segment_1B/iteration_protocol.json"),
     }
-)
 
 
 rule certify_release:
     input:
-        scorecards=expand(DATA["segment1b_scorecard"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        baseline_scorecards=expand(DATA["segment1b_scorecard"], run_id=BASELINE_RUN_ID, seed=SEEDS),
-        baseline_report=DATA["segment1b_p0_baseline"].format(run_id=BASELINE_RUN_ID),
-        receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        state_outputs=BOARD.outputs_of(RELEASE_RUN_ID, SEEDS),
-        validation=expand(
-            [DATA[name] for name in VALIDATION_FILES], run_id=RELEASE_RUN_ID, seed=SEEDS
+        scorecards=of_candidate(run("scorecard/segment1b_scorecard.json")),
+        baseline_scorecards=expand(
+            run("scorecard/segment1b_scorecard.json"), run_id=BASELINE_RUN_ID, seed=SEEDS
         ),
-        policies=source(
-            [RELEASE_POSTURE.upstream_policy, *sorted(RELEASE_POSTURE.policies.values())]
-        ),
+        baseline_report=BASELINE_REPORT,
+        receipts=of_candidate(run("run_receipt.json")),
+        state_outputs=outputs_of(RELEASE_RUN_ID, SEEDS),
+        validation=of_candidate(VALIDATION),
+        policies=source(list(promotion.policies(CANDIDATE).values())),
         gates=GATES,
-        lock_records=PROMOTION.lock_records(),
+        lock_records=lock_records(),
     output:
         certificate=report(
-            DATA["segment1b_p5_certification"],
+            CERTIFICATE,
             caption="../report/certificate.rst",
             category="Verdict",
             labels={"file": "certificate"},
         ),
     log:
-        f"{LOGS}/1B/certify_release.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/certify_release.tsv"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
+        logs("1B/certify_release"),
     params:
-        version=state_version("governance.certify_release"),
-        runs_root=runs_root,
+        code=code("governance.certify_release"),
+        runs_root=ROOT_OF_JOBS,
         demands=DEMANDS,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "P5: certificate over seeds {SEEDS}"
+        ENV
     script:
         "../scripts/governance/certify_release.py"
 
 
 rule attest_release:
     input:
-        certificate=DATA["segment1b_p5_certification"],
-        receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        baseline_receipt=DATA["run_receipt"].format(run_id=BASELINE_RUN_ID, seed=min(SEEDS)),
-        site_locations=expand(DATA["site_locations"], run_id=RELEASE_RUN_ID, seed=SEEDS),
-        byproducts=BOARD.byproducts(RELEASE_RUN_ID, SEEDS),
+        certificate=CERTIFICATE,
+        receipts=of_candidate(run("run_receipt.json")),
+        baseline_receipt=run("run_receipt.json").format(run_id=BASELINE_RUN_ID, seed=min(SEEDS)),
+        site_locations=of_candidate(run("s8_site_locations/site_locations.parquet")),
+        byproducts=byproducts(),
         lock_file=source("envs/runtime.lock.txt"),
     output:
-        attestation=DATA["segment1b_p5_attestation"],
+        attestation=ATTESTATION,
     log:
-        f"{LOGS}/1B/attest_release.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/attest_release.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/attest_release"),
     params:
-        version=state_version("governance.attest_release"),
-        runs_root=runs_root,
+        code=code("governance.attest_release"),
+        runs_root=ROOT_OF_JOBS,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "P5: attestation of the certificate"
+        ENV
     script:
         "../scripts/governance/attest_release.py"

@@ -7,11 +7,10 @@ sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 
-from scripts import root_lock
-from scripts.contracts import require_declared
+from scripts import console, root_lock
+from scripts.contracts import dataset, require_declared, state_datasets
 from scripts.errors import SegmentError
 from scripts.governance import promotion, start
-from scripts.progress import export_quiet
 from scripts.records.code_digest import code_digest
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.settings import load_settings
@@ -20,7 +19,6 @@ from scripts.states.groups import part_names
 from scripts.workflow import (
     STATE_RULES,
     Board,
-    Promotion,
     export_package_path,
 )
 
@@ -32,12 +30,13 @@ try:
     SETTINGS = load_settings(config)
     ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
     BOARD = Board(SETTINGS, ROOT_OF_JOBS)
-    PROMOTION = Promotion(BOARD)
+    promotion.check_fork(SETTINGS, ROOT_OF_JOBS)
     KNOBS = load_knobs("config/knobs.yaml")
     SEARCHES = {name: load_search(f"config/{name}.yaml", KNOBS) for name in SEARCH_NAMES}
 except SegmentError as error:
     raise WorkflowError(str(error)) from None
 
+console.export_quiet(is_quiet(workflow))
 root_lock.name_to_jobs(ROOT_OF_JOBS)
 if is_job(workflow):
     root_lock.hold_as_job()
@@ -50,11 +49,9 @@ ENV = "../envs/runtime.yaml"
 LOGS = f"{RUNS}/logs"
 BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
 CANDIDATE = SETTINGS.run_named(SETTINGS.candidate)
-UNLOCKED = promotion.unlocked(PROMOTION.locks)
-QUIET = is_quiet(workflow)
-export_quiet(QUIET)
-RELEASE_RUN_ID = SETTINGS.run_named(SETTINGS.candidate).run_id
-BASELINE_RUN_ID = SETTINGS.run_named(SETTINGS.baseline_posture).run_id
+BASELINE = SETTINGS.run_named(SETTINGS.baseline_posture)
+RELEASE_RUN_ID = CANDIDATE.run_id
+BASELINE_RUN_ID = BASELINE.run_id
 
 PARTS = part_names(SETTINGS.groups)
 CONTRACT_FILES = source(["config/contracts.yaml"])
@@ -179,6 +176,19 @@ REFERENCE = {
     "land_cover": reference("land_cover.parquet"),
     "manifest": reference("manifest.json"),
 }
+
+
+def outputs_of(run_id, seeds):
+    """Every file that S0 to S8 of a run publish, for some seeds."""
+    templates = [declared(dataset(name).path) for name in state_datasets()]
+    tiles_id = SETTINGS.run_of(run_id).tiles_id
+    tokens = {"run_id": run_id, "tiles_id": tiles_id, "seed": seeds, "part": PARTS}
+    return sorted(set(expand(templates, **tokens)))
+
+
+def state_outputs(wildcards):
+    """Input function: every file that S0 to S8 of a job's run and seed publish."""
+    return outputs_of(wildcards.run_id, [wildcards.seed])
 
 
 def logs(name):

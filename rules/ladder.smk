@@ -70,31 +70,6 @@ rule ladder_figure:
         "../scripts/ladder/ladder_figure.py"
 
 
-rule p4_contradiction:
-    input:
-        scorecards=expand(DATA["segment1b_scorecard"], seed=SEEDS, allow_missing=True),
-        gates=GATES,
-    output:
-        report=DATA["segment1b_p4_red_reopen"],
-    log:
-        f"{LOGS}/1B/{{run_id}}/p4_contradiction.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/p4_contradiction.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        version=state_version("ladder.p4_contradiction"),
-        posture=run_name,
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "P4 {wildcards.run_id}: contradiction with the gates"
-    script:
-        "../scripts/ladder/p4_contradiction.py"
-
-
 rule ladder:
     """Show what each state moved from the baseline to the release: table, figure, checks."""
     input:

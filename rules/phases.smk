@@ -1,80 +1,130 @@
-"""Phases P0 to P4: pointers, candidate scorecards, witnesses, locks."""
+"""Phases: the pinned baseline, the pointers, and what each of P1 to P4 demands of its run."""
 
 from types import SimpleNamespace
 
+from scripts.governance import locks, promotion
 from scripts.governance.iteration_protocol import rerun_matrix
 from scripts.states import CHAIN
 
-PROTOCOL = {
-    "required_seeds": list(SETTINGS.required_seeds),
-    "minimum_grade": SETTINGS.minimum_grade,
-    "baseline": SETTINGS.baseline_posture,
+BASELINE_POINTER = declared("segment_1B/baseline_authority/baseline_pointer.json")
+LOCKS = locks.read_locks(Path(ROOT_OF_JOBS, "segment_1B/reports"))
+UNLOCKED = promotion.unlocked(LOCKS)
+P4_RUNS = {
+    judged.name: {"run_id": judged.run_id, **promotion.policies(judged)}
+    for judged in (promotion.phase_run(SETTINGS, "P4"), CANDIDATE)
 }
-PHASE_WILDCARDS = {"phase": "p[1-4]", "witness_id": "[a-f0-9]{32}"}
+P4_POLICIES = sorted({p for entry in P4_RUNS.values() for k, p in entry.items() if k != "run_id"})
+
+
+def each_seed(path):
+    """A file of one run for every configured seed."""
+    return expand(run(path), seed=SEEDS, allow_missing=True)
+
+
+def of_reference(path, phase=""):
+    """Input function: a file, for every seed, of the run that a job's phase is measured against."""
+
+    def of_phase(wildcards):
+        before = promotion.reference_run(SETTINGS, phase or wildcards.phase.upper())
+        return expand(run(path), run_id=before.run_id, seed=SEEDS)
+
+    return of_phase
+
+
+def phase_candidate(phase):
+    """Candidate scorecard of a phase's run."""
+    judged = promotion.phase_run(SETTINGS, phase)
+    path = reports("segment1b_{phase}_candidate_{run_id}.json")
+    return path.format(phase=phase.lower(), run_id=judged.run_id)
+
+
+def outputs_of_run(wildcards):
+    """Input function: what S0 to S8 of a job's run publish, for the seed that is witnessed."""
+    return outputs_of(wildcards.run_id, SEEDS[:1])
+
+
+def outputs_of_witness(wildcards):
+    """Input function: the same of its witness."""
+    return outputs_of(wildcards.witness_id, SEEDS[:1])
+
+
+def lock_records():
+    """Lock and reopen records that are there."""
+    found = [lock.path for lock in LOCKS.values()]
+    for phase in locks.PHASES:
+        found += locks.reopen_records(Path(ROOT_OF_JOBS, "segment_1B/reports"), phase)
+    return list(map(str, found))
+
+
+def promotion_faults(phase, judged):
+    """Why a run is refused before anything runs; `phase` is None for the certificate."""
+    return promotion.faults(SETTINGS, LOCKS, judged, phase)
+
+
+def phase_records(phase, judged):
+    """Inputs of a phase's target; none where it is refused, so that nothing runs for it."""
+    if promotion_faults(phase, judged):
+        return {}
+    tokens = {"phase": phase.lower(), "run_id": judged.run_id}
+    check = reports("segment1b_{phase}_repro_check_{run_id}_{witness_id}.json")
+    records = {
+        "baseline_pointer": BASELINE_POINTER,
+        "check": check.format(witness_id=promotion.witness_id(judged), **tokens),
+    }
+    if phase == "P4":
+        integrated = reports("segment1b_p4_integrated_{run_id}.json")
+        return {**records, "integrated": integrated.format(**tokens)}
+    return {**records, "candidate": phase_candidate(phase)}
 
 
 rule pin_baseline:
     input:
-        report=DATA["segment1b_p0_baseline"].format(run_id=BASELINE_RUN_ID),
-        scorecards=expand(DATA["segment1b_scorecard"], run_id=BASELINE_RUN_ID, seed=P0_SEEDS),
-        receipts=expand(DATA["run_receipt"], run_id=BASELINE_RUN_ID, seed=P0_SEEDS),
-        state_outputs=BOARD.outputs_of(BASELINE_RUN_ID, P0_SEEDS),
+        report=expand(reports("segment1b_p0_baseline_{run_id}.json"), run_id=BASELINE_RUN_ID),
+        scorecards=expand(
+            run("scorecard/segment1b_scorecard.json"), run_id=BASELINE_RUN_ID, seed=P0_SEEDS
+        ),
+        receipts=expand(run("run_receipt.json"), run_id=BASELINE_RUN_ID, seed=P0_SEEDS),
+        state_outputs=outputs_of(BASELINE_RUN_ID, P0_SEEDS),
     output:
-        pointer=update(DATA["baseline_pointer"]),
+        pointer=update(BASELINE_POINTER),
     log:
-        f"{LOGS}/1B/pin_baseline.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/pin_baseline.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/pin_baseline"),
     params:
-        version=state_version("governance.pin_baseline"),
-        runs_root=runs_root,
+        code=code("governance.pin_baseline"),
+        runs_root=ROOT_OF_JOBS,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "P0: pin the baseline authority"
+        ENV
     script:
         "../scripts/governance/pin_baseline.py"
 
 
 rule point_current_candidate:
     input:
-        scorecards=BOARD.scorecards(SETTINGS.candidate, SEEDS),
-        receipts=expand(DATA["run_receipt"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        scorecards=expand(each_seed("scorecard/segment1b_scorecard.json"), run_id=RELEASE_RUN_ID),
+        receipts=expand(each_seed("run_receipt.json"), run_id=RELEASE_RUN_ID),
     output:
-        pointer=update(DATA["current_candidate_pointer"]),
+        pointer=update(declared("segment_1B/current_candidate/current_candidate_pointer.json")),
     log:
-        f"{LOGS}/1B/point_current_candidate.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/point_current_candidate.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/point_current_candidate"),
     params:
-        version=state_version("governance.point_current_candidate"),
-        runs_root=runs_root,
+        code=code("governance.point_current_candidate"),
+        runs_root=ROOT_OF_JOBS,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Candidate {SETTINGS.candidate}: point to it"
+        ENV
     script:
         "../scripts/governance/point_current_candidate.py"
 
 
 def reruns(wildcards):
     """States of the candidate that a change runs again, from the inputs of their rules."""
-    run = SETTINGS.run_named(SETTINGS.candidate)
     one = SimpleNamespace(
-        run_id=run.run_id, seed=str(SEEDS[0]), tiles_id=run.tiles_id, part=PARTS[0]
+        run_id=CANDIDATE.run_id, seed=str(SEEDS[0]), tiles_id=CANDIDATE.tiles_id, part=PARTS[0]
     )
     files = {
         state: (files_of(state, "input", one), files_of(state, "output", one)) for state in CHAIN
     }
-    return rerun_matrix(files, run.posture.policies.values(), f"segment_1A/{run.upstream_id}/")
+    policies = CANDIDATE.posture.policies.values()
+    return rerun_matrix(files, policies, f"segment_1A/{CANDIDATE.upstream_id}/")
 
 
 def files_of(rule, side, wildcards):
@@ -88,253 +138,167 @@ def files_of(rule, side, wildcards):
 
 rule iteration_protocol:
     output:
-        protocol=DATA["iteration_protocol"],
+        protocol=declared("segment_1B/iteration_protocol.json"),
     log:
-        f"{LOGS}/1B/iteration_protocol.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/iteration_protocol.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/iteration_protocol"),
     params:
-        version=state_version("governance.iteration_protocol"),
-        protocol=PROTOCOL,
+        code=code("governance.iteration_protocol"),
+        protocol={
+            "required_seeds": list(SETTINGS.required_seeds),
+            "minimum_grade": SETTINGS.minimum_grade,
+            "baseline": SETTINGS.baseline_posture,
+        },
         reruns=reruns,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Iteration protocol"
+        ENV
     script:
         "../scripts/governance/iteration_protocol.py"
 
 
 rule score_phase:
     input:
-        unpack(PROMOTION.phase_inputs),
-        baseline_pointer=DATA["baseline_pointer"],
+        scorecards=each_seed("scorecard/segment1b_scorecard.json"),
+        reference_scorecards=of_reference("scorecard/segment1b_scorecard.json"),
+        receipts=each_seed("run_receipt.json"),
+        s2_report=shared("s2_tile_weights/s2_run_report.json"),
+        s4=each_seed("s4_alloc_plan/s4_run_report.json"),
+        reference_s4=of_reference("s4_alloc_plan/s4_run_report.json"),
+        s6=each_seed("s6_site_jitter/s6_run_report.json"),
+        baseline_pointer=BASELINE_POINTER,
         gates=GATES,
     output:
-        candidate=DATA["segment1b_phase_candidate"],
+        candidate=reports("segment1b_{phase}_candidate_{run_id}.json"),
     wildcard_constraints:
-        **PHASE_WILDCARDS,
+        phase="p[1-3]",
     log:
-        f"{LOGS}/1B/{{run_id}}/score_phase_{{phase}}.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/score_phase_{{phase}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/{run_id}/score_phase_{phase}"),
     params:
-        version=state_version("governance.score_phase"),
-        runs_root=runs_root,
+        code=code("governance.score_phase"),
+        runs_root=ROOT_OF_JOBS,
         required_seeds=list(SETTINGS.required_seeds),
         tuned_seed=TUNED_SEED,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Phase {wildcards.phase}: scorecard of {wildcards.run_id}"
+        ENV
     script:
         "../scripts/governance/score_phase.py"
 
 
 rule check_reproduction:
     input:
-        outputs=PROMOTION.seed_outputs,
-        witness=PROMOTION.witness_outputs,
+        outputs=outputs_of_run,
+        witness=outputs_of_witness,
     output:
-        check=DATA["segment1b_repro_check"],
+        check=reports("segment1b_{phase}_repro_check_{run_id}_{witness_id}.json"),
     wildcard_constraints:
-        **PHASE_WILDCARDS,
+        phase="p[1-4]",
+        witness_id="[a-f0-9]{32}",
     log:
-        f"{LOGS}/1B/{{run_id}}/check_reproduction_{{phase}}_{{witness_id}}.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/check_reproduction_{{phase}}_{{witness_id}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/{run_id}/check_reproduction_{phase}_{witness_id}"),
     params:
-        version=state_version("governance.check_reproduction"),
-        runs_root=runs_root,
-        seed=PROMOTION.seed,
+        code=code("governance.check_reproduction"),
+        runs_root=ROOT_OF_JOBS,
+        seed=SEEDS[0],
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Phase {wildcards.phase}: {wildcards.run_id} against its witness"
+        ENV
     script:
         "../scripts/governance/check_reproduction.py"
 
 
 rule authority_envelope:
     input:
-        candidates=[PROMOTION.candidate(phase) for phase in UNLOCKED],
-        baseline_pointer=DATA["baseline_pointer"],
-        policies=source(PROMOTION.integrated_policies()),
+        candidates=[phase_candidate(phase) for phase in UNLOCKED],
+        baseline_pointer=BASELINE_POINTER,
+        policies=source(P4_POLICIES),
         gates=GATES,
-        lock_records=PROMOTION.lock_records(),
+        lock_records=lock_records(),
     output:
-        envelope=DATA["segment1b_p4_authority_envelope"],
+        envelope=reports("segment1b_p4_authority_envelope.json"),
     log:
-        f"{LOGS}/1B/authority_envelope.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/authority_envelope.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/authority_envelope"),
     params:
-        version=state_version("governance.authority_envelope"),
+        code=code("governance.authority_envelope"),
         unlocked=UNLOCKED,
-        runs=PROMOTION.integrated_runs(),
+        runs=P4_RUNS,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "P4: authority envelope"
+        ENV
     script:
         "../scripts/governance/authority_envelope.py"
 
 
-rule score_integrated:
+rule assess_p4:
     input:
-        scorecards=expand(DATA["segment1b_scorecard"], seed=SEEDS, allow_missing=True),
-        reference_scorecards=PROMOTION.integrated_reference,
-        receipts=expand(DATA["run_receipt"], seed=SEEDS, allow_missing=True),
-        envelope=DATA["segment1b_p4_authority_envelope"],
-        baseline_pointer=DATA["baseline_pointer"],
+        scorecards=each_seed("scorecard/segment1b_scorecard.json"),
+        reference_scorecards=of_reference("scorecard/segment1b_scorecard.json", "P4"),
+        receipts=each_seed("run_receipt.json"),
+        envelope=reports("segment1b_p4_authority_envelope.json"),
+        baseline_pointer=BASELINE_POINTER,
         gates=GATES,
     output:
-        integrated=DATA["segment1b_p4_integrated"],
+        integrated=reports("segment1b_p4_integrated_{run_id}.json"),
+        red_reopen=reports("segment1b_p4_red_reopen_{run_id}.json"),
     log:
-        f"{LOGS}/1B/{{run_id}}/score_integrated.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/score_integrated.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/{run_id}/assess_p4"),
     params:
-        version=state_version("governance.score_integrated"),
-        runs_root=runs_root,
+        code=code("governance.assess_p4"),
+        runs_root=ROOT_OF_JOBS,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "P4 {wildcards.run_id}: integrated scorecard"
+        ENV
     script:
-        "../scripts/governance/score_integrated.py"
+        "../scripts/governance/assess_p4.py"
 
 
 rule p1:
+    """Hold the run of P1 (S2) against what the phase demands, and against its witness."""
     input:
-        **PROMOTION.target("P1", promotion.phase_run(SETTINGS, "P1")),
+        **phase_records("P1", promotion.phase_run(SETTINGS, "P1")),
     log:
-        f"{LOGS}/1B/p1.log",
+        logs("1B/p1"),
     localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
     params:
-        version=state_version("governance.enforce_phase"),
-        runs_root=runs_root,
-        quiet=QUIET,
-        faults=PROMOTION.faults("P1", promotion.phase_run(SETTINGS, "P1")),
+        code=code("governance.enforce_phase"),
+        runs_root=ROOT_OF_JOBS,
+        faults=promotion_faults("P1", promotion.phase_run(SETTINGS, "P1")),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "P1: hold the run against what the phase demands"
+        ENV
     script:
         "../scripts/governance/enforce_phase.py"
 
 
-rule p2:
+use rule p1 as p2 with:
+    """Hold the run of P2 (S4) against what the phase demands, and against its witness."""
     input:
-        **PROMOTION.target("P2", promotion.phase_run(SETTINGS, "P2")),
+        **phase_records("P2", promotion.phase_run(SETTINGS, "P2")),
     log:
-        f"{LOGS}/1B/p2.log",
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/p2"),
     params:
-        version=state_version("governance.enforce_phase"),
-        runs_root=runs_root,
-        quiet=QUIET,
-        faults=PROMOTION.faults("P2", promotion.phase_run(SETTINGS, "P2")),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "P2: hold the run against what the phase demands"
-    script:
-        "../scripts/governance/enforce_phase.py"
+        faults=promotion_faults("P2", promotion.phase_run(SETTINGS, "P2")),
 
 
-rule p3:
+use rule p1 as p3 with:
+    """Hold the run of P3 (S6) against what the phase demands, and against its witness."""
     input:
-        **PROMOTION.target("P3", promotion.phase_run(SETTINGS, "P3")),
+        **phase_records("P3", promotion.phase_run(SETTINGS, "P3")),
     log:
-        f"{LOGS}/1B/p3.log",
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/p3"),
     params:
-        version=state_version("governance.enforce_phase"),
-        runs_root=runs_root,
-        quiet=QUIET,
-        faults=PROMOTION.faults("P3", promotion.phase_run(SETTINGS, "P3")),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "P3: hold the run against what the phase demands"
-    script:
-        "../scripts/governance/enforce_phase.py"
+        faults=promotion_faults("P3", promotion.phase_run(SETTINGS, "P3")),
 
 
-rule p4:
+use rule p1 as p4 with:
+    """Hold all phases together, on the frozen 1A, against every gate."""
     input:
-        **PROMOTION.target("P4", promotion.phase_run(SETTINGS, "P4")),
+        **phase_records("P4", promotion.phase_run(SETTINGS, "P4")),
     log:
-        f"{LOGS}/1B/p4.log",
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/p4"),
     params:
-        version=state_version("governance.enforce_phase"),
-        runs_root=runs_root,
-        quiet=QUIET,
-        faults=PROMOTION.faults("P4", promotion.phase_run(SETTINGS, "P4")),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "P4: hold the run against what the phase demands"
-    script:
-        "../scripts/governance/enforce_phase.py"
+        faults=promotion_faults("P4", promotion.phase_run(SETTINGS, "P4")),
 
 
-rule integrated:
+use rule p1 as integrated with:
+    """Hold the candidate against every gate, as P4 does, before it is certified."""
     input:
-        **PROMOTION.target("P4", CANDIDATE),
+        **phase_records("P4", CANDIDATE),
     log:
-        f"{LOGS}/1B/integrated.log",
-    localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/integrated"),
     params:
-        version=state_version("governance.enforce_phase"),
-        runs_root=runs_root,
-        quiet=QUIET,
-        faults=PROMOTION.faults("P4", CANDIDATE),
-    conda:
-        "../envs/runtime.yaml"
-    message:
-        "P4: hold {SETTINGS.candidate} against the gates"
-    script:
-        "../scripts/governance/enforce_phase.py"
+        faults=promotion_faults("P4", CANDIDATE),

@@ -4,7 +4,7 @@ from scripts.search.policy import attempts_of, seeds_of, turn_of
 
 ATTEMPTS = {search: attempts_of(SEARCHES[search]) for search in SEARCHES}
 SEARCH_SEEDS = {search: seeds_of(SEARCHES[search], SEEDS) for search in SEARCHES}
-RECOVERY_FAULTS = PROMOTION.faults("P4", CANDIDATE)
+RECOVERY_FAULTS = promotion_faults("P4", CANDIDATE)
 
 
 def seeds_of_search(wildcards):
@@ -89,7 +89,9 @@ def baseline_of_search(wildcards):
 
 def p3_of_search(wildcards):
     """Scorecards of P3 that a recovery may not fall behind; none for a calibration."""
-    return PROMOTION.integrated_reference(wildcards) if wildcards.search == "recovery" else []
+    if wildcards.search != "recovery":
+        return []
+    return of_reference("scorecard/segment1b_scorecard.json", "P4")(wildcards)
 
 
 def turn_of_cycle(wildcards):
@@ -234,14 +236,14 @@ rule record_recovery:
 
 
 rule calibrate:
-    "Searches the policies of the candidate for the best map that holds every gate with a margin."
+    """Search the policies of the candidate for the best map that holds every gate with a margin."""
     input:
         searched("leaderboard.json", "calibration").format(run_id=CANDIDATE.run_id),
         searched("leaderboard.csv", "calibration").format(run_id=CANDIDATE.run_id),
 
 
 rule recover:
-    "Searches for B+ where P4 holds B and misses B+; refused for any other candidate."
+    """Search for B+ where P4 holds B and misses B+; refused for any other candidate."""
     input:
         record=(
             []
@@ -254,7 +256,6 @@ rule recover:
     params:
         code=code("governance.recover"),
         runs_root=runs_root,
-        quiet=QUIET,
         faults=RECOVERY_FAULTS,
     conda:
         ENV

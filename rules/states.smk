@@ -244,7 +244,7 @@ rule run_receipt:
         gate_receipt=run("s0_gate/s0_gate_receipt_1B.json"),
         sealed_inputs=run("s0_gate/sealed_inputs_1B.json"),
         policies=BOARD.policies,
-        outputs=BOARD.state_outputs,
+        outputs=state_outputs,
         fork=BOARD.fork_record,
     output:
         receipt=run("run_receipt.json"),

@@ -1,65 +1,54 @@
-"""Named targets: the scorecards of each posture over the configured seeds."""
+"""What a user calls beside the phases and `certify`."""
 
 
 rule baseline:
+    """Judge the baseline fit (P0) and pin it."""
     input:
-        DATA["baseline_pointer"],
-        DATA["iteration_protocol"],
+        BASELINE_POINTER,
+        declared("segment_1B/iteration_protocol.json"),
 
 
 rule candidate:
+    """Score the candidate on every configured seed."""
     input:
-        scorecards=BOARD.scorecards(SETTINGS.candidate, SEEDS),
-        pointer=DATA["current_candidate_pointer"],
+        scorecards=of_candidate(run("scorecard/segment1b_scorecard.json")),
+        pointer=declared("segment_1B/current_candidate/current_candidate_pointer.json"),
         gates=GATES,
     log:
-        f"{LOGS}/1B/candidate.log",
+        logs("1B/candidate"),
     localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
-        version=state_version("report.scorecard_summary", "candidate"),
+        code=code("report.scorecard_summary"),
         name=SETTINGS.candidate,
-        quiet=QUIET,
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Scorecards of {params.name}"
+        ENV
     script:
         "../scripts/report/scorecard_summary.py"
 
 
 rule freeze_guard:
+    """Judge whether the candidate's 1A may stand in for the frozen authority."""
     input:
-        DATA["segment1a_freeze_guard_accepted"].format(
-            run_id=SETTINGS.runs[RELEASE_RUN_ID].upstream_id
-        ),
+        FREEZE_GUARD,
 
 
 rule site_maps:
+    """Draw a world map of the candidate's sites for every seed."""
     input:
-        expand(DATA["segment1b_site_map"], run_id=RELEASE_RUN_ID, seed=SEEDS),
+        of_candidate(run("scorecard/segment1b_site_map.png")),
 
 
 rule dossier:
+    """Write the dossier: verdict, gates, a zoomable map and figures in one offline page."""
     input:
-        dossier=DATA["segment1b_p5_dossier"],
-        certificate=DATA["segment1b_p5_certification"],
+        dossier=reports("segment1b_p5_dossier.html"),
+        certificate=CERTIFICATE,
     log:
-        f"{LOGS}/1B/dossier.log",
+        logs("1B/dossier"),
     localrule: True
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
-        version=state_version("report.dossier_summary", "dossier"),
-        quiet=QUIET,
+        code=code("report.dossier_summary"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Dossier"
+        ENV
     script:
         "../scripts/report/dossier_summary.py"

@@ -9,6 +9,7 @@ from typing import TextIO
 
 GOOD, BAD, STRONG = "\033[32m", "\033[31m", "\033[1m"
 _PLAIN = "\033[0m"
+QUIET = "SEGMENT_1B_QUIET"
 
 
 def coloured(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -21,9 +22,22 @@ def paint(text: str, tone: str, colours: bool) -> str:
     return f"{tone}{text}{_PLAIN}" if colours else text
 
 
-def say(lines: Iterable[str], quiet: bool) -> None:
+def export_quiet(quiet: bool) -> None:
+    """Let this process and those that it starts know whether they were asked to be quiet."""
+    if quiet:
+        os.environ[QUIET] = "1"
+    else:
+        os.environ.pop(QUIET, None)
+
+
+def is_quiet() -> bool:
+    """Whether this process was asked to be quiet."""
+    return bool(os.environ.get(QUIET))
+
+
+def say(lines: Iterable[str]) -> None:
     """Print lines to standard output unless quiet."""
-    if not quiet:
+    if not is_quiet():
         print("\n".join(lines), flush=True)
 
 

@@ -8,16 +8,16 @@ be quiet.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from scripts.console import is_quiet
+
 T = TypeVar("T")
 INTERVAL_S = 5.0
-QUIET = "SEGMENT_1B_QUIET"
 _log: Path | None = None
 _last = 0.0
 
@@ -54,13 +54,5 @@ def _tell(line: str) -> None:
     _last = now
     with _log.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
-    if sys.stderr.isatty() and not os.environ.get(QUIET):
+    if sys.stderr.isatty() and not is_quiet():
         print(f"{_log.stem} {line}", file=sys.stderr, flush=True)
-
-
-def export_quiet(quiet: bool) -> None:
-    """Let the jobs that this process starts know that Snakemake was asked to be quiet."""
-    if quiet:
-        os.environ[QUIET] = "1"
-    else:
-        os.environ.pop(QUIET, None)

@@ -7,18 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from snakemake.io import expand
-
-from scripts.contracts import datasets, state_datasets
-from scripts.governance import locks, promotion
-from scripts.governance.attestation import byproduct_paths
+from scripts.contracts import datasets
 from scripts.policies import load_policy
 from scripts.records.identity import run_id
 from scripts.resources import DEMANDS
 from scripts.settings import Run, Settings
 from scripts.snakemake_private import source
 from scripts.states import CHAIN
-from scripts.states.groups import part_names
 from scripts.tables import row_count
 
 InputFunction = Callable[[Any], str]
@@ -175,126 +170,3 @@ class Board:
     def authority_id(self) -> str:
         """Run id of the frozen 1A authority."""
         return self.settings.authority_id
-
-    def state_outputs(self, wildcards: Any) -> list[str]:
-        """Input function: every output of S0 to S8 of a job's run and seed."""
-        return self.outputs_of(wildcards.run_id, [wildcards.seed])
-
-    def byproducts(self, identity: str, seeds: Iterable[int]) -> list[str]:
-        """Files that the attestation of a run names beside its subjects."""
-        run, baseline = self.settings.runs[identity], self.named(self.settings.baseline_posture)
-        parts = {
-            "run": {"run_id": identity, "upstream_run_id": run.upstream_id},
-            "baseline_run_id": baseline.run_id,
-            "seeds": list(seeds),
-        }
-        tiles = (run.tiles_id, baseline.tiles_id)
-        paths = byproduct_paths(parts, self.authority_id(), tiles)
-        return [f"{self.settings.runs_root}/{path}" for path in paths]
-
-    def outputs_of(self, identity: str, seeds: list[Any]) -> list[str]:
-        """Every declared output of S0 to S8 of a run."""
-        templates = [self.data[dataset_id] for dataset_id in state_datasets()]
-        tokens = {
-            "run_id": identity,
-            "tiles_id": self.settings.runs[identity].tiles_id,
-            "seed": seeds,
-            "part": part_names(self.settings.groups),
-        }
-        return sorted(set(expand(templates, **tokens)))
-
-
-class Promotion:
-    """Looks up what the phases and the certificate ask for."""
-
-    def __init__(self, board: Board):
-        self.board = board
-        self.settings = board.settings
-        self.data = board.data
-        self.seed = self.settings.seeds[0]
-        self.reports = Path(board.here["segment1b_p4_authority_envelope"]).parent
-        self.locks = locks.read_locks(self.reports)
-        candidate = self.settings.run_named(self.settings.candidate)
-        record = board.here["candidate_fork"].format(run_id=candidate.run_id)
-        promotion.check_fork(self.settings, Path(record))
-
-    def _seeds(self, dataset_id: str, identity: str) -> list[str]:
-        return self.board.over_seeds(dataset_id, identity, self.settings.seeds)
-
-    def phase_inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Input function of ``score_phase``."""
-        reference = promotion.reference_run(self.settings, wildcards.phase.upper()).run_id
-        identity = wildcards.run_id
-        return {
-            "scorecards": self._seeds("segment1b_scorecard", identity),
-            "reference_scorecards": self._seeds("segment1b_scorecard", reference),
-            "receipts": self._seeds("run_receipt", identity),
-            "s2_report": self.data["s2_run_report"].format(run_id=identity),
-            "s4": self._seeds("s4_run_report", identity),
-            "reference_s4": self._seeds("s4_run_report", reference),
-            "s6": self._seeds("s6_run_report", identity),
-        }
-
-    def integrated_reference(self, wildcards: Any) -> list[str]:
-        """Input function: the scorecards of P3 that P4 may not fall behind."""
-        reference = promotion.reference_run(self.settings, "P4").run_id
-        return self._seeds("segment1b_scorecard", reference)
-
-    def candidate(self, phase: str) -> str:
-        """Candidate scorecard of a phase."""
-        identity = promotion.phase_run(self.settings, phase).run_id
-        return self.data["segment1b_phase_candidate"].format(phase=phase.lower(), run_id=identity)
-
-    def _integrated(self) -> tuple[Run, Run]:
-        candidate = self.settings.run_named(self.settings.candidate)
-        return promotion.phase_run(self.settings, "P4"), candidate
-
-    def integrated_runs(self) -> dict[str, dict[str, str]]:
-        """Run id, and policy file of each state, of the runs that P4 judges."""
-        return {
-            run.name: {"run_id": run.run_id, **promotion.policies(run)}
-            for run in self._integrated()
-        }
-
-    def integrated_policies(self) -> list[str]:
-        """Policy files of the runs that P4 judges."""
-        return sorted({p for run in self._integrated() for p in promotion.policies(run).values()})
-
-    def seed_outputs(self, wildcards: Any) -> list[str]:
-        """Input function: state outputs of a run for the seed that is witnessed."""
-        return self.board.outputs_of(wildcards.run_id, [self.seed])
-
-    def witness_outputs(self, wildcards: Any) -> list[str]:
-        """Input function: the same of its witness."""
-        return self.board.outputs_of(wildcards.witness_id, [self.seed])
-
-    def faults(self, phase: str | None, run: Run) -> list[str]:
-        """Why a promotion is refused before anything runs."""
-        return promotion.faults(self.settings, self.locks, run, phase)
-
-    def target(self, phase: str, run: Run) -> dict[str, str]:
-        """Inputs of a phase's target; none when it is refused, so that nothing runs for it."""
-        if self.faults(phase, run):
-            return {}
-        tokens = {"phase": phase.lower(), "run_id": run.run_id}
-        witness = promotion.witness_id(run)
-        records = {
-            "check": self.data["segment1b_repro_check"].format(**tokens, witness_id=witness),
-            "baseline_pointer": self.data["baseline_pointer"],
-        }
-        if phase == "P4":
-            return {
-                **records,
-                "integrated": self.data["segment1b_p4_integrated"].format(run_id=run.run_id),
-                "contradiction": self.data["segment1b_p4_red_reopen"].format(run_id=run.run_id),
-            }
-        return {**records, "candidate": self.candidate(phase)}
-
-    def lock_records(self) -> list[str]:
-        """Lock and reopen records that are there."""
-        found = [str(lock.path) for lock in self.locks.values()]
-        return found + [
-            str(path)
-            for phase in locks.PHASES
-            for path in locks.reopen_records(self.reports, phase)
-        ]

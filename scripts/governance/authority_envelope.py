@@ -17,7 +17,7 @@ from scripts.tables import file_digest
 SCORERS = {
     "scripts/scorers/scorecard.py": "scorers.scorecard",
     "scripts/governance/score_phase.py": "governance.score_phase",
-    "scripts/governance/score_integrated.py": "governance.score_integrated",
+    "scripts/governance/assess_p4.py": "governance.assess_p4",
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.console import say
-from scripts.contracts import read_object, write_object
+from scripts.contracts import dataset_path, read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, ScoreError
 from scripts.governance.lock_set import final_lock_set
@@ -147,10 +147,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     verify_records(document["run"]["run_id"], root, Path(params.reference))
     certified = Ledger.of(root, [inputs.certificate]).digests
     good = last_good_pointer(document, certified, inputs.certificate)
-    write_object("last_good_pointer", params.last_good, good)
+    write_object("last_good_pointer", dataset_path(root, "last_good_pointer"), good)
     locked = final_lock_set(root, document, params.policies, params.keep)
-    write_object("segment1b_p5_lock_set", params.lock_set, locked)
-    say(lines, params.quiet)
+    write_object("segment1b_p5_lock_set", dataset_path(root, "segment1b_p5_lock_set"), locked)
+    say(lines)
 
 
 if "snakemake" in globals():

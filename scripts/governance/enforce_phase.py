@@ -12,8 +12,9 @@ from scripts.console import say
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
-from scripts.governance import locks, phases
+from scripts.governance import locks
 from scripts.governance.pointers import verify_baseline
+from scripts.scorers import phase_rows
 from scripts.scorers.classification import RED
 from scripts.scorers.triage import failing_line
 
@@ -35,7 +36,7 @@ def check_witness(check: dict[str, Any], where: object) -> str:
 
 def enforce_candidate(record: dict[str, Any], where: object) -> list[str]:
     """Lines of an accepted P1, P2 or P3 (``EG43`` when a row fails)."""
-    lines = phases.table(record["rows"])
+    lines = phase_rows.table(record["rows"])
     if not record["checks_all_pass"]:
         print("\n".join(lines[:-1]), file=sys.stderr)
         raise GovernanceError(
@@ -69,7 +70,7 @@ def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:
             if entry["grade"] == "B" and not entry["passed"]:
                 print(failing_line(entry), file=sys.stderr)
         failing = [entry for entry in record["no_regression"] if not entry["passed"]]
-        print("\n".join(phases.table(failing)[:-1]), file=sys.stderr)
+        print("\n".join(phase_rows.table(failing)[:-1]), file=sys.stderr)
         raise GovernanceError(
             "EG45",
             where,
@@ -93,7 +94,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         record = read_object("segment1b_phase_candidate", inputs.candidate)
         lines = enforce_candidate(record, inputs.candidate)
     lines.append(check_witness(read_object("segment1b_repro_check", inputs.check), inputs.check))
-    say(lines, params.quiet)
+    say(lines)
 
 
 if "snakemake" in globals():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
+from scripts.contracts import dataset_path
 from scripts.errors import ConfigError
 from scripts.governance import locks
-from scripts.governance.phases import REFERENCE
 from scripts.records.identity import run_id
+from scripts.scorers.phase_rows import REFERENCE
 from scripts.settings import WITNESS, Run, Settings
 from scripts.tables import read_json
 
@@ -95,17 +95,10 @@ def lock_faults(settings: Settings, found: Mapping[str, locks.Lock], phase: str)
     return faults(settings, found, lock_run(settings, phase), phase)
 
 
-def check_fork(settings: Settings, record: Path) -> None:
-    """Refuse a fork under another posture than it was made for (``EC15``).
-
-    Parameters
-    ----------
-    settings
-        The configuration.
-    record
-        ``candidate.json`` of the candidate's folder, which is there when it is a fork.
-    """
+def check_fork(settings: Settings, runs_root: str) -> None:
+    """Refuse a candidate that was forked for another posture (``EC15``)."""
     candidate = settings.run_named(settings.candidate)
+    record = dataset_path(runs_root, "candidate_fork", run_id=candidate.run_id)
     if not record.is_file():
         return
     posture = read_json(record)["posture"]

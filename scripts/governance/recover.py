@@ -44,7 +44,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         print(line, file=sys.stderr)
     locks.refuse(params.faults)
     record = read_object("segment1b_p4_recovery", inputs.record)
-    say(summary(record, params.runs_root, inputs.record), params.quiet)
+    say(summary(record, params.runs_root, inputs.record))
 
 
 if "snakemake" in globals():

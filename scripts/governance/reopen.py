@@ -12,8 +12,8 @@ from typing import Any
 from scripts.contracts import check_object, dataset_path, write_object
 from scripts.errors import ContractError, GovernanceError
 from scripts.governance import locks
-from scripts.governance.phases import REPORT
 from scripts.scorers.gates import load_gates, seed_rows
+from scripts.scorers.phase_rows import REPORT
 from scripts.tables import file_digest, read_json
 
 EVIDENCE = (
@@ -33,7 +33,8 @@ def failing(kind: str, document: Mapping[str, Any], gates: str) -> list[str]:
     elif kind == "segment1b_p4_recovery":
         return list(document["start"]["missed"]) if document["winner"] else []
     elif kind == "segment1b_p4_red_reopen":
-        rows = document["failing_gates"] if document["reopen_required"] else []
+        red = document["reopen_required"]
+        rows = [*document["failing_gates"], *document["regressions"]] if red else []
     else:
         rows = [*document["rows"], *document.get("no_regression", [])]
         rows = [row for row in rows if row.get("grade", "B") == "B" and row.get("kind") != REPORT]

@@ -6,9 +6,9 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.governance import phases
 from scripts.governance.pointers import verify_baseline
 from scripts.records.ledger import Ledger
+from scripts.scorers import phase_rows
 from scripts.scorers.gates import load_gates
 from scripts.tables import file_digest, published, read_json
 
@@ -28,13 +28,13 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     references = [read_object("segment1b_scorecard", path) for path in inputs.reference_scorecards]
     receipt = read_object("run_receipt", inputs.receipts[0])
     if phase == "p1":
-        rows = phases.p1_rows(cards, references, read_json(inputs.s2_report))
+        rows = phase_rows.p1_rows(cards, references, read_json(inputs.s2_report))
     elif phase == "p2":
-        rows = phases.p2_rows(cards, references, _s4(inputs.s4), _s4(inputs.reference_s4))
+        rows = phase_rows.p2_rows(cards, references, _s4(inputs.s4), _s4(inputs.reference_s4))
     else:
         limit = load_gates(inputs.gates)["gates"]["nn_contraction"]["B"]
         s6 = [read_json(path) for path in inputs.s6]
-        rows = phases.p3_rows(cards, references, s6, limit, params.tuned_seed)
+        rows = phase_rows.p3_rows(cards, references, s6, limit, params.tuned_seed)
     seeds = [card["seed"] for card in cards]
     write_object(
         "segment1b_phase_candidate",
@@ -43,7 +43,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             {
                 "phase": phase.upper(),
                 **{k: receipt[k] for k in ("run_id", "name", "posture", "parameter_hash")},
-                "lane": phases.lane_of(seeds, params.required_seeds),
+                "lane": phase_rows.lane_of(seeds, params.required_seeds),
                 "seeds": seeds,
                 "reference_run_id": references[0]["run_id"],
                 "baseline": {
@@ -51,9 +51,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                     "pointer_sha256": file_digest(inputs.baseline_pointer),
                 },
                 "metrics": {str(card["seed"]): card["metrics"] for card in cards},
-                "delta": phases.deltas(cards, references),
-                "rows": phases.with_triage(rows),
-                "checks_all_pass": phases.accepted(rows),
+                "delta": phase_rows.deltas(cards, references),
+                "rows": phase_rows.with_triage(rows),
+                "checks_all_pass": phase_rows.accepted(rows),
                 "scorecards": Ledger.of(root, inputs.scorecards).digests,
             }
         ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from scripts import root_lock, snakemake_private
+from scripts.contracts import dataset_path
 from scripts.errors import GovernanceError, SegmentError
 from scripts.governance.retention import prune
 from scripts.settings import Settings
@@ -57,16 +58,11 @@ def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
         raise SystemExit(f"{type(error).__name__}: {error}") from None
 
 
-def end(workflow: Any, stored: Mapping[str, str], local: Mapping[str, str]) -> None:
-    """Bring what ``certify`` wrote beside its verdict to object storage, if runs are there.
-
-    Parameters
-    ----------
-    workflow
-        Snakemake's workflow.
-    stored, local
-        Path of each dataset below the runs root, and below the folder where jobs find it.
-    """
+def end(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
+    """Bring what ``certify`` wrote beside its verdict to object storage, if runs are there."""
+    if root_of_jobs == settings.runs_root:
+        return
     for name in BESIDE_VERDICT:
-        if stored[name] != local[name] and Path(local[name]).is_file():
-            snakemake_private.store(workflow, stored[name], Path(local[name]))
+        local = dataset_path(root_of_jobs, name)
+        if local.is_file():
+            snakemake_private.store(workflow, str(dataset_path(settings.runs_root, name)), local)

@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.errors import SegmentError
 from scripts.governance import locks, retention
-from scripts.governance.phases import REPORT
+from scripts.scorers.phase_rows import REPORT
 from scripts.tables import read_json
 
 POINTERS = (

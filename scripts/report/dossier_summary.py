@@ -18,8 +18,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         [
             f"grade {grade} (minimum {GRADE_NAMES[verdict['minimum_grade']]}), {kind}",
             f"open {inputs.dossier}",
-        ],
-        params.quiet,
+        ]
     )
 
 

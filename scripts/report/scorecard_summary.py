@@ -70,8 +70,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``candidate``."""
     cards = [read_object("segment1b_scorecard", path) for path in inputs.scorecards]
     settings = load_gates(inputs.gates)
-    lines = summary(params.name, cards, settings, colours_wanted() and not params.quiet)
-    say([*lines, *(f"scorecard {path}" for path in inputs.scorecards)], params.quiet)
+    lines = summary(params.name, cards, settings, colours_wanted())
+    say([*lines, *(f"scorecard {path}" for path in inputs.scorecards)])
 
 
 if "snakemake" in globals():

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.contracts import read_object, write_object
+from scripts.contracts import dataset_path, read_object, write_object
 from scripts.errors import ScoreError
 from scripts.governance import certify, certify_release, run_receipt
 from scripts.governance.locks import SURFACES
@@ -140,11 +140,8 @@ class Runs:
                 reference="resources/reference",
                 missing_seeds=[],
                 faults=[],
-                last_good=self.root / "last_good.json",
-                lock_set=self.root / "lock_set.json",
                 policies=dict.fromkeys(SURFACES["P4"].policies, S9_POLICY),
                 keep=[RELEASE],
-                quiet=False,
             ),
             None,
         )
@@ -196,8 +193,9 @@ def test_a_sound_release_is_certified(runs, capsys):
     assert len(found["digests"]["scorecards"]) == 8
     runs.enforce()
     assert "grade BPLUS (minimum B): release certified" in capsys.readouterr().out
-    assert read_object("last_good_pointer", runs.root / "last_good.json")["run_id"] == RELEASE
-    final = read_object("segment1b_p5_lock_set", runs.root / "lock_set.json")
+    good = read_object("last_good_pointer", dataset_path(runs.root, "last_good_pointer"))
+    assert good["run_id"] == RELEASE
+    final = read_object("segment1b_p5_lock_set", dataset_path(runs.root, "segment1b_p5_lock_set"))
     assert final["grade"] == "BPLUS"
     assert not final["complete"]
     assert final["files"]["policies"] == {S9_POLICY: file_digest(S9_POLICY)}
@@ -285,7 +283,7 @@ def test_a_failing_release_keeps_its_evidence_and_exits_with_lines(runs, capsys)
     with pytest.raises(ScoreError, match=r"ES31.*grade BELOW_B is below B, 1 gates failed"):
         runs.enforce()
     assert path.exists()
-    assert not (runs.root / "last_good.json").exists()
+    assert not dataset_path(runs.root, "last_good_pointer").exists()
     (line,) = capsys.readouterr().err.splitlines()
     for part in ("country_gini", "seed 42", "0.7", "0.68", "distance 0.02", "S2", "cap_share_soft"):
         assert part in line

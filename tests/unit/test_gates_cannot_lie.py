@@ -21,14 +21,13 @@ from scripts.governance import (
     enforce_phase,
     lock,
     locks,
-    phases,
     pointers,
     run_receipt,
     verification,
 )
 from scripts.governance.certify_release import release_faults
 from scripts.records import bundle, ledger
-from scripts.scorers import gates, p0_baseline
+from scripts.scorers import gates, p0_baseline, phase_rows
 from scripts.scorers.p0_baseline import readiness
 from scripts.states import s9_passed_flag
 from scripts.states.validation_checks import CHECKS
@@ -181,18 +180,20 @@ S6 = {"mode": "towns_v3"}
 
 
 def p1(changes=None, s2=None):
-    return phases.p1_rows([card(**{**BETTER, **(changes or {})})], [card()], s2 or S2)
+    return phase_rows.p1_rows([card(**{**BETTER, **(changes or {})})], [card()], s2 or S2)
 
 
 def p2(changes=None, after=(0.01, 0.01), mode="outlets_v3"):
-    return phases.p2_rows([card(**(changes or {}))], [card()], [s4(*after, mode)], [s4(0.02, 0.02)])
+    return phase_rows.p2_rows(
+        [card(**(changes or {}))], [card()], [s4(*after, mode)], [s4(0.02, 0.02)]
+    )
 
 
 def p3(changes=None, s6=None, flagged=(), tuned=True):
     entry = card(**(changes or {}))
     entry["collapse"]["flagged"] = list(flagged)
     tuned_seed = entry["seed"] if tuned else entry["seed"] + 1
-    return phases.p3_rows([entry], [card()], [s6 or S6], 0.2, tuned_seed)
+    return phase_rows.p3_rows([entry], [card()], [s6 or S6], 0.2, tuned_seed)
 
 
 PHASES = {"p1": p1, "p2": p2, "p3": p3}
@@ -216,7 +217,7 @@ OWN = {
 
 def worse(metric):
     """A value of a metric that no reference run of these tests beats less."""
-    lower_is_better = metric in (*phases.CONCENTRATION, "nn_p99_p50_ratio")
+    lower_is_better = metric in (*phase_rows.CONCENTRATION, "nn_p99_p50_ratio")
     before = card()["metrics"][metric]
     return before + 1e-6 if lower_is_better else before - 1e-6
 
@@ -228,9 +229,9 @@ def phase_violation(phase, check):
         entry = card(**metrics)
         entry["validation"]["failing_structural"] = ["x"]
         extra = {
-            "p1": lambda: phases.p1_rows([entry], [card()], S2),
-            "p2": lambda: phases.p2_rows([entry], [card()], [s4(0, 0)], [s4(0.02, 0.02)]),
-            "p3": lambda: phases.p3_rows([entry], [card()], [S6], 0.2, entry["seed"]),
+            "p1": lambda: phase_rows.p1_rows([entry], [card()], S2),
+            "p2": lambda: phase_rows.p2_rows([entry], [card()], [s4(0, 0)], [s4(0.02, 0.02)]),
+            "p3": lambda: phase_rows.p3_rows([entry], [card()], [S6], 0.2, entry["seed"]),
         }
         assert made
         return extra[phase]()
@@ -247,7 +248,7 @@ PHASE_ROWS = sorted({(phase, row["check"]) for phase, make in PHASES.items() for
 def test_a_phase_row_fails_for_its_violation_alone(phase, check):
     assert failing(PHASES[phase]()) == []
     rows = phase_violation(phase, check)
-    assert failing([row for row in rows if row["kind"] != phases.REPORT]) == [check]
+    assert failing([row for row in rows if row["kind"] != phase_rows.REPORT]) == [check]
     TALLY.add(f"{phase} {check}")
 
 
@@ -515,7 +516,7 @@ REFUSALS = {
     "EG41": lambda q: locks.refuse(["lock P1 is reopened"]),
     "EG42": other_baseline,
     "EG43": lambda q: enforce_phase.enforce_candidate(
-        {"rows": phases.with_triage(p1({"top1_share": 0.9})), "checks_all_pass": False,
+        {"rows": phase_rows.with_triage(p1({"top1_share": 0.9})), "checks_all_pass": False,
          "phase": "P1"}, "w"
     ),
     "EG44": lambda q: enforce_phase.check_witness({"identical": False, "differing": ["x"]}, "w"),

@@ -12,7 +12,6 @@ from scripts.governance import (
     explain,
     fork,
     locks,
-    phases,
     pointers,
     reopen,
     retention,
@@ -21,6 +20,7 @@ from scripts.governance import (
 from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
 from scripts.records.identity import run_id
+from scripts.scorers import phase_rows
 from scripts.settings import Posture, Run
 from scripts.tables import file_digest, write_json
 
@@ -49,7 +49,7 @@ def card(seed=7, **changes):
 
 
 def failing(rows):
-    return [entry["check"] for entry in phases.with_triage(rows) if not entry["passed"]]
+    return [entry["check"] for entry in phase_rows.with_triage(rows) if not entry["passed"]]
 
 
 S2 = {
@@ -65,7 +65,7 @@ BETTER = {"country_gini": 0.6, "top1_share": 0.09, "top5_share": 0.29, "top10_sh
 
 
 def test_p1_accepts_a_run_that_improves_concentration():
-    assert failing(phases.p1_rows([card(**BETTER)], [card()], S2)) == []
+    assert failing(phase_rows.p1_rows([card(**BETTER)], [card()], S2)) == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_p1_accepts_a_run_that_improves_concentration():
     ],
 )
 def test_p1_refuses_one_broken_demand_by_its_name(changes, s2, check):
-    assert failing(phases.p1_rows([card(**{**BETTER, **changes})], [card()], {**S2, **s2})) == [
+    assert failing(phase_rows.p1_rows([card(**{**BETTER, **changes})], [card()], {**S2, **s2})) == [
         check
     ]
 
@@ -103,13 +103,13 @@ def s4(top1, hhi, mode="outlets_v3"):
     ],
 )
 def test_p2_demands_improvement_only_above_the_floor(after, before, expected):
-    rows = phases.p2_rows([card()], [card()], [s4(*after)], [s4(*before)])
+    rows = phase_rows.p2_rows([card()], [card()], [s4(*after)], [s4(*before)])
     assert failing(rows) == expected
 
 
 def test_p2_vetoes_a_regression_of_the_sites():
     worse = card(top1_share=0.1 + 1e-9)
-    rows = phases.p2_rows([worse], [card()], [s4(0.0, 0.0)], [s4(0.0, 0.0)])
+    rows = phase_rows.p2_rows([worse], [card()], [s4(0.0, 0.0)], [s4(0.0, 0.0)])
     assert failing(rows) == ["top1_share_not_worse_than_p1"]
 
 
@@ -117,8 +117,8 @@ S6 = {"mode": "towns_v3"}
 
 
 def p3(cards, tuned):
-    return phases.with_triage(
-        phases.p3_rows(
+    return phase_rows.with_triage(
+        phase_rows.p3_rows(
             cards, [card(entry["seed"]) for entry in cards], [S6] * len(cards), 0.2, tuned
         )
     )
@@ -131,30 +131,30 @@ def test_p3_demands_the_tail_gate_of_the_tuned_seed_and_no_collapse():
     assert failing(p3([poor], 7)) == ["nn_tail_contracts", "nn_tail_reaches_B", "no_collapse"]
     short = p3([card(nn_contraction=0.19)], 7)
     assert failing(short) == ["nn_tail_reaches_B"]
-    assert not phases.accepted(short)
+    assert not phase_rows.accepted(short)
 
 
 def test_p3_reports_how_far_other_seeds_are_and_refuses_a_tail_that_does_not_contract():
     rows = p3([card(7), card(101, nn_contraction=0.19)], 7)
-    assert phases.accepted(rows)
-    note, count = phases.table(rows)
+    assert phase_rows.accepted(rows)
+    note, count = phase_rows.table(rows)
     assert note.startswith("NOTE nn_tail_reaches_B seed 101: 0.19 is below 0.2, distance 0.01;")
     assert count.split()[0] == count.split()[2]
     for flat in (0.0, -0.1):
         rows = p3([card(7), card(101, nn_contraction=flat)], 7)
-        assert not phases.accepted(rows)
+        assert not phase_rows.accepted(rows)
         assert "nn_tail_contracts" in failing(rows)
 
 
 def test_failing_rows_name_state_and_knobs():
-    rows = phases.with_triage(phases.p1_rows([card()], [card()], S2))
-    lines = phases.table(rows)
+    rows = phase_rows.with_triage(phase_rows.p1_rows([card()], [card()], S2))
+    lines = phase_rows.table(rows)
     assert any("retune S2: country_mass.country_cap_share_soft" in line for line in lines)
 
 
 def test_lane_is_fast_until_every_required_seed_is_there():
-    assert phases.lane_of([42], [42, 7]) == "fast"
-    assert phases.lane_of([7, 42, 5], [42, 7]) == "certification"
+    assert phase_rows.lane_of([42], [42, 7]) == "fast"
+    assert phase_rows.lane_of([7, 42, 5], [42, 7]) == "certification"
 
 
 def write_run(root, identity, text):

@@ -7,13 +7,13 @@ import pytest
 
 from scripts.contracts import check_object
 from scripts.errors import ConfigError, ScoreError
+from scripts.governance.assess_p4 import assess
 from scripts.ladder import margins
 from scripts.ladder.ladder_figure import draw
 from scripts.ladder.ladder_table import cause_of, changed_policies, ladder
 from scripts.ladder.margins_report import margins as margins_of
 from scripts.ladder.margins_report import table_rows, time_zones
 from scripts.ladder.measures import MEASURES, statuses
-from scripts.ladder.p4_contradiction import contradiction
 from scripts.scorers.classification import AMBER, GREEN, RED, classify, lanes, verdict
 from scripts.scorers.gates import evaluate, load_gates
 from scripts.scorers.margins import smallest_margins
@@ -193,16 +193,25 @@ def test_a_lane_gathers_its_gates_and_seeds():
     assert lane["failing_rows"] == 4
 
 
-def test_the_contradiction_names_gates_and_what_upstream_offers():
-    cards = [card("1" * 32, seed, eligible_country_nonzero_share=0.3) for seed in SEEDS]
-    record = contradiction(cards, SETTINGS, "p4")
-    check_object("segment1b_p4_red_reopen", published(record))
-    assert record["reopen_required"]
-    assert {row["gate"] for row in record["failing_gates"]} == {"eligible_country_nonzero_share"}
-    assert (
-        contradiction([card("1" * 32, s) for s in SEEDS], SETTINGS, "p4")["reopen_required"]
-        is False
-    )
+def test_the_case_for_reopening_names_gates_and_what_upstream_offers():
+    few = [card("1" * 32, seed, eligible_country_nonzero_share=0.3) for seed in SEEDS]
+    table, case = assess(few, few, SETTINGS)
+    assert table["classification"] == case["classification"] == RED
+    assert case["reopen_required"]
+    assert {row["gate"] for row in case["failing_gates"]} == {"eligible_country_nonzero_share"}
+    assert case["countries_offered"]["wanted_share"] == {"B": 0.85, "BPLUS": 0.92}
+    assert case["regressions"] == []
+
+
+def test_a_run_that_falls_behind_p3_is_red_in_both_records_of_p4():
+    good = [card("1" * 32, seed) for seed in SEEDS]
+    table, case = assess(good, good, SETTINGS)
+    assert not table["reopen_required"]
+    assert not case["reopen_required"]
+    better = [card("1" * 32, seed, top1_share=0.01) for seed in SEEDS]
+    table, case = assess(good, better, SETTINGS)
+    assert table["classification"] == case["classification"] == RED
+    assert {row["check"] for row in case["regressions"]} == {"top1_share_not_worse_than_p3"}
 
 
 def guard(status="PASS"):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from scripts import progress
+from scripts import console, progress
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_new_run_of_the_job_starts_its_log_anew(job):
 )
 def test_a_terminal_is_told_unless_quiet(job, monkeypatch, capsys, terminal, quiet, told):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
-    monkeypatch.setenv(progress.QUIET, quiet)
+    monkeypatch.setenv(console.QUIET, quiet)
     list(progress.track("abc", "letters", 3))
     assert capsys.readouterr().err.count("s4 letters: 2 of 3") == told
 

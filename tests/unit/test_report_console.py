@@ -35,10 +35,13 @@ def test_only_quiet_all_silences_the_summary(kinds, quiet):
     assert snakemake_private.is_quiet(workflow) is quiet
 
 
-def test_quiet_says_nothing(capsys):
-    console.say(["words"], quiet=True)
+def test_quiet_says_nothing(capsys, monkeypatch):
+    monkeypatch.setenv(console.QUIET, "")
+    console.export_quiet(True)
+    console.say(["words"])
     assert capsys.readouterr().out == ""
-    console.say(["words", "more"], quiet=False)
+    console.export_quiet(False)
+    console.say(["words", "more"])
     assert capsys.readouterr().out == "words\nmore\n"
 
 

@@ -1,4 +1,4 @@
-"""What P1, P2 and P3 demand of a run, against the run that it is measured against.
+"""What P1 to P4 demand of a run, against the run that it is measured against.
 
 Each phase retunes one state. A run is accepted when its own state moved the metrics that the
 state is for, and nothing else got worse: *improve* rows demand a strict movement, *hold* rows veto
@@ -234,6 +234,15 @@ def p3_rows(
             *sound(card),
         ]  # fmt: skip
     return rows
+
+
+def p4_rows(cards: Sequence[Json], references: Sequence[Json]) -> list[Row]:
+    """Rows of P4 beside the gates: nothing worse than in P3, seed by seed in the same order."""
+    return [
+        entry
+        for card, reference in zip(cards, references, strict=True)
+        for entry in no_regression(card, reference, (*CONCENTRATION, *COVERAGE), "p3")
+    ]
 
 
 def accepted(rows: Iterable[Row]) -> bool:
