@@ -11,34 +11,41 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # The locked libraries, then this package: it puts the console script segment1b into .venv.
 install-locked = $(PIP) --require-hashes -r $< && $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: certify test test-slurm test-s3 torture check bench scale export docs lock sbom clean install own-inputs s3
+.PHONY: certify help test test-slurm test-s3 torture check bench scale export docs lock sbom clean install own-inputs s3
 
-certify: .venv/runtime.stamp
+certify: .venv/runtime.stamp ## certify the release: SEEDS=42,7,101,202
 	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
 
-test: .venv/dev.stamp
+help: ## say what there is: targets of make and Snakemake, commands
+	@grep -hE '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1: /'
+	@if [ -x $(BIN)/segment1b ]; then \
+		echo; $(BIN)/snakemake --list-target-rules 2>/dev/null | sed 's/^/  snakemake /'; \
+		echo; $(BIN)/segment1b --help; \
+	else echo; echo "After make install, this lists the targets of Snakemake and the commands too."; fi
+
+test: .venv/dev.stamp ## run the tests
 	$(BIN)/pytest
 
 # Starts munge, slurmctld and slurmd on this machine; needs root and Debian's slurm-wlm.
-test-slurm: .venv/dev.stamp
+test-slurm: .venv/dev.stamp ## certify the small world on a Slurm that it starts itself
 	$(BIN)/pytest -m cluster
 
 # Certifies the small world in a bucket of an S3 server that it starts itself.
-test-s3: .venv/s3-test.stamp
+test-s3: .venv/s3-test.stamp ## certify the small world in object storage that it starts itself
 	$(BIN)/pytest -m cluster tests/cluster/test_s3.py
 
 # Kills, tampering, full disks, set-back clocks, races, fuzzing, environments: every item as a figure
 # in docs/reliability.md. About an hour on two idle cores; TORTURE_SHARE=0.1 for a tenth of it, which
 # goes to build/torture alone; PARTS="kill tamper" for some of its parts. The disk tests and the one
 # without network need root, the clock a C compiler, the environments a package index.
-torture: .venv/dev.stamp
+torture: .venv/dev.stamp ## kill, tamper, fill disks, race, fuzz: the figures of docs/reliability.md
 	$(BIN)/python -m tests.torture $(PARTS)
 
 # Bill of materials (CycloneDX) and licences of libraries and data, in build/supply-chain.
-sbom: .venv/runtime.stamp
+sbom: .venv/runtime.stamp ## list materials and licences in build/supply-chain
 	$(BIN)/python -m scripts.docs.supply_chain build/supply-chain
 
-check: .venv/dev.stamp
+check: .venv/dev.stamp ## check format, lint and types
 	$(BIN)/ruff format --check scripts tests
 	$(BIN)/ruff check scripts tests
 	$(BIN)/snakefmt --check Snakefile rules
@@ -46,25 +53,25 @@ check: .venv/dev.stamp
 	# Input functions stand beside their rules; that is the one advice of the linter not taken.
 	! $(BIN)/snakemake --lint 2>&1 | grep -E '^    \* ' | grep -v 'Mixed rules and functions'
 
-bench: .venv/runtime.stamp
+bench: .venv/runtime.stamp ## time every rule of certify; SCALES=35k,350k times every state at these sizes
 	$(BIN)/segment1b bench $(if $(SCALES),--scales $(SCALES),--seeds $(SEEDS))
 
-scale: .venv/runtime.stamp
+scale: .venv/runtime.stamp ## time groups of countries on a larger world
 	$(BIN)/python -m scripts.benchmarks.groups
 
-export: .venv/dev.stamp
+export: .venv/dev.stamp ## write the sites of the candidate as FORMAT=csv, geojson or gpkg
 	$(BIN)/snakemake export --config format=$(FORMAT) seeds=[$(SEEDS)]
 
-docs: .venv/dev.stamp
+docs: .venv/dev.stamp ## build the documentation in site/
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
-install: .venv/runtime.stamp
+install: .venv/runtime.stamp ## set up .venv with the workflow and its commands
 
 # The libraries that read a population raster and country polygons of your own.
-own-inputs: .venv/own-inputs.stamp
+own-inputs: .venv/own-inputs.stamp ## add the libraries that read your own rasters and polygons
 
 # The library that keeps runs in object storage.
-s3: .venv/s3.stamp
+s3: .venv/s3.stamp ## add the library that keeps runs in object storage
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -92,7 +99,7 @@ s3: .venv/s3.stamp
 	touch $@ .venv/runtime.stamp .venv/own-inputs.stamp
 
 # Needs uv (pip install uv).
-lock:
+lock: ## resolve envs/*.in into lock files; needs uv
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url -o envs/runtime.lock.txt envs/runtime.in
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
@@ -106,5 +113,5 @@ lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url -c envs/s3.lock.txt -o envs/s3-test.lock.txt envs/s3-test.in
 
-clean:
+clean: ## delete logs, benchmarks and Snakemake's notes
 	rm -rf .snakemake runs/fix-data-engine/logs runs/fix-data-engine/benchmarks

@@ -9,7 +9,6 @@ DEMANDS = {
     "release": SETTINGS.release,
 }
 MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
-BASELINE_REPORT = reports("segment1b_p0_baseline_{run_id}.json").format(run_id=BASELINE_RUN_ID)
 FREEZE_GUARD = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_accepted.json").format(
     run_id=CANDIDATE.upstream_id
 )
@@ -82,10 +81,8 @@ def certified():
         "gates": GATES,
         "reference": [reference(file) for file in (*DATA_FILES, MANIFEST)],
         "baseline_pointer": BASELINE_POINTER,
-        "current_candidate_pointer": declared(
-            "segment_1B/current_candidate/current_candidate_pointer.json"
-        ),
-        "protocol": declared("segment_1B/iteration_protocol.json"),
+        "current_candidate_pointer": CANDIDATE_POINTER,
+        "protocol": PROTOCOL,
     }
 
 
@@ -104,13 +101,13 @@ rule certify_release:
         lock_records=lock_records(),
     output:
         certificate=report(
-            CERTIFICATE,
+            internal(CERTIFICATE),
             caption="../report/certificate.rst",
             category="Verdict",
             labels={"file": "certificate"},
         ),
     log:
-        logs("1B/certify_release"),
+        logs("{segment}/certify_release"),
     params:
         code=code("governance.certify_release"),
         runs_root=ROOT_OF_JOBS,
@@ -130,9 +127,9 @@ rule attest_release:
         byproducts=byproducts(),
         lock_file=source("envs/runtime.lock.txt"),
     output:
-        attestation=ATTESTATION,
+        attestation=internal(ATTESTATION),
     log:
-        logs("1B/attest_release"),
+        logs("{segment}/attest_release"),
     params:
         code=code("governance.attest_release"),
         runs_root=ROOT_OF_JOBS,

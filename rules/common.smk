@@ -1,5 +1,6 @@
 """Names that the other rooms share: paths, runs, input functions."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -68,6 +69,7 @@ runs_root = BOARD.runs_root
 wildcard_constraints:
     run_id="[a-f0-9]{32}",
     seed="[0-9]+",
+    segment="1[AB]",
     cycle="[0-9]+",
     attempt="[0-9]+",
     search="|".join(SEARCHES),
@@ -112,6 +114,11 @@ def shared(path):
 def reports(path):
     """A record of segment 1B."""
     return declared(f"segment_1B/reports/{path}")
+
+
+def internal(path):
+    """An output that nobody calls: Snakemake takes a rule for a target when it has no wildcard."""
+    return re.sub("/segment_1[AB]/", "/segment_{segment}/", path)
 
 
 def world(path):

@@ -27,19 +27,19 @@ rule ladder_table:
         gates=GATES,
     output:
         report=report(
-            reports("segment1b_ladder.json"),
+            internal(reports("segment1b_ladder.json")),
             caption="../report/ladder_table.rst",
             category="Ladder",
             labels={"file": "steps, causes and checks"},
         ),
         table=report(
-            reports("segment1b_ladder.csv"),
+            internal(reports("segment1b_ladder.csv")),
             caption="../report/ladder_table.rst",
             category="Ladder",
             labels={"file": "every metric of every step"},
         ),
     log:
-        logs("1B/ladder_table"),
+        logs("{segment}/ladder_table"),
     params:
         code=code("ladder.ladder_table"),
         steps=ladder_steps,
@@ -55,13 +55,13 @@ rule ladder_figure:
         table=reports("segment1b_ladder.csv"),
     output:
         figure=report(
-            reports("segment1b_ladder.svg"),
+            internal(reports("segment1b_ladder.svg")),
             caption="../report/ladder.rst",
             category="Ladder",
             labels={"file": "what each step moved"},
         ),
     log:
-        logs("1B/ladder_figure"),
+        logs("{segment}/ladder_figure"),
     params:
         code=code("ladder.ladder_figure"),
     conda:
@@ -79,33 +79,32 @@ rule ladder:
         reports("segment1b_p4_red_reopen_{run_id}.json").format(run_id=P4_RUN_ID),
 
 
+def upstream_guards(wildcards):
+    """Input function: verdicts of the freeze guard, seed by seed, on the 1A run of a job's run."""
+    path = world("segment1a_freeze_guard.json")
+    return expand(path, run_id=run_of(wildcards).upstream_id, seed=SEEDS)
+
+
 rule margins_report:
     input:
-        scorecards=expand(DATA["segment1b_scorecard"], seed=SEEDS, allow_missing=True),
-        guards=BOARD.upstream_guards,
+        scorecards=expand(run("scorecard/segment1b_scorecard.json"), seed=SEEDS, allow_missing=True),
+        guards=upstream_guards,
         gates=GATES,
     output:
-        report=DATA["segment1b_margins"],
-        table=DATA["segment1b_margins_table"],
+        report=reports("segment1b_margins_{run_id}.json"),
+        table=reports("segment1b_margins_{run_id}.csv"),
     log:
-        f"{LOGS}/1B/{{run_id}}/margins_report.log",
-    benchmark:
-        f"{BENCHMARKS}/1B/{{run_id}}/margins_report.tsv"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        logs("1B/{run_id}/margins_report"),
     params:
-        version=state_version("ladder.margins_report"),
+        code=code("ladder.margins_report"),
     conda:
-        "../envs/runtime.yaml"
-    message:
-        "Margins of {wildcards.run_id} over {SEEDS}"
+        ENV
     script:
         "../scripts/ladder/margins_report.py"
 
 
 rule margins:
+    """Measure how far the candidate stays from every gate; `segment1b margins` prints it."""
     input:
-        DATA["segment1b_margins"].format(run_id=RELEASE_RUN_ID),
-        DATA["segment1b_margins_table"].format(run_id=RELEASE_RUN_ID),
+        expand(reports("segment1b_margins_{run_id}.json"), run_id=RELEASE_RUN_ID),
+        expand(reports("segment1b_margins_{run_id}.csv"), run_id=RELEASE_RUN_ID),

@@ -6,7 +6,10 @@ from scripts.governance import locks, promotion
 from scripts.governance.iteration_protocol import rerun_matrix
 from scripts.states import CHAIN
 
+BASELINE_REPORT = reports("segment1b_p0_baseline_{run_id}.json").format(run_id=BASELINE_RUN_ID)
 BASELINE_POINTER = declared("segment_1B/baseline_authority/baseline_pointer.json")
+CANDIDATE_POINTER = declared("segment_1B/current_candidate/current_candidate_pointer.json")
+PROTOCOL = declared("segment_1B/iteration_protocol.json")
 LOCKS = locks.read_locks(Path(ROOT_OF_JOBS, "segment_1B/reports"))
 UNLOCKED = promotion.unlocked(LOCKS)
 P4_RUNS = {
@@ -79,16 +82,16 @@ def phase_records(phase, judged):
 
 rule pin_baseline:
     input:
-        report=expand(reports("segment1b_p0_baseline_{run_id}.json"), run_id=BASELINE_RUN_ID),
+        report=BASELINE_REPORT,
         scorecards=expand(
             run("scorecard/segment1b_scorecard.json"), run_id=BASELINE_RUN_ID, seed=P0_SEEDS
         ),
         receipts=expand(run("run_receipt.json"), run_id=BASELINE_RUN_ID, seed=P0_SEEDS),
         state_outputs=outputs_of(BASELINE_RUN_ID, P0_SEEDS),
     output:
-        pointer=update(BASELINE_POINTER),
+        pointer=update(internal(BASELINE_POINTER)),
     log:
-        logs("1B/pin_baseline"),
+        logs("{segment}/pin_baseline"),
     params:
         code=code("governance.pin_baseline"),
         runs_root=ROOT_OF_JOBS,
@@ -103,9 +106,9 @@ rule point_current_candidate:
         scorecards=expand(each_seed("scorecard/segment1b_scorecard.json"), run_id=RELEASE_RUN_ID),
         receipts=expand(each_seed("run_receipt.json"), run_id=RELEASE_RUN_ID),
     output:
-        pointer=update(declared("segment_1B/current_candidate/current_candidate_pointer.json")),
+        pointer=update(internal(CANDIDATE_POINTER)),
     log:
-        logs("1B/point_current_candidate"),
+        logs("{segment}/point_current_candidate"),
     params:
         code=code("governance.point_current_candidate"),
         runs_root=ROOT_OF_JOBS,
@@ -138,9 +141,9 @@ def files_of(rule, side, wildcards):
 
 rule iteration_protocol:
     output:
-        protocol=declared("segment_1B/iteration_protocol.json"),
+        protocol=internal(PROTOCOL),
     log:
-        logs("1B/iteration_protocol"),
+        logs("{segment}/iteration_protocol"),
     params:
         code=code("governance.iteration_protocol"),
         protocol={
@@ -212,9 +215,9 @@ rule authority_envelope:
         gates=GATES,
         lock_records=lock_records(),
     output:
-        envelope=reports("segment1b_p4_authority_envelope.json"),
+        envelope=internal(reports("segment1b_p4_authority_envelope.json")),
     log:
-        logs("1B/authority_envelope"),
+        logs("{segment}/authority_envelope"),
     params:
         code=code("governance.authority_envelope"),
         unlocked=UNLOCKED,

@@ -11,13 +11,16 @@ rule reference_environment:
     input:
         lock=source(f"{workflow.basedir}/envs/reference.lock.txt"),
     output:
-        complete=touch(".venv-reference/complete"),
+        complete=touch(".venv-{environment}/complete"),
+    wildcard_constraints:
+        environment="reference",
     log:
-        logs("reference/reference_environment"),
+        logs("{environment}/reference_environment"),
     conda:
         "../envs/reference.yaml"
     shell:
-        "{{ python -m venv .venv-reference && .venv-reference/bin/pip install --quiet"
+        "{{ python -m venv .venv-{wildcards.environment}"
+        " && .venv-{wildcards.environment}/bin/pip install --quiet"
         " --disable-pip-version-check --no-deps --require-hashes -r {input.lock}; }}"
         " > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
 

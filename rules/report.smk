@@ -163,13 +163,13 @@ rule release_dossier:
         leaflet_licence=source(f"{LEAFLET}/LICENSE"),
     output:
         dossier=report(
-            reports("segment1b_p5_dossier.html"),
+            internal(reports("segment1b_p5_dossier.html")),
             caption="../report/dossier.rst",
             category="Verdict",
             labels={"file": "dossier"},
         ),
     log:
-        logs("1B/release_dossier"),
+        logs("{segment}/release_dossier"),
     resources:
         mem_mb=memory("release_dossier"),
         runtime=minutes("release_dossier"),

@@ -5,14 +5,14 @@ rule baseline:
     """Judge the baseline fit (P0) and pin it."""
     input:
         BASELINE_POINTER,
-        declared("segment_1B/iteration_protocol.json"),
+        PROTOCOL,
 
 
 rule candidate:
     """Score the candidate on every configured seed."""
     input:
         scorecards=of_candidate(run("scorecard/segment1b_scorecard.json")),
-        pointer=declared("segment_1B/current_candidate/current_candidate_pointer.json"),
+        pointer=CANDIDATE_POINTER,
         gates=GATES,
     log:
         logs("1B/candidate"),

@@ -176,9 +176,9 @@ rule certify_1a_authority:
         ),
         bands=BANDS_1A,
     output:
-        certification=declared("segment_1A/reports/segment1a_p5_certification.json"),
+        certification=internal(declared("segment_1A/reports/segment1a_p5_certification.json")),
     log:
-        logs("1A/certify_1a_authority"),
+        logs("{segment}/certify_1a_authority"),
     params:
         code=code("upstream.certify_1a_authority"),
     conda:
