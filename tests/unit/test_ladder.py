@@ -180,7 +180,7 @@ def test_the_lane_furthest_upstream_is_recommended():
     assert (found["class"], found["deciding_grade"], found["recommended_lane"]) == (
         AMBER,
         "BPLUS",
-        "S6",
+        "S4, S6",
     )
     assert verdict(rows_of())["recommended_lane"] is None
 

@@ -54,7 +54,7 @@ def snapshot_earth(folder: str | Path, policies: str | Path = POLICIES) -> Earth
         population,
         population.astype(np.float64),
         places.country,
-        places.lon_deg,
-        places.lat_deg,
+        places.lon,
+        places.lat,
         read_density(folder / snapshot.OUTLET_DENSITY),
     )

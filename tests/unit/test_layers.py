@@ -1,0 +1,95 @@
+"""Imports run downwards: a module imports from its own layer or from a lower one, never in circles.
+
+``LAYERS`` is the order of the packages, lowest first, as docs/architecture.md draws it.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "scripts"
+LAYERS = (
+    "errors",
+    "console",
+    "base",
+    "contracts",
+    "records",
+    "settings",
+    "geo",
+    "entry",
+    "states",
+    "upstream",
+    "reference",
+    "own_inputs",
+    "scorers",
+    "search",
+    "ladder",
+    "governance",
+    "workflow",
+    "report",
+    "exports",
+    "benchmarks",
+    "docs",
+    "cli",
+)
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def imported(path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """Modules of the package that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in known else node.module for name in names]
+        yield from (name for name in names if name in known and name != PACKAGE.name)
+
+
+def layer(module: str) -> str:
+    """Package of a module; a module that stands alone is a layer of its own or of the base."""
+    part = module.split(".")[1]
+    return part if part in LAYERS else "base"
+
+
+KNOWN = modules()
+
+
+@pytest.mark.parametrize("module", [name for name in KNOWN if name != PACKAGE.name])
+def test_a_module_imports_from_its_own_layer_or_below(module):
+    mine = LAYERS.index(layer(module))
+    above = {
+        name for name in imported(KNOWN[module], KNOWN) if LAYERS.index(layer(name)) > mine
+    }
+    assert not above
+
+
+def test_every_package_has_a_layer():
+    packages = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    assert packages <= set(LAYERS)
+
+
+def test_no_two_modules_import_each_other():
+    arrows = {name: set(imported(path, KNOWN)) - {name} for name, path in KNOWN.items()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail[trail.index(name) :], name))
+        if name not in done:
+            for other in sorted(arrows[name]):
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in sorted(arrows):
+        visit(name, ())
