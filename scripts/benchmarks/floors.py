@@ -82,10 +82,10 @@ def sort_seconds(rows: int) -> float:
 def table_bytes(path: str | Path) -> int:
     """Bytes of a Parquet table's columns in memory."""
     file = pq.ParquetFile(path)
-    widths = []
+    widths: list[int] = []
     for field in file.schema_arrow:
         try:
-            widths.append(max(1, field.type.bit_width // 8))
+            widths.append(max(1, int(field.type.bit_width) // 8))
         except ValueError:
             # WKB of a point takes 21 bytes and an offset; all other text is a country or short.
             widths.append(25 if field.name == "geometry" else _COUNTRY_BYTES)

@@ -244,7 +244,8 @@ def _anchors_of(
 def spread_km(population: F64, towns: Mapping[str, Any]) -> F64:
     """Standard deviation of the sites of a place; rounded to a millimetre."""
     grown = towns["spread_km"] * (population / _REFERENCE_POPULATION) ** towns["spread_exponent"]
-    return np.round(np.clip(grown, towns["spread_min_km"], towns["spread_max_km"]), 6)
+    sd_km: F64 = np.round(np.clip(grown, towns["spread_min_km"], towns["spread_max_km"]), 6)
+    return sd_km
 
 
 class JitterLaw:

@@ -161,7 +161,8 @@ class NormalField:
         north = west * self._z[corner] + east * self._z[corner + 1]
         corner += self._width
         south = west * self._z[corner] + east * self._z[corner + 1]
-        return self._near_row[0][row] * north + self._near_row[1][row] * south
+        values: F64 = self._near_row[0][row] * north + self._near_row[1][row] * south
+        return values
 
 
 def field_weights(row: I64, col: I64, weight: I64, grid: Grid, law: Law, key: Key) -> I64:
@@ -505,7 +506,8 @@ def draw_countries(
 
     def without_company(rows: I64) -> I64:
         near = others_near(boxes, ranked, box[rows], y[rows], x[rows], law["company"]["km"])
-        return rows[near == 0]
+        alone: I64 = rows[near == 0]
+        return alone
 
     place(np.arange(len(network)), 0)
     cell = boxes.cell(box, y, x)
