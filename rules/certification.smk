@@ -75,7 +75,9 @@ def certified():
         + outputs_of(BASELINE_RUN_ID, P0_SEEDS),
         # The records name the files that the runs were made from; they are held against these.
         "policies": source(
-            sorted({*promotion.policies(CANDIDATE).values(), *promotion.policies(BASELINE).values()})
+            sorted(
+                {*promotion.policies(CANDIDATE).values(), *promotion.policies(BASELINE).values()}
+            )
         ),
         "bands": BANDS_1A,
         "gates": GATES,

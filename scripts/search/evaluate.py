@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import load_land_cover
+from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
 from scripts.search.chain import Fixed, Merchants, densities, sites_of
@@ -33,7 +34,7 @@ class Yardstick:
 
     world: scorecard.World
     cells: fidelity.Cells
-    places: fidelity.Places
+    places: ZonedPlaces
     points: fidelity.Points
     near_urban: npt.NDArray[np.bool_]
     baseline: Mapping[int, Sites]
@@ -47,7 +48,7 @@ def read_yardstick(
     return Yardstick(
         scorecard.world_of(fixed.facts, read),
         read,
-        scorecard.read_places(places),
+        read_zoned_places(places),
         scorecard.read_points(points),
         fidelity.near_urban_mask(load_land_cover(land_cover)),
         {seed: scorecard.read_sites(path) for seed, path in baseline.items()},

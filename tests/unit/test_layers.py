@@ -69,9 +69,7 @@ KNOWN = modules()
 @pytest.mark.parametrize("module", [name for name in KNOWN if name != PACKAGE.name])
 def test_a_module_imports_from_its_own_layer_or_below(module):
     mine = LAYERS.index(layer(module))
-    above = {
-        name for name in imported(KNOWN[module], KNOWN) if LAYERS.index(layer(name)) > mine
-    }
+    above = {name for name in imported(KNOWN[module], KNOWN) if LAYERS.index(layer(name)) > mine}
     assert not above
 
 
