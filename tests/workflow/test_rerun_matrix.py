@@ -197,11 +197,11 @@ def scenarios():
     )
     yield (
         "a helper of S2 and S4",
-        ("scripts/geo/hilbert.py",),
+        ("scripts/tabulated.py",),
         "constant",
         both_from("s2_tile_weights"),
     )
-    yield "a figure", ("scripts/report/*figures.py",), "constant", NOTHING
+    yield "a figure", ("scripts/report/figure_*.py",), "constant", NOTHING
     yield (
         "a deleted S6",
         (f"runs/fix-data-engine/segment_1B/{RELEASE}/seed=*/s6_site_jitter/*",),
