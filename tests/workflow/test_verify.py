@@ -157,9 +157,17 @@ def test_a_record_too_deep_to_read_ends_in_one_line(world):
     assert all("\n" not in line for line in found)
 
 
-@pytest.mark.parametrize("place", ["run", "state"])
+@pytest.mark.parametrize("place", ["run", "state", "tiles"])
 def test_symbolic_links_and_strangers_in_a_run_are_faults(world, place):
-    folder = world / RELEASE / ("seed=7/s4_alloc_plan" if place == "state" else "")
+    tiles = read_json(world / RELEASE / "seed=7/run_receipt.json")["tiles_id"]
+    folder = (
+        world
+        / {
+            "run": RELEASE,
+            "state": RELEASE / "seed=7/s4_alloc_plan",
+            "tiles": tamper.SEGMENT / "tiles" / tiles,
+        }[place]
+    )
     link, stranger = folder / "link.json", folder / "stranger.parquet"
     link.symlink_to(world / "config/config.yaml")
     stranger.write_bytes(b"x")
@@ -167,7 +175,15 @@ def test_symbolic_links_and_strangers_in_a_run_are_faults(world, place):
     link.unlink()
     stranger.unlink()
     assert any("link.json: is a symbolic link" in line for line in found)
-    assert any("stranger.parquet" in line and "declares" in line for line in found)
+    assert any("stranger.parquet" in line and "no contract declares it" in line for line in found)
+
+
+def test_an_output_that_no_receipt_lists_is_a_fault(world):
+    path = world / RELEASE / "seed=7/s4_alloc_plan/7-of-9.parquet"
+    path.write_bytes(b"x")
+    found = whole(world)
+    path.unlink()
+    assert any("7-of-9.parquet" in line and "no run receipt lists it" in line for line in found)
 
 
 def test_a_certificate_that_claims_more_than_its_scorecards_is_refused(world):

@@ -14,7 +14,8 @@ from scripts.upstream.freeze_guard import judge_files
 
 BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
 IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint")
-ALIKE = ("run_id", "name", "posture", "upstream_run_id", "parameter_hash")
+ALIKE = ("run_id", "name", "posture", "upstream_run_id", "tiles_id", "parameter_hash")
+TOKENS = {"seed": "[0-9]+", "part": "[0-9]+-of-[0-9]+"}
 REPEATED = {
     "s0_gate_receipt_1B": ("manifest_fingerprint", "upstream_run_id", "seed"),
     "parameter_hash_resolved_1B": ("parameter_hash", "policies"),
@@ -55,31 +56,35 @@ def seeds_are_finished(view: View) -> Iterator[str]:
 
 
 def files_are_declared_and_listed(view: View) -> Iterator[str]:
-    """Every file in the run's folder has a contract; every output of a state is in a receipt."""
-    declared = _any_of(entry.path for entry in datasets().values() if entry.path.startswith(OF_RUN))
-    of_states = _any_of(dataset(name).path for name in state_datasets())
+    """Every file of the run and its tiles has a contract; outputs of states are in receipts."""
     receipts = [view.record("run_receipt", seed=seed) for seed in view.seeds()]
-    listed = {path.split("/", 2)[-1] for receipt in receipts for path in receipt["outputs"]}
-    looked_at = {"shared", *(f"seed={seed}" for seed in view.seeds())}
-    for path in sorted(view.folder.rglob("*")):
-        relative = path.relative_to(view.folder)
-        if path.is_symlink():
-            yield f"{path}: is a symbolic link"
-        elif path.is_file() and not declared.fullmatch(relative.as_posix()):
-            yield f"{path}: has digest {view.digest(path)}, no contract declares it"
-        elif (
-            relative.parts[0] in looked_at
-            and of_states.fullmatch(relative.as_posix())
-            and relative.as_posix() not in listed
-        ):
-            yield f"{path}: has digest {view.digest(path)}, no run receipt lists it"
+    outputs = {path for receipt in receipts for path in receipt["outputs"]}
+    declared = _any_of(entry.path for entry in datasets().values())
+    of_states = _any_of(dataset(name).path for name in state_datasets())
+    covered = {f"seed={seed}" for seed in view.seeds()}
+    folders = {OF_RUN.format(run_id=receipts[0]["run_id"]): view.folder}
+    if view.root is not None:
+        tiles = OF_TILES.format(tiles_id=receipts[0]["tiles_id"])
+        folders[tiles] = view.root / tiles
+    for prefix, folder in folders.items():
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(folder).as_posix()
+            seed, name = inside.split("/")[0], prefix + inside
+            covers = seed in covered or not seed.startswith("seed=")
+            if path.is_symlink():
+                yield f"{path}: is a symbolic link"
+            elif path.is_file() and not declared.fullmatch(name):
+                yield f"{path}: has digest {view.digest(path)}, no contract declares it"
+            elif covers and of_states.fullmatch(name) and name not in outputs:
+                yield f"{path}: has digest {view.digest(path)}, no run receipt lists it"
 
 
 def _any_of(templates: Iterable[str]) -> re.Pattern[str]:
-    """Paths below a run's folder that fill one of the templates in."""
-    texts = [re.escape(path.removeprefix(OF_RUN)) for path in templates]
-    for token, values in (("seed", "[0-9]+"), ("part", "[0-9]+-of-[0-9]+"), (r"\w+", "[^/]+")):
-        texts = [re.sub(rf"\\{{{token}\\}}", values, text) for text in texts]
+    """Paths below the runs root that fill one of the templates in."""
+    texts = (
+        re.sub(r"\\{(\w+)\\}", lambda token: TOKENS.get(token[1], "[^/]+"), re.escape(path))
+        for path in templates
+    )
     return re.compile("|".join(texts))
 
 
@@ -99,37 +104,23 @@ def receipt_names_its_folder(view: View, seed: int) -> Iterator[str]:
 
 
 def outputs_are_those_of_the_receipt(view: View, seed: int) -> Iterator[str]:
-    """Every output of S0 to S8 in the run's folder has the digest that the receipt lists."""
+    """Every output of S0 to S8, tiles among them, has the digest that the receipt lists."""
     receipt = view.record("run_receipt", seed=seed)
     prefix = OF_RUN.format(run_id=receipt["run_id"])
     of_tiles = OF_TILES.format(tiles_id=receipt["tiles_id"])
-    outputs = {}
+    outputs, tiles = {}, {}
     for path, digest in receipt["outputs"].items():
         if path.startswith(prefix):
             outputs[path.removeprefix(prefix)] = digest
-        elif not path.startswith(of_tiles):
+        elif path.startswith(of_tiles):
+            tiles[path] = digest
+        else:
             yield f"{receipt.path}: lists {path!r}, which is no file of the run or its tiles"
     yield from view.hold(outputs, receipt.path, view.folder)
     if view.root is None:
         view.skipped.add(f"{of_tiles}: only the run's folder is here")
-
-
-def tiles_are_those_of_the_receipt(view: View, seed: int) -> Iterator[str]:
-    """The tiles of the run have the digests that the receipt lists, and no stranger among them."""
-    receipt = view.record("run_receipt", seed=seed)
-    prefix = OF_TILES.format(tiles_id=receipt["tiles_id"])
-    listed = {path: d for path, d in receipt["outputs"].items() if path.startswith(prefix)}
-    yield from view.hold(listed, receipt.path)
-    declared = _any_of(entry.path for entry in datasets().values())
-    of_states = _any_of(dataset(name).path for name in state_datasets())
-    for path in sorted(view.below_root(prefix).rglob("*")):
-        relative = path.relative_to(view.below_root("")).as_posix()
-        if path.is_symlink():
-            yield f"{path}: is a symbolic link"
-        elif path.is_file() and not declared.fullmatch(relative):
-            yield f"{path}: has digest {view.digest(path)}, no contract declares it"
-        elif of_states.fullmatch(relative) and relative not in listed:
-            yield f"{path}: has digest {view.digest(path)}, no run receipt lists it"
+    else:
+        yield from view.hold(tiles, receipt.path)
 
 
 def records_repeat_the_receipt(view: View, seed: int) -> Iterator[str]:
@@ -261,8 +252,4 @@ OF_SEED = (
     sources_are_those_of_the_run,
 )
 # Where the runs root is at hand.
-OF_ROOT = (
-    tiles_are_those_of_the_receipt,
-    upstream_is_as_sealed,
-    freeze_guard_accepted_the_upstream,
-)
+OF_UPSTREAM = (upstream_is_as_sealed, freeze_guard_accepted_the_upstream)

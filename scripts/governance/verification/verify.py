@@ -79,7 +79,7 @@ def _faults(view: View, promoting: bool) -> Iterator[str]:
         for check in of_run.OF_WHOLE_RUN:
             yield from _told(check, run)
         for seed in run.seeds():
-            upstream = of_run.OF_ROOT if view.root is not None else ()
+            upstream = of_run.OF_UPSTREAM if view.root is not None else ()
             for of_seed in (*of_run.OF_SEED, *upstream):
                 yield from _told(of_seed, run, seed)
     if view.root is not None:
