@@ -110,7 +110,7 @@ def draw_country(axes: Any, lon_deg: F64, lat_deg: F64, geometry: Any, name: str
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``figure_close_ups``."""
-    sites = read_sites(inputs.release)
+    sites = read_sites(inputs.release[0])
     land = load_countries(inputs.countries)
     facts = load_facts(inputs.facts)
     code = countries.encode(facts["country_iso"])

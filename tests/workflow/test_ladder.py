@@ -21,7 +21,7 @@ RELEASE = run_id("1B", "reopened")
 SEARCH = ROOT / RELEASE / "calibration"
 RANGES = {
     "outlets.reach.km_per_outlet": {"low": 4.0, "high": 6.0},
-    "outlets.company.km": {"low": 30.0, "high": 40.0},
+    "outlets.company.km": {"low": 5.0, "high": 8.0},
 }
 
 
@@ -114,7 +114,7 @@ def test_the_ladder_names_the_state_of_every_step(climbed_world):
 
 
 def test_the_calibration_ranks_attempts_of_the_real_states(climbed_world):
-    document = read_object("calibration_leaderboard", climbed_world / SEARCH / "leaderboard.json")
+    document = read_object("search_leaderboard", climbed_world / SEARCH / "leaderboard.json")
     attempts = document["leaderboard"]
     assert len(attempts) == 4
     assert attempts == sorted(attempts, key=order_key)

@@ -178,10 +178,20 @@ def scenarios():
     for name in TABLES_1A:
         yield name, (table_1a(name),), "byte", ONE_SEED
     yield "a comment in every module", ("scripts/**/*.py",), "comment", NOTHING
-    law = ("scripts/states/jitter_law.py",)
+    law, value = ("scripts/states/jitter_law.py",), "POPULATION = 100_000.0"
     yield "a docstring", law, ('"""', '"""Changed. '), NOTHING
-    yield "a line break", law, ("_Z_MAX = 8", "_Z_MAX = (\n    8\n)"), NOTHING
-    yield "a constant of a law", law, ("_Z_MAX = 8", "_Z_MAX = 9"), both_from("s6_site_jitter")
+    yield (
+        "a line break",
+        law,
+        (value, "POPULATION = (\n    100_000.0\n)"),
+        NOTHING,
+    )
+    yield (
+        "a constant of a law",
+        law,
+        (value, "POPULATION = 90_000.0"),
+        both_from("s6_site_jitter"),
+    )
     for state in STATES:
         yield f"{state}.py", (f"scripts/states/{state}.py",), "constant", both_from(state)
     yield (
