@@ -214,7 +214,7 @@ def scenarios():
     yield "a figure", ("scripts/report/figure_*.py",), "constant", NOTHING
     yield (
         "a deleted S6",
-        (f"runs/fix-data-engine/segment_1B/{RELEASE}/seed=*/s6_site_jitter/*",),
+        (f"runs/fix-data-engine/segment_1B/{RELEASE}/seed=*/s6_site_jitter/*.parquet",),
         "remove",
         release_from("s6_site_jitter"),
     )
