@@ -219,11 +219,6 @@ def code(module):
     return code_digest(module)
 
 
-def state_version(module, rule=None):
-    """The same, as the rules that are still to be rewritten call it."""
-    return code_digest(module)
-
-
 def memory(job):
     """Resource function: megabytes of a kind of job, by the sites of its world."""
     return BOARD.mem_mb(job)
