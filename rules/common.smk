@@ -58,8 +58,6 @@ PARTS = part_names(SETTINGS.groups)
 CONTRACT_FILES = source(["config/contracts.yaml"])
 RULE_VERSIONS = {rule: code_digest(f"states.{rule}") for rule in STATE_RULES}
 
-policy_of = BOARD.policy
-upstream_file = BOARD.upstream_file
 upstream_id = BOARD.upstream_id
 run_identity = BOARD.identity
 runs_root = BOARD.runs_root
@@ -174,15 +172,6 @@ def reference(file):
     if SETTINGS.polygons_path:
         return declared(f"own_reference/{file}")
     return source(f"{SETTINGS.reference}/{file}")
-
-
-REFERENCE = {
-    "countries": reference("countries.parquet"),
-    "facts": reference("country_facts.csv"),
-    "places": reference("places.parquet"),
-    "land_cover": reference("land_cover.parquet"),
-    "manifest": reference("manifest.json"),
-}
 
 
 def outputs_of(run_id, seeds):

@@ -84,14 +84,6 @@ class Board:
         found = Path(self.here["candidate_fork"].format(**tokens)).is_file()
         return self.data["candidate_fork"].format(**tokens) if found else []
 
-    def policy(self, state: str) -> InputFunction:
-        """Input function: the policy file that a state of the run obeys."""
-
-        def of_run(wildcards: Any) -> str:
-            return source(self.run(wildcards).posture.policies[state])
-
-        return of_run
-
     def policies(self, wildcards: Any) -> list[str]:
         """All policy files of the run, upstream first."""
         posture = self.run(wildcards).posture
@@ -135,27 +127,6 @@ class Board:
             return DEMANDS[demand].runtime(self.sites(wildcards), self.settings.groups, attempt)
 
         return of_job
-
-    def upstream_file(self, dataset_id: str) -> InputFunction:
-        """Input function: a 1A dataset of the upstream run that this run stands on."""
-
-        def of_run(wildcards: Any) -> str:
-            template = self.data[dataset_id]
-            tokens = {"run_id": self.run(wildcards).upstream_id}
-            if "{seed}" in template:
-                tokens["seed"] = wildcards.seed
-            return template.format(**tokens)
-
-        return of_run
-
-    def upstream_over_seeds(self, dataset_id: str) -> Callable[[Any], list[str]]:
-        """Input function: a 1A dataset of the upstream run of this run, seed by seed."""
-
-        def of_run(wildcards: Any) -> list[str]:
-            upstream = self.run(wildcards).upstream_id
-            return self.over_seeds(dataset_id, upstream, self.settings.seeds)
-
-        return of_run
 
     def over_seeds(self, dataset_id: str, identity: str, seeds: Iterable[int]) -> list[str]:
         """Paths of a dataset of a run, seed by seed."""

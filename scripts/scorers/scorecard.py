@@ -274,29 +274,22 @@ def read_points(path: str) -> Points:
     )
 
 
-def measure_files(
-    inputs: Any, site_locations: str, settings: Mapping[str, Any], seed: int
-) -> tuple[Sites, World, dict[str, Any], FloatArray]:
-    """Sites of an egress, the world they stand in, and what :func:`measure` says of them.
+def read_homes(path: str, sites: Sites) -> npt.NDArray[np.int64]:
+    """Home country code of each merchant with sites, from the outlet catalogue (``ES10``)."""
+    catalogue = read_dataset("outlet_catalogue", path, ["merchant_id", "home_country_iso"])
+    home = countries.encode(catalogue.column("home_country_iso"))
+    return home_of(sites, catalogue.column("merchant_id").to_numpy(), home, path)
 
-    ``inputs`` names ``outlet_catalogue``, ``cells``, ``points``, ``facts``, ``places``,
-    ``land_cover`` and ``baseline_sites``, which is empty for the baseline itself.
-    """
-    sites = read_sites(site_locations)
-    catalogue = read_dataset(
-        "outlet_catalogue", inputs.outlet_catalogue, ["merchant_id", "home_country_iso"]
-    )
-    home = home_of(
-        sites,
-        catalogue.column("merchant_id").to_numpy(),
-        countries.encode(catalogue.column("home_country_iso")),
-        inputs.outlet_catalogue,
-    )
-    cells = read_cells(inputs.cells)
+
+def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
+    """Bind the sites of a seed, and what they are measured against, to a scorecard and tables."""
+    seed = int(wildcards.seed)
+    settings = load_gates(inputs.gates)
+    sites, cells = read_sites(inputs.site_locations), read_cells(inputs.cells)
     world = world_of(load_facts(inputs.facts), cells)
     score, nn_m = measure(
         sites,
-        home,
+        read_homes(inputs.outlet_catalogue, sites),
         world,
         cells,
         read_zoned_places(inputs.places),
@@ -306,16 +299,6 @@ def measure_files(
         seed,
         read_sites(inputs.baseline_sites) if inputs.baseline_sites else None,
     )
-    return sites, world, score, nn_m
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``scorecard``."""
-    seed = int(wildcards.seed)
-    settings = load_gates(inputs.gates)
-    sites, world, score, nn_m = measure_files(inputs, inputs.site_locations, settings, seed)
-    validation = read_object("validation_summary_1B", inputs.s9_summary)
-    policy = load_policy(inputs.s2_policy)
     country = companions.country_rows(
         metrics.country_counts(sites.country), world.eligible, world.region_of
     )
@@ -324,20 +307,15 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     companions.write_csv("segment1b_country_share", outputs.country_share, country)
     companions.write_csv("segment1b_region_share", outputs.region_share, region)
     companions.write_csv("segment1b_nn_quantiles", outputs.nn_quantiles, distances)
-    write_object(
-        "segment1b_scorecard",
-        outputs.scorecard,
-        published(
-            {
-                "run_id": wildcards.run_id,
-                "seed": seed,
-                "gates_version": settings["policy_version"],
-                "region_floors": policy["country_mass"]["region_floor_share"],
-                "validation": validation_of(validation),
-                **score,
-            }
-        ),
-    )
+    card = {
+        "run_id": wildcards.run_id,
+        "seed": seed,
+        "gates_version": settings["policy_version"],
+        "region_floors": load_policy(inputs.s2_policy)["country_mass"]["region_floor_share"],
+        "validation": validation_of(read_object("validation_summary_1B", inputs.s9_summary)),
+        **score,
+    }
+    write_object("segment1b_scorecard", outputs.scorecard, published(card))
 
 
 if "snakemake" in globals():
