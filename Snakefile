@@ -37,10 +37,10 @@ rule certify:
     localrule: True
     params:
         code=code("governance.certify"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
         missing_seeds=MISSING_SEEDS,
         faults=promotion_faults(None, CANDIDATE),
-        reference=SETTINGS.reference,
+        reference=shipped_reference,
         demands=DEMANDS,
         policies=promotion.policies(CANDIDATE),
         keep=SETTINGS.kept_runs,

@@ -112,7 +112,7 @@ rule certify_release:
         logs("{segment}/certify_release"),
     params:
         code=code("governance.certify_release"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
         demands=DEMANDS,
     conda:
         ENV
@@ -134,7 +134,7 @@ rule attest_release:
         logs("{segment}/attest_release"),
     params:
         code=code("governance.attest_release"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
     conda:
         ENV
     script:

@@ -8,47 +8,40 @@ sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 
-from scripts import console, root_lock
+from scripts import console, entry, root_lock
 from scripts.contracts import dataset, require_declared, state_datasets
 from scripts.errors import SegmentError
 from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
+from scripts.resources import demand as demand_of
 from scripts.settings import load_settings
 from scripts.snakemake_private import is_job, is_quiet, root_of_jobs, source
 from scripts.states.groups import part_names
-from scripts.workflow import (
-    STATE_RULES,
-    Board,
-    export_package_path,
-)
 
 # Sources are files of this folder, also where the runs are in object storage.
 GATES = source("config/gates.yaml")
 
-export_package_path(workflow.basedir)
 try:
     SETTINGS = load_settings(config)
     ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
-    BOARD = Board(SETTINGS, ROOT_OF_JOBS)
     promotion.check_fork(SETTINGS, ROOT_OF_JOBS)
     KNOBS = load_knobs("config/knobs.yaml")
     SEARCHES = {name: load_search(f"config/{name}.yaml", KNOBS) for name in SEARCH_NAMES}
 except SegmentError as error:
     raise WorkflowError(str(error)) from None
 
+# What the processes of all jobs inherit.
+entry.export_package_path(workflow.basedir)
 console.export_quiet(is_quiet(workflow))
 root_lock.name_to_jobs(ROOT_OF_JOBS)
 if is_job(workflow):
     root_lock.hold_as_job()
 
-DATA = BOARD.data
 SEEDS = list(SETTINGS.seeds)
 TUNED_SEED = tuned_seed(SEARCHES["calibration"], SEEDS)
 RUNS = SETTINGS.runs_root
 ENV = "../envs/runtime.yaml"
-LOGS = f"{RUNS}/logs"
-BENCHMARKS = f"{SETTINGS.runs_root}/benchmarks"
 CANDIDATE = SETTINGS.run_named(SETTINGS.candidate)
 BASELINE = SETTINGS.run_named(SETTINGS.baseline_posture)
 RELEASE_RUN_ID = CANDIDATE.run_id
@@ -56,11 +49,6 @@ BASELINE_RUN_ID = BASELINE.run_id
 
 PARTS = part_names(SETTINGS.groups)
 CONTRACT_FILES = source(["config/contracts.yaml"])
-RULE_VERSIONS = {rule: code_digest(f"states.{rule}") for rule in STATE_RULES}
-
-upstream_id = BOARD.upstream_id
-run_identity = BOARD.identity
-runs_root = BOARD.runs_root
 
 
 # All of them before the first rule: a later statement would take them from outputs in storage.
@@ -83,6 +71,11 @@ def run_of(wildcards):
 def run_name(wildcards):
     """Name of a job's run."""
     return run_of(wildcards).name
+
+
+def runs_root(wildcards):
+    """Folder that records name files relative to."""
+    return ROOT_OF_JOBS
 
 
 # Paths, as the rules write them: below the runs root, each declared in the contracts.
@@ -116,7 +109,7 @@ def reports(path):
 
 def internal(path):
     """An output that nobody calls: Snakemake takes a rule for a target when it has no wildcard."""
-    return re.sub("/segment_1[AB]/", "/segment_{segment}/", path)
+    return re.sub("segment_1[AB]", "segment_{segment}", path)
 
 
 def world(path):
@@ -174,6 +167,11 @@ def reference(file):
     return source(f"{SETTINGS.reference}/{file}")
 
 
+def upstream_id(wildcards):
+    """Run id of the 1A run that a job's run stands on."""
+    return run_of(wildcards).upstream_id
+
+
 def outputs_of(run_id, seeds):
     """Every file that S0 to S8 of a run publish, for some seeds."""
     templates = [declared(dataset(name).path) for name in state_datasets()]
@@ -208,11 +206,6 @@ def code(module):
     return code_digest(module)
 
 
-def memory(job):
-    """Resource function: megabytes of a kind of job, by the sites of its world."""
-    return BOARD.mem_mb(job)
-
-
-def minutes(job):
-    """Resource function: minutes of a kind of job, by the sites of its world."""
-    return BOARD.runtime(job)
+def demand(job):
+    """Memory and time of a kind of job, by the sites of its world."""
+    return demand_of(SETTINGS, job)

@@ -9,8 +9,7 @@ rule export_sites_csv:
     log:
         logs("1B/{run_id}/{seed}/export_sites_csv"),
     resources:
-        mem_mb=memory("export"),
-        runtime=minutes("export"),
+        **demand("export"),
     params:
         code=code("exports.export_sites_csv"),
     conda:
@@ -27,8 +26,7 @@ rule export_sites_geojson:
     log:
         logs("1B/{run_id}/{seed}/export_sites_geojson"),
     resources:
-        mem_mb=memory("export"),
-        runtime=minutes("export"),
+        **demand("export"),
     params:
         code=code("exports.export_sites_geojson"),
     conda:
@@ -45,8 +43,7 @@ rule export_sites_gpkg:
     log:
         logs("1B/{run_id}/{seed}/export_sites_gpkg"),
     resources:
-        mem_mb=memory("export"),
-        runtime=minutes("export"),
+        **demand("export"),
     params:
         code=code("exports.export_sites_gpkg"),
     conda:

@@ -94,7 +94,7 @@ rule pin_baseline:
         logs("{segment}/pin_baseline"),
     params:
         code=code("governance.pin_baseline"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
     conda:
         ENV
     script:
@@ -111,7 +111,7 @@ rule point_current_candidate:
         logs("{segment}/point_current_candidate"),
     params:
         code=code("governance.point_current_candidate"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
     conda:
         ENV
     script:
@@ -177,7 +177,7 @@ rule score_phase:
         logs("1B/{run_id}/score_phase_{phase}"),
     params:
         code=code("governance.score_phase"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
         required_seeds=list(SETTINGS.required_seeds),
         tuned_seed=TUNED_SEED,
     conda:
@@ -199,7 +199,7 @@ rule check_reproduction:
         logs("1B/{run_id}/check_reproduction_{phase}_{witness_id}"),
     params:
         code=code("governance.check_reproduction"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
         seed=SEEDS[0],
     conda:
         ENV
@@ -243,7 +243,7 @@ rule assess_p4:
         logs("1B/{run_id}/assess_p4"),
     params:
         code=code("governance.assess_p4"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
     conda:
         ENV
     script:
@@ -259,7 +259,7 @@ rule p1:
     localrule: True
     params:
         code=code("governance.enforce_phase"),
-        runs_root=ROOT_OF_JOBS,
+        runs_root=runs_root,
         faults=promotion_faults("P1", promotion.phase_run(SETTINGS, "P1")),
     conda:
         ENV

@@ -7,6 +7,11 @@ REFERENCE_ENVIRONMENT = [] if SETTINGS.reference_python else ".venv-reference/co
 REBUILT = SETTINGS.reference if SETTINGS.reference_update else f"{RUNS}/reference"
 
 
+def shipped_reference(wildcards):
+    """Folder of the shipped reference snapshot."""
+    return SETTINGS.reference
+
+
 rule reference_environment:
     input:
         lock=source(f"{workflow.basedir}/envs/reference.lock.txt"),
@@ -42,7 +47,7 @@ rule build_reference:
         code=code("reference.build_reference"),
         python=REFERENCE_PYTHON,
         folder=subpath(output.manifest, parent=True),
-        outlets=SETTINGS.reference,
+        outlets=shipped_reference,
     conda:
         "../envs/reference.yaml"
     shell:

@@ -37,8 +37,7 @@ rule site_map:
     log:
         logs("1B/{run_id}/{seed}/site_map"),
     resources:
-        mem_mb=memory("site_map"),
-        runtime=minutes("site_map"),
+        **demand("site_map"),
     params:
         code=code("report.site_map"),
         name=run_name,
@@ -80,8 +79,7 @@ rule figure_distributions:
     log:
         logs("1B/{run_id}/figure_distributions"),
     resources:
-        mem_mb=memory("figure"),
-        runtime=minutes("figure"),
+        **demand("figure"),
     params:
         code=code("report.figure_distributions"),
     conda:
@@ -100,8 +98,7 @@ rule figure_close_ups:
     log:
         logs("1B/{run_id}/figure_close_ups"),
     resources:
-        mem_mb=memory("figure"),
-        runtime=minutes("figure"),
+        **demand("figure"),
     params:
         code=code("report.figure_close_ups"),
     conda:
@@ -123,8 +120,7 @@ rule figure_fidelity:
     log:
         logs("1B/{run_id}/figure_fidelity"),
     resources:
-        mem_mb=memory("figure"),
-        runtime=minutes("figure"),
+        **demand("figure"),
     params:
         code=code("report.figure_fidelity"),
     conda:
@@ -171,8 +167,7 @@ rule release_dossier:
     log:
         logs("{segment}/release_dossier"),
     resources:
-        mem_mb=memory("release_dossier"),
-        runtime=minutes("release_dossier"),
+        **demand("release_dossier"),
     params:
         code=code("report.release_dossier"),
     conda:

@@ -58,8 +58,7 @@ rule scorecard:
     log:
         logs("1B/{run_id}/{seed}/scorecard"),
     resources:
-        mem_mb=memory("scorecard"),
-        runtime=minutes("scorecard"),
+        **demand("scorecard"),
     params:
         code=code("scorers.scorecard"),
     conda:

@@ -156,8 +156,7 @@ rule search_attempt:
     log:
         logs("1B/{run_id}/search_attempt.{search}.{cycle}.{attempt}"),
     resources:
-        mem_mb=memory("search_attempt"),
-        runtime=minutes("search_attempt"),
+        **demand("search_attempt"),
     params:
         code=code("search.search_attempt"),
         name=run_name,

@@ -1,5 +1,8 @@
 """States S0 to S9 of a run. S4 to S7 work by groups of countries, S8 gathers their parts."""
 
+from scripts.contracts import dataset_path
+from scripts.states import CHAIN
+
 RASTER = SETTINGS.population_raster
 
 
@@ -30,8 +33,7 @@ rule s0_gate:
     log:
         logs("1B/{run_id}/{seed}/s0_gate"),
     resources:
-        mem_mb=memory("s0_gate"),
-        runtime=minutes("s0_gate"),
+        **demand("s0_gate"),
     params:
         code=code("states.s0_gate"),
         upstream_id=upstream_id,
@@ -77,8 +79,7 @@ rule s3_requirements:
     log:
         logs("1B/{run_id}/{seed}/s3_requirements"),
     resources:
-        mem_mb=memory("s3_requirements"),
-        runtime=minutes("s3_requirements"),
+        **demand("s3_requirements"),
     params:
         code=code("states.s3_requirements"),
     conda:
@@ -101,8 +102,7 @@ rule s4_guard:
     log:
         logs("1B/{run_id}/{seed}/s4_guard"),
     resources:
-        mem_mb=memory("s4_guard"),
-        runtime=minutes("s4_guard"),
+        **demand("s4_guard"),
     params:
         code=code("states.s4_guard"),
     conda:
@@ -126,8 +126,7 @@ rule s4_alloc_plan:
     log:
         logs("1B/{run_id}/{seed}/s4_alloc_plan.{part}"),
     resources:
-        mem_mb=memory("s4_alloc_plan"),
-        runtime=minutes("s4_alloc_plan"),
+        **demand("s4_alloc_plan"),
     params:
         code=code("states.s4_alloc_plan"),
     conda:
@@ -147,8 +146,7 @@ rule s5_site_tile_assignment:
     log:
         logs("1B/{run_id}/{seed}/s5_site_tile_assignment.{part}"),
     resources:
-        mem_mb=memory("s5_site_tile_assignment"),
-        runtime=minutes("s5_site_tile_assignment"),
+        **demand("s5_site_tile_assignment"),
     params:
         code=code("states.s5_site_tile_assignment"),
     conda:
@@ -172,8 +170,7 @@ rule s6_site_jitter:
     log:
         logs("1B/{run_id}/{seed}/s6_site_jitter.{part}"),
     resources:
-        mem_mb=memory("s6_site_jitter"),
-        runtime=minutes("s6_site_jitter"),
+        **demand("s6_site_jitter"),
     params:
         code=code("states.s6_site_jitter"),
     conda:
@@ -197,8 +194,7 @@ rule s7_site_synthesis:
     log:
         logs("1B/{run_id}/{seed}/s7_site_synthesis.{part}"),
     resources:
-        mem_mb=memory("s7_site_synthesis"),
-        runtime=minutes("s7_site_synthesis"),
+        **demand("s7_site_synthesis"),
     params:
         code=code("states.s7_site_synthesis"),
     conda:
@@ -229,8 +225,7 @@ rule s8_site_locations:
     log:
         logs("1B/{run_id}/{seed}/s8_site_locations"),
     resources:
-        mem_mb=memory("s8_site_locations"),
-        runtime=minutes("s8_site_locations"),
+        **demand("s8_site_locations"),
     params:
         code=code("states.s8_site_locations"),
     conda:
@@ -239,13 +234,38 @@ rule s8_site_locations:
         "../scripts/states/s8_site_locations.py"
 
 
+def policies_of_run(wildcards):
+    """Input function: all policy files of a run, upstream first."""
+    posture = run_of(wildcards).posture
+    return source([posture.upstream_policy, *map(posture.policies.get, sorted(posture.policies))])
+
+
+def fork_record(wildcards):
+    """Input function: record of the fork that a run's folder came from; nothing when it is none."""
+    path = dataset_path(ROOT_OF_JOBS, "candidate_fork", run_id=wildcards.run_id)
+    return (
+        str(dataset_path(RUNS, "candidate_fork", run_id=wildcards.run_id)) if path.is_file() else []
+    )
+
+
+def run_identity(wildcards):
+    """Name, posture, upstream and tiles of a job's run."""
+    named = run_of(wildcards)
+    return {
+        "name": named.name,
+        "posture": named.posture.name,
+        "upstream_id": named.upstream_id,
+        "tiles_id": named.tiles_id,
+    }
+
+
 rule run_receipt:
     input:
         gate_receipt=run("s0_gate/s0_gate_receipt_1B.json"),
         sealed_inputs=run("s0_gate/sealed_inputs_1B.json"),
-        policies=BOARD.policies,
+        policies=policies_of_run,
         outputs=state_outputs,
-        fork=BOARD.fork_record,
+        fork=fork_record,
     output:
         receipt=run("run_receipt.json"),
     log:
@@ -253,7 +273,7 @@ rule run_receipt:
     params:
         run=run_identity,
         runs_root=runs_root,
-        versions=RULE_VERSIONS,
+        versions={state: code(f"states.{state}") for state in CHAIN[:-1]},
     conda:
         ENV
     script:
@@ -296,8 +316,7 @@ rule s9_validation:
     log:
         logs("1B/{run_id}/{seed}/s9_validation"),
     resources:
-        mem_mb=memory("s9_validation"),
-        runtime=minutes("s9_validation"),
+        **demand("s9_validation"),
     params:
         code=code("states.s9_validation"),
     conda:

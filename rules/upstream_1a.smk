@@ -65,8 +65,7 @@ rule generate_1a:
     log:
         logs("1A/{run_id}/{seed}/generate_1a"),
     resources:
-        mem_mb=memory("generate_1a"),
-        runtime=minutes("generate_1a"),
+        **demand("generate_1a"),
     params:
         code=code("upstream.generate_1a"),
         merchants_total=SETTINGS.merchants_total,
@@ -92,8 +91,7 @@ if EXTERNAL_TABLES:
         log:
             logs("1A/{run_id}/{seed}/ingest_1a"),
         resources:
-            mem_mb=memory("ingest_1a"),
-            runtime=minutes("ingest_1a"),
+            **demand("ingest_1a"),
         params:
             code=code("upstream.ingest_1a"),
         conda:
@@ -117,8 +115,7 @@ rule validate_1a:
     log:
         logs("1A/{run_id}/{seed}/validate_1a"),
     resources:
-        mem_mb=memory("validate_1a"),
-        runtime=minutes("validate_1a"),
+        **demand("validate_1a"),
     params:
         code=code("upstream.validate_1a"),
         merchants_total=SETTINGS.merchants_total,
@@ -157,8 +154,7 @@ rule score_1a:
     log:
         logs("1A/{run_id}/{seed}/score_1a"),
     resources:
-        mem_mb=memory("score_1a"),
-        runtime=minutes("score_1a"),
+        **demand("score_1a"),
     params:
         code=code("upstream.score_1a"),
     conda:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import sys
 import time
@@ -14,6 +15,13 @@ from typing import Any
 from scripts import progress
 from scripts.errors import ContractError, SegmentError
 from scripts.root_lock import hold_as_job
+
+
+def export_package_path(folder: str) -> None:
+    """Let the scripts of all jobs import this package, ahead of any other of the same name."""
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    parts = [folder, *(part for part in before if part and part != folder)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(parts)
 
 
 def run(main: Callable[..., None], smk: Any) -> None:

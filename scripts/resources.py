@@ -6,8 +6,16 @@ killed asks for twice as much when it is tried again.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.policies import load_policy
+from scripts.settings import Settings
+from scripts.tables import row_count
 
 
 @dataclass(frozen=True)
@@ -64,3 +72,38 @@ DEMANDS = {
     "export": Demand(1000, 1000),
     "search_attempt": Demand(2000, 1500, 30, 20),
 }
+
+
+@functools.cache
+def _sites_of_policy(policy: str, merchants_total: int) -> float:
+    merchants = load_policy(policy)["merchants"]
+    return float((merchants_total or merchants["total"]) * merchants["mean_outlets"])
+
+
+def expected_sites(settings: Settings, wildcards: Any) -> float:
+    """Sites to expect of a job's world: the builtin policy's, or the external catalogue's rows.
+
+    A job without a run of its own, such as the dossier's, is about the candidate.
+    """
+    candidate = settings.run_named(settings.candidate)
+    identity = wildcards.get("run_id", candidate.run_id)
+    known = settings.runs.get(identity)
+    upstream = settings.upstreams[known.upstream_id if known else identity]
+    if upstream.kind == "builtin":
+        return _sites_of_policy(upstream.policy, settings.merchants_total)
+    seed = wildcards.get("seed", str(settings.seeds[0]))
+    path = Path(settings.external_root, f"seed={seed}", "outlet_catalogue.parquet")
+    return float(row_count(path)) if path.is_file() else 0.0
+
+
+def demand(settings: Settings, job: str) -> dict[str, Callable[[Any, int], int]]:
+    """Resource functions of a kind of job, by the sites of its world."""
+    wanted = DEMANDS[job]
+
+    def mem_mb(wildcards: Any, attempt: int) -> int:
+        return wanted.mem_mb(expected_sites(settings, wildcards), settings.groups, attempt)
+
+    def runtime(wildcards: Any, attempt: int) -> int:
+        return wanted.runtime(expected_sites(settings, wildcards), settings.groups, attempt)
+
+    return {"mem_mb": mem_mb, "runtime": runtime}

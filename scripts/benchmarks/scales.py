@@ -23,12 +23,12 @@ from scripts.benchmarks.floors import (
     sort_seconds,
     table_bytes,
 )
+from scripts.contracts import datasets
 from scripts.policies import parse_yaml
 from scripts.records.identity import run_id
 from scripts.settings import CONFIG_FILE, load_settings
 from scripts.states import CHAIN
 from scripts.tables import read_json, write_json
-from scripts.workflow import path_templates
 
 SEED = 42
 RELEASE, UPSTREAM = run_id("1B", "reopened"), run_id("1A", "reopened")
@@ -57,8 +57,9 @@ def files_of(root: Path) -> dict[str, str]:
         "{tiles_id}": settings.run_named("reopened").tiles_id,
     }
     files = {}
-    for name, path in path_templates(str(root)).items():
-        tokens["{run_id}"] = UPSTREAM if "segment_1A" in path else RELEASE
+    for name, entry in datasets().items():
+        path = f"{root}/{entry.path}"
+        tokens["{run_id}"] = UPSTREAM if "segment_1A" in entry.path else RELEASE
         for token, value in tokens.items():
             path = path.replace(token, value)
         files[name] = path
