@@ -299,6 +299,7 @@ rule s9_validation:
         countries=reference("countries.parquet"),
         places=reference("places.parquet"),
         facts=reference("country_facts.csv"),
+        points=tiles("fidelity_reference/fidelity_points.parquet"),
         tile_policy=policy("s1_tile_index"),
         weights_policy=policy("s2"),
         plan_policy=policy("s4"),

@@ -10,16 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.geo.distance import EARTH_RADIUS_M, blocks, unit_vectors
+from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
 from scripts.inequality import gini, top_share
-from scripts.randomness import counters, family_key, philox4x64
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -28,12 +26,7 @@ Codes = npt.NDArray[np.int16]
 TOP_FRACTIONS = {"top1_share": 0.01, "top5_share": 0.05, "top10_share": 0.10}
 CONCENTRATION = ("country_gini", *TOP_FRACTIONS)
 NN_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
-# One step of the fourth decimal of a degree, in metres of arc.
-FOURTH_DECIMAL_M = math.radians(1e-4) * EARTH_RADIUS_M
-THINNING_NAMESPACE = "scorers.thinning"
 _QUERY_CHUNK = 1 << 20
-_LAT_STEPS = 1_800_001
-_LON_STEPS = 3_600_001
 
 
 @dataclass(frozen=True)
@@ -197,167 +190,6 @@ def tail_ratio(nn_m: FloatArray) -> float:
 def contraction(ratio: float, baseline_ratio: float) -> float:
     """Relative fall of the tail ratio, ``1 - ratio / baseline_ratio``; NaN if either is."""
     return 1.0 - ratio / baseline_ratio if baseline_ratio > 0.0 else math.nan
-
-
-def thin(sites: Sites, size: int, seed: int) -> npt.NDArray[np.int64]:
-    """Rows of the ``size`` sites with the lowest keyed Philox rank, ascending.
-
-    The rank of a site depends on (seed, merchant, country, site_order) alone, so the choice does
-    not depend on the order of rows, and thinning to fewer gives a subset.
-    """
-    words = counters(sites.merchant, sites.country, sites.order)
-    bits = philox4x64(words, family_key(seed, THINNING_NAMESPACE))[:, 0]
-    return np.sort(np.argsort(bits, kind="stable")[:size])
-
-
-def match_sizes(a: Sites, b: Sites, tolerance: float, seed: int) -> tuple[Sites, Sites]:
-    """Both site sets at a comparable count: beyond ``tolerance`` the larger one is thinned.
-
-    The tail ratio depends on density, so two sets are compared at one count. ``tolerance`` is a
-    fraction of the smaller count.
-    """
-    small = min(len(a), len(b))
-    if abs(len(a) - len(b)) <= tolerance * small:
-        return a, b
-    if len(a) > len(b):
-        return a.take(thin(a, small, seed)), b
-    return a, b.take(thin(b, small, seed))
-
-
-@dataclass(frozen=True)
-class CollapseLimits:
-    """Limits of the collapse sentinel; see :func:`collapse_sentinel`."""
-
-    min_sites: int = 50
-    anisotropy_max: float = 12.0
-    linearity_max: float = 0.98
-    distinct_ratio_min: float = 0.15
-
-
-def local_metres(
-    group: IntArray, lon_deg: FloatArray, lat_deg: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Azimuthal equidistant coordinates about each group's mean direction, metres.
-
-    The mean is that of unit vectors, so a group may straddle the antimeridian or hold a pole.
-
-    Parameters
-    ----------
-    group
-        Group of each point, 0..g-1, shape (n,).
-    lon_deg, lat_deg
-        Degrees, shape (n,).
-
-    Returns
-    -------
-    Easting and northing, shape (n,), and the latitude of each group's centre, shape (g,).
-    """
-    v = unit_vectors(lon_deg, lat_deg)
-    centre = np.stack([np.bincount(group, weights=v[:, axis]) for axis in range(3)], axis=1)
-    lon0 = np.arctan2(centre[:, 1], centre[:, 0])
-    lat0 = np.arctan2(centre[:, 2], np.hypot(centre[:, 0], centre[:, 1]))
-    sin_lon, cos_lon = np.sin(lon0), np.cos(lon0)
-    sin_lat, cos_lat = np.sin(lat0), np.cos(lat0)
-    x, y = np.empty(len(v)), np.empty(len(v))
-    for rows in blocks(len(v)):
-        g = group[rows]
-        v0, v1, v2 = v[rows].T.copy()
-        across = cos_lon[g] * v0 + sin_lon[g] * v1
-        east = cos_lon[g] * v1 - sin_lon[g] * v0
-        north = cos_lat[g] * v2 - sin_lat[g] * across
-        off_axis = np.hypot(east, north)
-        angle = np.arctan2(off_axis, cos_lat[g] * across + sin_lat[g] * v2)
-        scale = EARTH_RADIUS_M * np.divide(
-            angle, off_axis, out=np.ones_like(angle), where=off_axis > 0.0
-        )
-        x[rows], y[rows] = east * scale, north * scale
-    return x, y, np.degrees(lat0)
-
-
-def collapse_sentinel(
-    sites: Sites, land_m2: FloatArray, limits: CollapseLimits
-) -> list[dict[str, Any]]:
-    """Judge every country with at least ``min_sites`` sites for stripes, corridors and piles.
-
-    A country is flagged when its point cloud is a line (anisotropy, the ratio of the principal
-    standard deviations in local metres, above its limit with linearity, the share of the first
-    principal variance, above its own), or when its distinct coordinates at four decimals are fewer
-    than ``distinct_ratio_min`` of what its land can hold: pairs against min(n, four-decimal cells
-    of the land), latitudes and longitudes against min(n, cells along the side of a square of that
-    area), so that a lattice is caught and a microstate is not.
-
-    Parameters
-    ----------
-    sites
-        All sites.
-    land_m2
-        Land area by country, square metres, shape (676,).
-    limits
-        Limits.
-
-    Returns
-    -------
-    One mapping a judged country in order of code: ``country_iso``, ``sites``, ``anisotropy``
-    (NaN when the minor axis has no extent), ``linearity``, ``distinct_ratio``,
-    ``distinct_lat_ratio``, ``distinct_lon_ratio``, ``flagged`` and ``reasons``.
-    """
-    counts = country_counts(sites.country)
-    cohort = np.flatnonzero(counts >= limits.min_sites)
-    if not len(cohort):
-        return []
-    lookup = np.full(countries.CODES, -1, dtype=np.int64)
-    lookup[cohort] = np.arange(len(cohort))
-    group = lookup[sites.country]
-    rows = group >= 0
-    group, lon, lat = group[rows], sites.lon[rows], sites.lat[rows]
-    n = counts[cohort].astype(np.float64)
-
-    x, y, lat0 = local_metres(group, lon, lat)
-    x -= (np.bincount(group, weights=x) / n)[group]
-    y -= (np.bincount(group, weights=y) / n)[group]
-    xx, yy, xy = (np.bincount(group, weights=w) / n for w in (x * x, y * y, x * y))
-    half_trace, spread = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy)
-    major, minor = half_trace + spread, np.maximum(half_trace - spread, 0.0)
-    # A millimetre: below it the minor axis is rounding of the projection, not extent.
-    line = minor <= 1e-6
-    with np.errstate(divide="ignore", invalid="ignore"):
-        anisotropy = np.where(line, np.inf, np.sqrt(major / minor))
-        linearity = np.where(line, 1.0, major / (major + minor))
-
-    lon_step = np.round((lon + 180.0) * 1e4).astype(np.int64)
-    lat_step = np.round((lat + 90.0) * 1e4).astype(np.int64)
-    side = np.sqrt(land_m2[cohort]) / FOURTH_DECIMAL_M
-    narrow = np.maximum(np.cos(np.radians(lat0)), 1e-6)
-    holds = {
-        "distinct_ratio": ((lon_step * _LAT_STEPS + lat_step), side * side / narrow),
-        "distinct_lat_ratio": (lat_step, side),
-        "distinct_lon_ratio": (lon_step, side / narrow),
-    }
-    ratios = {}
-    for name, (key, cells) in holds.items():
-        ranked = np.sort(group * (_LON_STEPS * _LAT_STEPS) + key)
-        distinct = ranked[np.diff(ranked, prepend=-1) != 0] // (_LON_STEPS * _LAT_STEPS)
-        held = np.bincount(distinct, minlength=len(cohort))
-        ratios[name] = np.minimum(held / np.minimum(n, np.maximum(np.floor(cells), 1.0)), 1.0)
-
-    report = []
-    for i, code in enumerate(cohort):
-        reasons = []
-        if anisotropy[i] > limits.anisotropy_max and linearity[i] > limits.linearity_max:
-            reasons.append("line")
-        reasons += [name for name in holds if ratios[name][i] < limits.distinct_ratio_min]
-        report.append(
-            {
-                "country_iso": countries.decode_one(int(code)),
-                "sites": int(counts[code]),
-                "anisotropy": float(anisotropy[i]) if np.isfinite(anisotropy[i]) else math.nan,
-                "linearity": float(linearity[i]),
-                **{name: float(ratios[name][i]) for name in holds},
-                "flagged": bool(reasons),
-                "reasons": reasons,
-            }
-        )
-    return report
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float:

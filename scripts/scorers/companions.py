@@ -18,9 +18,9 @@ from scripts.geo.metrics import (
     FloatArray,
     IntArray,
     Sites,
-    nearest_neighbour_m,
     quantiles,
 )
+from scripts.geo.thinning import nearest_in_maps_m
 from scripts.tables import published, write_text
 
 LARGEST_COUNTRIES = 20
@@ -64,8 +64,11 @@ def region_rows(country: Sequence[Row]) -> list[Row]:
     ]
 
 
-def quantile_rows(sites: Sites, nn_m: FloatArray, country: Sequence[Row]) -> list[Row]:
-    """Distance quantiles of all sites, and inside each of the largest countries of two sites."""
+def quantile_rows(maps: list[Sites], nn_m: FloatArray, country: Sequence[Row]) -> list[Row]:
+    """Distance quantiles of all sites, and inside each of the largest countries of two sites.
+
+    ``maps`` are those at the reference density, ``nn_m`` their distances.
+    """
     rows: list[Row] = []
 
     def add(scope: str, distances: FloatArray) -> None:
@@ -78,9 +81,9 @@ def quantile_rows(sites: Sites, nn_m: FloatArray, country: Sequence[Row]) -> lis
     add("global", nn_m)
     for entry in country[:LARGEST_COUNTRIES]:
         if entry["site_count"] >= 2:
-            own = sites.country == countries.encode_one(entry["country_iso"])
-            distances = nearest_neighbour_m(sites.lon[own], sites.lat[own])
-            add(f"country:{entry['country_iso']}", distances)
+            code = countries.encode_one(entry["country_iso"])
+            own = [sites.take(np.flatnonzero(sites.country == code)) for sites in maps]
+            add(f"country:{entry['country_iso']}", nearest_in_maps_m(own))
     return rows
 
 

@@ -18,8 +18,10 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
-from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites, thin
+from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites
+from scripts.geo.people import Points
 from scripts.geo.snapshot import IGBP_URBAN
+from scripts.geo.thinning import lowest, thinning_rank
 from scripts.geo.time_zones import ZonedPlaces
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
@@ -46,18 +48,6 @@ class Cells:
     population: FloatArray
     urban_population: FloatArray
     area_m2: FloatArray
-
-
-@dataclass(frozen=True)
-class Points:
-    """Random points of the population: ``country`` codes, ``rank`` from 0 within the country,
-    ``lon`` and ``lat`` degrees; all of shape (n,), sorted by country and rank.
-    """
-
-    country: Codes
-    rank: npt.NDArray[np.int32]
-    lon: FloatArray
-    lat: FloatArray
 
 
 def by_country(country: Codes, weights: FloatArray) -> FloatArray:
@@ -358,7 +348,7 @@ def two_sample_auc(sites: Sites, points: Points, seed: int) -> dict[str, float |
     """
     from scipy.spatial import cKDTree
 
-    pick = sites.take(thin(sites, min(len(sites), AUC_SITES_MAX), seed))
+    pick = sites.take(lowest(thinning_rank(sites, seed), AUC_SITES_MAX))
     held = np.bincount(points.country, minlength=countries.CODES)
     order = np.argsort(pick.country, kind="stable")
     starts = np.searchsorted(pick.country[order], np.arange(countries.CODES))

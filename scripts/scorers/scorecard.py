@@ -17,12 +17,21 @@ from scripts.contracts import read_dataset, read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.geo import metrics
+from scripts.geo.collapse import CollapseLimits, collapse_sentinel
 from scripts.geo.metrics import FloatArray, Sites
+from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts, load_land_cover
+from scripts.geo.thinning import (
+    comparable_maps,
+    lowest,
+    maps_at,
+    nearest_in_maps_m,
+    thinning_rank,
+)
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity
-from scripts.scorers.fidelity import Cells, Points
+from scripts.scorers.fidelity import Cells
 from scripts.scorers.gates import load_gates
 from scripts.tables import published
 
@@ -90,19 +99,19 @@ def home_of(
 
 
 def tail_against_baseline(
-    sites: Sites, nn_m: FloatArray, baseline: Sites, tolerance: float, seed: int
+    sites: Sites, baseline: Sites, tolerance: float, reference: int, seed: int
 ) -> dict[str, Any]:
     """Contraction of the tail ratio against the baseline at a comparable site count.
 
-    Both sides are measured by this code; beyond ``tolerance`` the larger is thinned.
+    Both sides are measured by this code, at the count of the smaller or the reference; ``sites``
+    and ``baseline_sites`` count those of one map.
     """
-    mine, theirs = metrics.match_sizes(sites, baseline, tolerance, seed)
-    mine_m = nn_m if mine is sites else metrics.nearest_neighbour_m(mine.lon, mine.lat)
-    theirs_m = metrics.nearest_neighbour_m(theirs.lon, theirs.lat)
+    mine, theirs = comparable_maps(sites, baseline, tolerance, reference, seed)
+    mine_m, theirs_m = nearest_in_maps_m(mine), nearest_in_maps_m(theirs)
     ratio, baseline_ratio = metrics.tail_ratio(mine_m), metrics.tail_ratio(theirs_m)
     return {
-        "sites": len(mine),
-        "baseline_sites": len(theirs),
+        "sites": len(mine[0]),
+        "baseline_sites": len(theirs[0]),
         "ratio": ratio,
         "baseline_ratio": baseline_ratio,
         "contraction": metrics.contraction(ratio, baseline_ratio),
@@ -116,10 +125,10 @@ def published_variants(
     """The metrics as the published study defined them, to stand beside its numbers.
 
     Concentration over active countries only; coverage over every country of the snapshot; the tail
-    ratio of all sites and of a sample of 2,500.
+    ratio of the whole map, at the reference density, and of a sample of 2,500.
     """
     active = metrics.concentration(counts, world.eligible)
-    sample = sites.take(metrics.thin(sites, PUBLISHED_SAMPLE, seed))
+    sample = sites.take(lowest(thinning_rank(sites, seed), PUBLISHED_SAMPLE))
     return {
         **{name: values["active"] for name, values in active.items()},
         "eligible_country_nonzero_share": metrics.eligible_country_nonzero_share(
@@ -144,8 +153,8 @@ def measure(
     settings: Mapping[str, Any],
     seed: int,
     baseline: Sites | None,
-) -> tuple[dict[str, Any], FloatArray]:
-    """All measurements of one site set, and its nearest-neighbour distances (metres).
+) -> tuple[dict[str, Any], list[Sites], FloatArray]:
+    """All measurements of a site set, its maps at the reference density, and their distances.
 
     Parameters
     ----------
@@ -163,18 +172,19 @@ def measure(
     """
     counts = metrics.country_counts(sites.country)
     variants = metrics.concentration(counts, world.eligible)
-    nn_m = metrics.nearest_neighbour_m(sites.lon, sites.lat)
+    maps = maps_at(sites, settings["reference_sites"], seed)
+    nn_m = nearest_in_maps_m(maps)
     nn_quantiles = metrics.quantiles(nn_m, metrics.NN_QUANTILES)
     nn_ratio = metrics.tail_ratio(nn_m)
     tolerance = settings["site_count_tolerance"]
     against = (
         {"contraction": metrics.contraction(nn_ratio, nn_ratio)}
         if baseline is None
-        else tail_against_baseline(sites, nn_m, baseline, tolerance, seed)
+        else tail_against_baseline(sites, baseline, tolerance, settings["reference_sites"], seed)
     )
     boot = settings["bootstrap"]
-    collapse = metrics.collapse_sentinel(
-        sites, world.land_m2, metrics.CollapseLimits(**settings["collapse"])
+    collapse = collapse_sentinel(
+        sites, points, world.land_m2, CollapseLimits(**settings["collapse"]), seed
     )
     limits = settings["fidelity"]
     score = {
@@ -201,6 +211,8 @@ def measure(
         "concentration": variants,
         "region_shares": metrics.region_shares(counts, world.region_of),
         "nn": {
+            "maps": len(maps),
+            "sites_a_map": len(maps[0]),
             "quantiles_m": {
                 f"q{round(q * 100)}": value
                 for q, value in zip(metrics.NN_QUANTILES, nn_quantiles.tolist(), strict=True)
@@ -229,7 +241,7 @@ def measure(
         },
         "as_published": published_variants(sites, counts, nn_ratio, world, seed),
     }
-    return score, nn_m
+    return score, maps, nn_m
 
 
 def validation_of(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,15 +277,6 @@ def read_cells(path: str) -> Cells:
     )
 
 
-def read_points(path: str) -> Points:
-    """Arrays of ``fidelity_points``."""
-    table = read_dataset("fidelity_points", path)
-    return Points(
-        countries.encode(table.column("country_iso")),
-        *(table.column(name).to_numpy() for name in ("rank", "lon_deg", "lat_deg")),
-    )
-
-
 def read_homes(path: str, sites: Sites) -> npt.NDArray[np.int64]:
     """Home country code of each merchant with sites, from the outlet catalogue (``ES10``)."""
     catalogue = read_dataset("outlet_catalogue", path, ["merchant_id", "home_country_iso"])
@@ -287,7 +290,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     settings = load_gates(inputs.gates)
     sites, cells = read_sites(inputs.site_locations), read_cells(inputs.cells)
     world = world_of(load_facts(inputs.facts), cells)
-    score, nn_m = measure(
+    score, maps, nn_m = measure(
         sites,
         read_homes(inputs.outlet_catalogue, sites),
         world,
@@ -303,7 +306,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         metrics.country_counts(sites.country), world.eligible, world.region_of
     )
     region = companions.region_rows(country)
-    distances = companions.quantile_rows(sites, nn_m, country)
+    distances = companions.quantile_rows(maps, nn_m, country)
     companions.write_csv("segment1b_country_share", outputs.country_share, country)
     companions.write_csv("segment1b_region_share", outputs.region_share, region)
     companions.write_csv("segment1b_nn_quantiles", outputs.nn_quantiles, distances)

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from scripts.contracts import Check, arrow_schema, read_dataset, read_object, write_object
 from scripts.entry import run
+from scripts.geo.people import read_points
 from scripts.geo.snapshot import load_countries, load_facts, read_places
 from scripts.policies import load_policy
 from scripts.records.bundle import INDEX, write_index
@@ -69,6 +70,7 @@ class Files:
     countries: str
     places: str
     facts: str
+    points: str
     tile_policy: str
     weights_policy: str
     plan_policy: str
@@ -221,6 +223,7 @@ def gather(files: Files, run_id: str, seed: int) -> Evidence:
         polygons=load_countries(files.countries),
         places=read_places(files.places),
         facts=load_facts(files.facts),
+        people=read_points(files.points),
         tile_countries=_tile_countries(files.tile_index),
         coverage=functools.partial(coverage_of, files.tile_index),
         receipt=read_object("run_receipt", files.receipt),

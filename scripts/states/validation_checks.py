@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.geo import metrics
+from scripts.geo.collapse import CollapseLimits, collapse_sentinel
 from scripts.ordering import in_order, run_starts
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
@@ -477,7 +478,7 @@ def region_floors(e: Evidence) -> Outcome:
 
 @_check("E947", REALISM, "a long tail of lonely sites, or half of the sites on one another")
 def nn_tail_ratio(e: Evidence) -> Outcome:
-    """p99 / p50 of nearest-neighbour distances."""
+    """p99 / p50 of nearest-neighbour distances at the reference density."""
     return _at_most(metrics.tail_ratio(e.nearest_m), _limit(e, "nn_tail_ratio_max"), "p99/p50")
 
 
@@ -487,10 +488,10 @@ def collapse(e: Evidence) -> Outcome:
     land = np.zeros(countries.CODES)
     codes = countries.encode(e.facts.column("country_iso"))
     land[codes] = e.facts.column("land_area_km2").to_numpy() * 1e6
-    limits = metrics.CollapseLimits(**_limit(e, "collapse"))
+    limits = CollapseLimits(**_limit(e, "collapse"))
     flagged = [
         row["country_iso"]
-        for row in metrics.collapse_sentinel(e.egress_sites, land, limits)
+        for row in collapse_sentinel(e.egress_sites, e.people, land, limits, e.seed)
         if row["flagged"]
     ]
     return _none(len(flagged), f"flagged: {', '.join(flagged)}")

@@ -20,8 +20,10 @@ import pyarrow as pa
 from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.grid import Grid
+from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries, Places
+from scripts.geo.thinning import maps_at, nearest_in_maps_m
 from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import Cells, JitterLaw, make_cells
@@ -131,6 +133,7 @@ class Evidence:
     polygons: Countries
     places: Places
     facts: pa.Table
+    people: Points
     tile_countries: npt.NDArray[np.int16]
     coverage: Callable[[I64], F64]
     receipt: Mapping[str, Any]
@@ -380,7 +383,6 @@ class Evidence:
 
     @functools.cached_property
     def nearest_m(self) -> F64:
-        """Distance of every site to its nearest other site, metres."""
-        sites = self.egress_sites
-        workers = workers_for(len(sites))
-        return metrics.nearest_neighbour_m(sites.lon, sites.lat, workers)
+        """Distance of every site to its nearest other site, at the reference density, metres."""
+        size = self.policies["validation"]["realism"]["reference_sites"]
+        return nearest_in_maps_m(maps_at(self.egress_sites, size, self.seed))

@@ -19,6 +19,7 @@ from scripts.geo.snapshot import FACTS_SCHEMA, PLACES_SCHEMA, Countries
 from scripts.ordering import run_starts
 from scripts.policies import load_policy, parse_yaml
 from scripts.records.identity import manifest_fingerprint, parameter_hash
+from scripts.scorers.fidelity import population_points
 from scripts.states import (
     s4_alloc_plan,
     s5_site_tile_assignment,
@@ -93,6 +94,7 @@ def write_reference(folder: Path) -> dict[str, str]:
         "places": str(folder / "places.parquet"),
         "tile_index": str(folder / "tile_index.parquet"),
         "tile_weights": str(folder / "tile_weights.parquet"),
+        "points": str(folder / "points.parquet"),
     }
     write_parquet(
         path["countries"],
@@ -132,6 +134,20 @@ def write_reference(folder: Path) -> dict[str, str]:
         "dp": np.ones(len(index), dtype=np.int8),
     }
     write_dataset("tile_weights", path["tile_weights"], pa.table(weights))
+    people = population_points(
+        countries.encode(index.column("country_iso")),
+        index.column("tile_id").to_numpy(),
+        np.ones(len(index)),
+        GRID,
+        512,
+    )
+    points = {
+        "country_iso": countries.decode(people.country),
+        "rank": people.rank,
+        "lon_deg": people.lon,
+        "lat_deg": people.lat,
+    }
+    write_dataset("fidelity_points", path["points"], pa.table(points))
     floors = {
         "Africa": 0.2,
         "Asia": 0.2,

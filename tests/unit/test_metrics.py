@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.distance import great_circle_m
-from scripts.geo.metrics import CollapseLimits, Sites
+from scripts.geo.metrics import Sites
 from scripts.inequality import gini, top_count, top_share
 from scripts.scorers import bootstrap
 from scripts.tables import published
@@ -21,7 +21,6 @@ from scripts.tables import published
 COUNTS = hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 10_000)).filter(
     lambda c: c.sum() > 0
 )
-LIMITS = CollapseLimits()
 
 
 def sites(lon, lat, country="AA", merchant=None) -> Sites:
@@ -176,120 +175,6 @@ def test_tail_ratio_of_piles_is_undefined_not_perfect():
 def scattered(n: int, seed: int = 0) -> Sites:
     rng = np.random.default_rng(seed)
     return sites(rng.uniform(0, 10, n), rng.uniform(0, 10, n))
-
-
-def test_thinning_nests_and_ignores_row_order():
-    world = scattered(300)
-    large, small = metrics.thin(world, 200, 42), metrics.thin(world, 50, 42)
-    assert set(small) < set(large)
-    shuffled = np.random.default_rng(1).permutation(300)
-    again = metrics.thin(world.take(shuffled), 50, 42)
-    assert set(world.merchant[shuffled][again]) == set(world.merchant[small])
-    assert set(metrics.thin(world, 50, 7)) != set(small)
-
-
-def test_sizes_are_matched_only_beyond_the_tolerance():
-    world = scattered(210)
-    near, far = scattered(200, 1), scattered(100, 2)
-    assert metrics.match_sizes(world, near, 0.05, 42) == (world, near)
-    a, b = metrics.match_sizes(world, far, 0.05, 42)
-    assert (len(a), len(b)) == (100, 100)
-    a, b = metrics.match_sizes(far, world, 0.05, 42)
-    assert (len(a), len(b)) == (100, 100)
-    assert a is far
-
-
-def land(km2: float, *names: str) -> np.ndarray:
-    area = np.zeros(countries.CODES)
-    area[[countries.encode_one(name) for name in names]] = km2 * 1e6
-    return area
-
-
-def judged(world: Sites, km2: float = 1e6) -> dict:
-    (row,) = metrics.collapse_sentinel(world, land(km2, "AA"), LIMITS)
-    return row
-
-
-def cloud(n: int, lon: float, lat: float, east: float, north: float, seed: int = 0) -> Sites:
-    rng = np.random.default_rng(seed)
-    lons = lon + east * rng.standard_normal(n)
-    return sites((lons + 180) % 360 - 180, lat + north * rng.standard_normal(n))
-
-
-def test_sentinel_passes_an_honest_country():
-    row = judged(cloud(200, 10.0, 50.0, 3.0, 2.0))
-    assert not row["flagged"]
-    assert row["reasons"] == []
-
-
-@pytest.mark.parametrize("lon", [0.0, 180.0])
-@pytest.mark.parametrize(("east", "north"), [(5.0, 0.05), (0.05, 5.0)])
-def test_sentinel_flags_a_stripe_anywhere(lon, east, north):
-    assert judged(cloud(200, lon, 0.0, east, north))["reasons"] == ["line"]
-
-
-def test_a_long_country_is_no_line():
-    row = judged(cloud(400, 0.0, 0.0, 0.5, 4.75))
-    assert 8.0 < row["anisotropy"] < 12.0
-    assert row["linearity"] > LIMITS.linearity_max
-    assert not row["flagged"]
-
-
-def test_sentinel_flags_a_diagonal_corridor():
-    t = np.linspace(-4, 4, 200)
-    rng = np.random.default_rng(0)
-    row = judged(sites(20 + t + 0.01 * rng.standard_normal(200), 10 + t))
-    assert row["reasons"] == ["line"]
-
-
-def test_sentinel_flags_a_line_without_width():
-    row = judged(sites(np.zeros(60), np.linspace(-5, 5, 60)))
-    assert math.isnan(row["anisotropy"])
-    assert "line" in row["reasons"]
-
-
-def test_a_country_across_the_antimeridian_is_no_stripe():
-    row = judged(cloud(200, 180.0, -17.0, 1.0, 1.0))
-    assert not row["flagged"]
-    assert row["anisotropy"] < 1.5
-
-
-def test_degrees_are_not_metres_in_the_north():
-    narrow = math.cos(math.radians(80.0))
-    row = judged(cloud(400, 0.0, 80.0, 1.0, narrow / 4.0))
-    assert row["anisotropy"] == pytest.approx(4.0, rel=0.15)
-    assert not row["flagged"]
-
-
-def test_sentinel_flags_a_pile_but_not_a_crowded_microstate():
-    rng = np.random.default_rng(0)
-    spots = rng.uniform(0, 5, (20, 2))
-    pile = spots[rng.integers(0, 20, 200)]
-    assert "distinct_ratio" in judged(sites(pile[:, 0], pile[:, 1]))["reasons"]
-    lon, lat = 7.42 + rng.uniform(0, 0.018, 10_000), 43.73 + rng.uniform(0, 0.018, 10_000)
-    assert not judged(sites(lon, lat), km2=2.0)["flagged"]
-
-
-def test_sentinel_flags_a_lattice_of_tile_centres():
-    lon, lat = np.meshgrid(np.arange(25) / 12.0, np.arange(25) / 12.0)
-    row = judged(sites(lon.ravel(), lat.ravel()))
-    assert row["reasons"] == ["distinct_lat_ratio", "distinct_lon_ratio"]
-
-
-def test_sentinel_judges_every_country_of_fifty_sites():
-    world = join(cloud(50, 0.0, 0.0, 2.0, 2.0), sites(np.arange(49.0), np.zeros(49), country="AB"))
-    rows = metrics.collapse_sentinel(world, land(1e6, "AA", "AB"), LIMITS)
-    assert [row["country_iso"] for row in rows] == ["AA"]
-    assert metrics.collapse_sentinel(sites([0.0], [0.0]), land(1e6), LIMITS) == []
-
-
-def test_local_metres_keep_distance_and_direction_from_the_centre():
-    lon, lat = np.array([29.0, 31.0, 30.0, 30.0]), np.array([60.0, 60.0, 59.0, 61.0])
-    x, y, lat0 = metrics.local_metres(np.zeros(4, dtype=np.int64), lon, lat)
-    centre = float(lat0[0])
-    np.testing.assert_allclose(np.hypot(x, y), great_circle_m(30.0, centre, lon, lat), rtol=1e-9)
-    assert x[0] < 0 < x[1]
-    assert y[2] < 0 < y[3]
 
 
 def test_coefficient_of_variation():

@@ -301,7 +301,7 @@ def test_companion_tables_add_up_and_round_trip(tmp_path):
     assert again[0]["share"] == pytest.approx(2 / 3, abs=1e-9)
     assert again[2] == {**rows[2], "share": 0.0, "cumulative_share": 1.0}
     assert b"\r" not in path.read_bytes()
-    distances = companions.quantile_rows(world, np.array([1.0, 1.0, 4.0]), rows)
+    distances = companions.quantile_rows([world], np.array([1.0, 1.0, 4.0]), rows)
     assert {row["scope"] for row in distances} == {"global", "country:AB"}
 
 
@@ -426,6 +426,7 @@ def test_the_rule_scores_files_and_repeats_to_the_byte(world, tmp_path):
     }
     against = card["nn"]["against_baseline"]
     assert (against["sites"], against["baseline_sites"]) == (500, 500)
+    assert (card["nn"]["maps"], card["nn"]["sites_a_map"]) == (1, 600)
     assert card["metrics"]["nn_contraction"] == pytest.approx(
         1 - against["ratio"] / against["baseline_ratio"], abs=1e-8
     )

@@ -10,12 +10,12 @@ import pytest
 from scripts import countries
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Sites
+from scripts.geo.thinning import MAPS_AT_MOST, disjoint_maps, thinning_rank
 from scripts.scorers.truth.country import cell_variance
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
 from scripts.scorers.truth.judgement import TESTS, judge, margin_of
 from scripts.scorers.truth.measure import country_parts, measure, rows_of
-from scripts.scorers.truth.thinning import MAPS_AT_MOST, disjoint_maps, thinning_rank
 
 GRID = Grid(5.0)
 KM = 1.0 / 111.195

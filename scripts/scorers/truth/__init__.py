@@ -20,7 +20,6 @@ module    subject
 spacing   T1 lone sites, T2 pairs, T3 twins, T4 variance of counts, T7 a grid that shows
 merchants T5 spread of a merchant's outlets, T6 siblings, T9 where it enters a country
 ground    T8 named places, T10 empty land
-thinning  the reference density that T1 to T4 and T7 are measured at
 earth     what a map is held against: people, weights, places
 country   all that is measured of one country
 measure   the tests of a map, from its countries

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.geo.metrics import FloatArray, IntArray, Sites
+from scripts.geo.thinning import disjoint_maps, thinning_rank
 from scripts.scorers.truth.earth import CELL_GRID, Earth
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
 from scripts.scorers.truth.merchants import Networks, networks_of
 from scripts.scorers.truth.spacing import Spacing, spacing_of, variance_ratio
-from scripts.scorers.truth.thinning import disjoint_maps, thinning_rank
 
 MIN_SITES = 60
 

@@ -1,7 +1,7 @@
 """The eleven tests of a map, each measured once and judged.
 
 T1 to T4 are medians over the countries with at least 60 sites, and they and T7 are measured at the
-reference density (:mod:`scripts.scorers.truth.thinning`). T5 looks at countries whose people live
+reference density (:mod:`scripts.geo.thinning`). T5 looks at countries whose people live
 more than 150 km apart (the median distance of two), T9 at those above 100 km. T8 is the median over
 twelve countries that real networks were measured in. What is accepted stands in
 :data:`scripts.scorers.truth.judgement.TESTS`.

@@ -32,6 +32,7 @@ from scripts import countries
 from scripts.errors import ScoreError, SegmentError
 from scripts.geo.metrics import Sites, country_counts
 from scripts.geo.snapshot import OUTLET_SAMPLES, OUTLET_STATISTICS
+from scripts.geo.thinning import disjoint_maps, thinning_rank
 from scripts.reference.outlets import OUTLET_SETS, OutletSet
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.measure import (
@@ -47,7 +48,6 @@ from scripts.scorers.truth.merchants import concatenate
 from scripts.scorers.truth.own_map import read_map
 from scripts.scorers.truth.ranges import STATISTICS_SCHEMA, WHOLE
 from scripts.scorers.truth.snapshot_earth import snapshot_earth
-from scripts.scorers.truth.thinning import disjoint_maps, thinning_rank
 from scripts.tables import read_parquet, write_text
 
 INDEX = "INDEX.csv"

@@ -1,0 +1,86 @@
+"""One density for every map, so that a verdict does not depend on how many sites a map has.
+
+A denser map has fewer lone sites and nearer neighbours whatever its law. What depends on density is
+therefore measured at a reference density, that of the published release of 35 thousand sites. A map
+with more is thinned to it at random, which keeps its law (an independent thinning of a Cox process
+is the same process at a lower intensity: Cressie 1993, section 8.5.5); with enough sites it is
+thinned several times into maps that share no site, which are measured together. A map with fewer is
+measured as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts.geo.metrics import FloatArray, Sites, nearest_neighbour_m
+from scripts.randomness import counters, family_key, philox4x64
+
+THINNING_NAMESPACE = "scorers.thinning"
+MAPS_AT_MOST = 32
+# Neighbour distances of so many maps of 36 thousand sites leave less error than seeds differ by.
+NEIGHBOUR_MAPS_AT_MOST = 8
+
+Rank = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.int64]
+
+
+def thinning_rank(sites: Sites, seed: int) -> Rank:
+    """Keyed rank of every site, shape (n,), of (seed, merchant, country, order) alone."""
+    words = counters(sites.merchant, sites.country, sites.order)
+    return philox4x64(words, family_key(seed, THINNING_NAMESPACE))[:, 0]
+
+
+def lowest(rank: Rank, size: int) -> Rows:
+    """Rows of the ``size`` lowest ranks, rising; thinning to fewer gives a subset."""
+    return np.sort(np.argsort(rank, kind="stable")[:size])
+
+
+def disjoint_maps(rank: Rank, size: int, at_most: int = MAPS_AT_MOST) -> list[Rows]:
+    """Rows of several thinned maps of ``size`` sites that share none, by rising rank.
+
+    Parameters
+    ----------
+    rank
+        Keyed ranks of the sites that are to be thinned together, shape (n,).
+    size
+        Sites of each map; none for zero. Fewer sites than that are one map.
+    at_most
+        Number of maps.
+    """
+    if size <= 0:
+        return []
+    if len(rank) <= size:
+        return [np.arange(len(rank))]
+    maps = min(len(rank) // size, at_most)
+    first = np.argpartition(rank, maps * size - 1)[: maps * size]
+    order = first[np.argsort(rank[first], kind="stable")]
+    return [order[i * size : (i + 1) * size] for i in range(maps)]
+
+
+def maps_at(sites: Sites, size: int, seed: int) -> list[Sites]:
+    """Maps of ``size`` sites thinned from a larger one; the map itself when it is no larger."""
+    if len(sites) <= size:
+        return [sites]
+    maps = disjoint_maps(thinning_rank(sites, seed), size, NEIGHBOUR_MAPS_AT_MOST)
+    return [sites.take(np.sort(rows)) for rows in maps]
+
+
+def comparable_maps(
+    a: Sites, b: Sites, tolerance: float, reference: int, seed: int
+) -> tuple[list[Sites], list[Sites]]:
+    """Maps of two site sets at one count, that of the smaller or the reference if that is less.
+
+    A set is thinned when it has more than that by the fraction ``tolerance``.
+    """
+    size = min(len(a), len(b), reference)
+
+    def maps(sites: Sites) -> list[Sites]:
+        return maps_at(sites, size, seed) if len(sites) - size > tolerance * size else [sites]
+
+    return maps(a), maps(b)
+
+
+def nearest_in_maps_m(maps: list[Sites]) -> FloatArray:
+    """Distance of every site to the nearest other of its map, metres, map after map."""
+    return np.concatenate([nearest_neighbour_m(sites.lon, sites.lat) for sites in maps])

@@ -1,0 +1,78 @@
+"""Thinning to a reference density: keyed, nested, and blind to the order of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scripts.geo.metrics import Sites, nearest_neighbour_m, tail_ratio
+from scripts.geo.thinning import (
+    comparable_maps,
+    disjoint_maps,
+    lowest,
+    maps_at,
+    nearest_in_maps_m,
+    thinning_rank,
+)
+
+
+def scattered(n: int, seed: int = 0) -> Sites:
+    rng = np.random.default_rng(seed)
+    ids, order = np.arange(1, n + 1).astype(np.uint64), np.ones(n, dtype=np.int32)
+    return Sites(
+        ids, np.zeros(n, dtype=np.int16), order, rng.uniform(0, 10, n), rng.uniform(0, 10, n)
+    )
+
+
+def test_thinning_nests_and_ignores_row_order():
+    world = scattered(300)
+    rank = thinning_rank(world, 42)
+    large, small = lowest(rank, 200), lowest(rank, 50)
+    assert set(small) < set(large)
+    shuffled = np.random.default_rng(1).permutation(300)
+    again = lowest(thinning_rank(world.take(shuffled), 42), 50)
+    assert set(world.merchant[shuffled][again]) == set(world.merchant[small])
+    assert set(lowest(thinning_rank(world, 7), 50)) != set(small)
+    assert lowest(rank, 1000).tolist() == list(range(300))
+
+
+def test_sizes_are_matched_only_beyond_the_tolerance():
+    world = scattered(210)
+    near, far = scattered(200, 1), scattered(100, 2)
+
+    def sizes(a: Sites, b: Sites, reference: int = 1000) -> list[list[int]]:
+        return [list(map(len, maps)) for maps in comparable_maps(a, b, 0.05, reference, 42)]
+
+    assert comparable_maps(world, near, 0.05, 1000, 42) == ([world], [near])
+    assert sizes(world, far) == [[100, 100], [100]]
+    assert sizes(far, world) == [[100], [100, 100]]
+    assert sizes(world, near, reference=60) == [[60, 60, 60], [60, 60, 60]]
+
+
+def test_maps_share_no_site_and_are_at_most_eight():
+    world = scattered(1000)
+    maps = maps_at(world, 90, 42)
+    ids = np.concatenate([sites.merchant for sites in maps])
+    assert [len(sites) for sites in maps] == [90] * 8
+    assert len(set(ids.tolist())) == len(ids)
+    assert maps_at(world, 1000, 42) == [world]
+    rank = thinning_rank(world, 42)
+    assert disjoint_maps(rank, 90)[0].tolist() == np.argsort(rank, kind="stable")[:90].tolist()
+
+
+def test_distances_are_those_inside_each_map():
+    world = scattered(1000)
+    maps = maps_at(world, 90, 42)
+    found = nearest_in_maps_m(maps)
+    assert found[:90].tolist() == nearest_neighbour_m(maps[0].lon, maps[0].lat).tolist()
+    assert len(found) == 720
+
+
+def test_a_thinned_map_measures_like_one_that_was_drawn_so():
+    dense, sparse = scattered(80_000, 1), scattered(10_000, 2)
+    thinned = tail_ratio(nearest_in_maps_m(maps_at(dense, 10_000, 42)))
+    assert thinned == pytest.approx(tail_ratio(nearest_in_maps_m([sparse])), rel=0.03)
+    medians = [
+        np.median(nearest_in_maps_m(maps_at(world, 10_000, 42))) for world in (dense, sparse)
+    ]
+    assert medians[0] == pytest.approx(medians[1], rel=0.03)
