@@ -83,7 +83,7 @@ def scorecards(
     density = densities(fixed, policies["s2"])
     for merchants in upstream:
         sites = sites_of(fixed, merchants, density, policies)
-        score, _ = scorecard.measure(
+        score, _, _ = scorecard.measure(
             sites,
             scorecard.home_of(sites, merchants.ids, merchants.homes.astype(np.int16), "1A"),
             yardstick.world,
