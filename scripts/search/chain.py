@@ -170,6 +170,7 @@ def assigned(
         ground,
         merchants.seed,
         where,
+        pairs.total,
     )
     s4_alloc_plan.require_row_sums(plan, pairs, merchants.ids)
     sites = s5_site_tile_assignment.Plan(

@@ -23,7 +23,8 @@ reach
 company
     An outlet without another of its country within ``company.km`` looks again, for at most
     ``rounds`` rounds: a first outlet in the whole country, any other about its home. Where demand
-    does not carry two outlets of any kind it seldom carries one (Christaller's threshold).
+    does not carry two outlets of any kind it seldom carries one (Christaller's threshold). A world
+    of more sites asks for more of them: one for each ``of_sites`` sites.
 shape
     The outlets of a country are drawn again, up to ``draws`` times, while they lie on a line: until
     the ratio of their principal standard deviations is at most ``anisotropy_max``
@@ -478,9 +479,18 @@ def others_near(boxes: Boxes, ranked: I64, box: I64, y: I64, x: I64, radius_km: 
 
 
 def draw_countries(
-    boxes: Boxes, networks: Networks, largest_city: I64, law: Law, key: Key, redraw: int
+    boxes: Boxes,
+    networks: Networks,
+    largest_city: I64,
+    law: Law,
+    key: Key,
+    redraw: int,
+    company: int,
 ) -> tuple[I64, I64]:
-    """Cell (y, x) of every outlet of some whole countries, before their shape is looked at."""
+    """Cell (y, x) of every outlet of some whole countries, before their shape is looked at.
+
+    ``company`` is the least number of others within ``company.km``.
+    """
     homes = settle(boxes, networks, largest_city, law, key, redraw)
     network, outlet = networks.outlets()
     box = networks.box[network]
@@ -505,28 +515,38 @@ def draw_countries(
             list(pool.map(place_chunk, range(0, len(rows), _CHUNK)))
 
     def without_company(rows: I64) -> I64:
-        near = others_near(boxes, ranked, box[rows], y[rows], x[rows], law["company"]["km"])
-        alone: I64 = rows[near == 0]
-        return alone
+        """Which of some outlets, by rising row, have too little company; all of a cell alike."""
+        cell = boxes.cell(box[rows], y[rows], x[rows])
+        order = np.argsort(cell)
+        runs = run_starts(cell[order])
+        few = np.flatnonzero(np.diff(runs) <= company)
+        one = rows[order[runs[few]]]
+        near = others_near(boxes, ranked, box[one], y[one], x[one], law["company"]["km"])
+        alone = np.zeros(len(runs) - 1, dtype=bool)
+        alone[few] = near < company
+        return np.sort(rows[order[np.repeat(alone, np.diff(runs))]])
 
-    place(np.arange(len(network)), 0)
-    cell = boxes.cell(box, y, x)
-    order = np.argsort(cell)
-    ranked = cell[order]
-    runs = run_starts(ranked)
-    lonely = without_company(np.sort(order[runs[:-1][np.diff(runs) == 1]]))
+    everyone = np.arange(len(network))
+    place(everyone, 0)
+    ranked = np.sort(boxes.cell(box, y, x))
+    lonely = without_company(everyone)
     for round_ in range(1, law["company"]["rounds"] + 1):
         if not len(lonely):
             break
-        # Each is alone on its cell, and nobody's company: whoever stays needs no second look.
-        ranked = np.delete(
-            ranked, np.searchsorted(ranked, boxes.cell(box[lonely], y[lonely], x[lonely]))
-        )
+        # Whoever stays is not looked at again.
+        left = np.sort(boxes.cell(box[lonely], y[lonely], x[lonely]))
+        nth = np.arange(len(left)) - np.searchsorted(left, left)
+        ranked = np.delete(ranked, np.searchsorted(ranked, left) + nth)
         place(lonely, round_)
         moved = np.sort(boxes.cell(box[lonely], y[lonely], x[lonely]))
         ranked = np.insert(ranked, np.searchsorted(ranked, moved), moved)
         lonely = without_company(lonely)
     return y, x
+
+
+def least_company(law: Law, sites: int) -> int:
+    """Others that an outlet looks for in a world of so many sites."""
+    return max(1, round(sites / law["company"]["of_sites"]))
 
 
 def anisotropy(boxes: Boxes, box: I64, y: I64, x: I64) -> F64:
@@ -577,15 +597,21 @@ def meet_zone_floor(
 
 
 def allocate_outlets(
-    boxes: Boxes, networks: Networks, largest_city: I64, floor: ZoneFloor, law: Law, key: Key
+    boxes: Boxes,
+    networks: Networks,
+    largest_city: I64,
+    floor: ZoneFloor,
+    law: Law,
+    key: Key,
+    company: int,
 ) -> tuple[I64, I64, I64]:
     """Network and cell (y, x) of every outlet; see :func:`settle` for the parameters.
 
-    ``floor`` is the floor for time zones.
+    ``floor`` is the floor for time zones, ``company`` that of :func:`least_company`.
     """
     shape = law["shape"]
     network, _ = networks.outlets()
-    y, x = draw_countries(boxes, networks, largest_city, law, key, 0)
+    y, x = draw_countries(boxes, networks, largest_city, law, key, 0, company)
     meet_zone_floor(boxes, networks, network, y, x, floor)
     judged = np.bincount(networks.box, networks.n_sites, len(boxes)) >= shape["min_sites"]
     least = np.where(judged, anisotropy(boxes, networks.box[network], y, x), 1.0)
@@ -596,7 +622,7 @@ def allocate_outlets(
             break
         some = networks.take(again)
         own, _ = some.outlets()
-        new_y, new_x = draw_countries(boxes, some, largest_city, law, key, redraw)
+        new_y, new_x = draw_countries(boxes, some, largest_city, law, key, redraw, company)
         meet_zone_floor(boxes, some, own, new_y, new_x, floor)
         box = some.box[own]
         found = anisotropy(boxes, box, new_y, new_x)

@@ -29,6 +29,7 @@ from scripts.states.outlet_law import (
     Networks,
     allocate_outlets,
     field_weights,
+    least_company,
     make_boxes,
 )
 from scripts.states.pairs import Ids, Pairs
@@ -106,6 +107,7 @@ def allocate(
     ground: Ground | None,
     seed: int,
     where: str,
+    world_sites: int,
 ) -> Plan:
     """The plan of some whole countries under the law of the policy.
 
@@ -125,6 +127,8 @@ def allocate(
         Of the draws of ``outlets_v3``.
     where
         File of the tiles, for messages.
+    world_sites
+        Sites of all countries, these or others.
 
     Raises
     ------
@@ -140,7 +144,9 @@ def allocate(
         none = np.empty(0, dtype=np.int64)
         return Plan(none, none.astype(np.uint64), none, none)
     if ground is not None:
-        pair, tile_id = outlet_allocation(pairs, abroad, ids, tiles, policy, ground, seed)
+        pair, tile_id = outlet_allocation(
+            pairs, abroad, ids, tiles, policy, ground, seed, world_sites
+        )
     else:
         # The weights of a country sum to one in fixed point.
         unit = int(tiles.value[tiles.rows[present[0]]].sum())
@@ -159,6 +165,7 @@ def outlet_allocation(
     policy: Mapping[str, Any],
     ground: Ground,
     seed: int,
+    world_sites: int,
 ) -> tuple[I64, npt.NDArray[np.uint64]]:
     """Pair row and tile of every site under the law of outlets."""
     law, key = policy["outlets"], Key(seed, policy["namespace"])
@@ -171,7 +178,8 @@ def outlet_allocation(
     merchant = ids[pairs.merchant[order]]
     networks = Networks(box, merchant, pairs.n_sites[order], abroad[order])
     cities = ground.largest_city[boxes.code]
-    network, y, x = allocate_outlets(boxes, networks, cities, ground.zone_floor, law, key)
+    company = least_company(law, world_sites)
+    network, y, x = allocate_outlets(boxes, networks, cities, ground.zone_floor, law, key, company)
     return order[network], boxes.tile(box[network], y, x)
 
 
@@ -226,7 +234,8 @@ def read_tiles(path: str, mine: Mask) -> Tiles:
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s4_alloc_plan``."""
     policy = load_policy(inputs.policy)
-    mine = members(read_json(inputs.summary)["by_country"], wildcards.part)
+    sites = read_json(inputs.summary)["by_country"]
+    mine = members(sites, wildcards.part)
     ids, pairs, abroad = read_guarded(inputs.pairs, mine)
     ground = None
     if policy["mode"] == "outlets_v3":
@@ -240,6 +249,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         ground,
         int(wildcards.seed),
         inputs.tile_weights,
+        sum(sites.values()),
     )
     require_row_sums(plan, pairs, ids)
     write_dataset("s4_alloc_plan", outputs.plan, plan_table(plan, pairs, ids))

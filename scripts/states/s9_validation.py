@@ -190,7 +190,17 @@ def plan_anew(files: Files, policy: Mapping[str, Any], seed: int, pairs: PairCou
     if policy["mode"] == "outlets_v3":
         ground = read_ground(files.places, read_grid(files.tile_policy), policy)
     wanted = Pairs(merchant.astype(np.int64), country.astype(np.int64), pairs.n_sites[known])
-    made = allocate(wanted, abroad, ids, tiles, policy, ground, seed, files.tile_weights)
+    made = allocate(
+        wanted,
+        abroad,
+        ids,
+        tiles,
+        policy,
+        ground,
+        seed,
+        files.tile_weights,
+        int(pairs.n_sites.sum()),
+    )
     return Plan(pairs.merchant[known][made.pair], country[made.pair], made.tile_id, made.n_sites)
 
 

@@ -220,6 +220,7 @@ def write_plan(
         s4_alloc_plan.read_ground(path["places"], GRID, policy),
         SEED,
         "tiles",
+        pairs.total,
     )
     merchant, country = ids[owner[plan.pair]], wanted["f1"][plan.pair]
     tile, n = plan.tile_id, plan.n_sites

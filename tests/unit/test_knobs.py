@@ -502,6 +502,7 @@ CASES = {
         "outlets.reach.km_per_outlet": Case(1.0, 20.0, spread(5, 19), 1, 0.5, ALONE),
         "outlets.reach.max_attempts": Case(1, 64, with_sibling, -1, 0.01, ALONE),
         "outlets.company.km": Case(20.0, 80.0, nn_p99, 1, 0.2),
+        "outlets.company.of_sites": Case(500, 1_000_000, nn_p99, 1, 0.05),
         "outlets.company.rounds": Case(0, 8, nn_p99, -1, 0.1),
         "outlets.shape.min_sites": Case(2, 1_000_000, longest_country, 1, 0.01, LONG),
         "outlets.shape.anisotropy_max": Case(

@@ -16,6 +16,7 @@ from scripts.states.outlet_law import (
     draw_cells,
     draw_countries,
     field_weights,
+    least_company,
     make_boxes,
     meet_zone_floor,
     others_near,
@@ -72,7 +73,7 @@ def no_city(boxes):
 
 def place(boxes, networks, law, cities=None, floor=NO_FLOOR, key=KEY):
     cities = no_city(boxes) if cities is None else cities
-    return allocate_outlets(boxes, networks, cities, floor, law, key)
+    return allocate_outlets(boxes, networks, cities, floor, law, key, 1)
 
 
 def spread_km(boxes, networks, network, y, x):
@@ -261,12 +262,30 @@ def test_outlets_look_for_company():
     lonely = []
     for rounds in (0, 1, 8):
         law = law_of(company__rounds=rounds, company__km=30.0)
-        y, x = draw_countries(boxes, networks, no_city(boxes), law, KEY, 0)
+        y, x = draw_countries(boxes, networks, no_city(boxes), law, KEY, 0, 1)
         ranked = np.sort(boxes.cell(networks.box, y, x))
         lonely.append((others_near(boxes, ranked, networks.box, y, x, 30.0) == 0).sum())
     assert lonely[0] > 5
     assert lonely[0] > lonely[1] >= lonely[2]
     assert lonely[2] <= 1
+
+
+@pytest.mark.parametrize("company", [1, 5])
+def test_a_larger_world_looks_for_more_company(company):
+    boxes, *_ = world(heavy=30)
+    networks = networks_of([1] * 600)
+    law = law_of(company__rounds=8, company__km=30.0)
+    y, x = draw_countries(boxes, networks, no_city(boxes), law, KEY, 0, company)
+    ranked = np.sort(boxes.cell(networks.box, y, x))
+    near = others_near(boxes, ranked, networks.box, y, x, 30.0)
+    assert (near < company).sum() <= 3
+    assert (company == 5) or (near < 5).sum() > 20
+
+
+def test_the_company_that_is_looked_for_grows_with_the_world():
+    law = law_of(company__of_sites=36_000)
+    sites = (3_500, 34_000, 53_000, 55_000, 350_000, 10_000_000)
+    assert [least_company(law, n) for n in sites] == [1, 1, 1, 2, 10, 278]
 
 
 def test_anisotropy_of_known_shapes():

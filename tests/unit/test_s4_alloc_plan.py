@@ -58,7 +58,7 @@ def plan_of(pairs, tiles, policy, abroad=None):
         ground = Ground(Grid(5), ZoneFloor(1, 40, {}), np.full(676, -1))
     abroad = np.zeros(len(pairs.n_sites), dtype=bool) if abroad is None else abroad
     ids = np.arange(1, 10, dtype=np.uint64)
-    return allocate(pairs, abroad, ids, tiles, policy, ground, 42, "tiles")
+    return allocate(pairs, abroad, ids, tiles, policy, ground, 42, "tiles", pairs.total)
 
 
 @pytest.mark.parametrize("name", ["policy.s4.alloc_plan", "policy.s4.alloc_plan.legacy"])
