@@ -61,6 +61,7 @@ rule fidelity_reference:
     output:
         cells=tile_set("fidelity_reference/fidelity_cells.parquet"),
         points=tile_set("fidelity_reference/fidelity_points.parquet"),
+        width=tile_set("fidelity_reference/people_width.parquet"),
     log:
         logs("1B/tiles/{tiles_id}/fidelity_reference"),
     resources:

@@ -124,6 +124,7 @@ def build(folder: Path, seeds: Sequence[int] = SEEDS) -> Path:
         seeds=list(seeds),
         certification__required_seeds=list(seeds),
         certification__release=False,
+        certification__minimum_grade="B",
     )
     return folder
 

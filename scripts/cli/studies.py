@@ -20,8 +20,8 @@ def margins(
     *,
     seeds: Annotated[str, typer.Option(help="Seeds and ranges of seeds: 61-80 or 9-12,40.")],
     grade: Annotated[
-        Literal["B", "BPLUS"], typer.Option(help="Grade whose gates must hold.")
-    ] = "BPLUS",
+        Literal["B", "BPLUS", "A"], typer.Option(help="Grade whose gates must hold.")
+    ] = "A",
     runs_root: Annotated[
         str, typer.Option(help="Where these seeds run, so that the release stays as it is.")
     ] = "runs/margins",

@@ -20,6 +20,7 @@ from scripts.governance.verification import verify
 from scripts.records.ledger import Ledger
 from scripts.scorers.gates import GATES, GRADES, reaches
 from scripts.scorers.triage import failing_line, number
+from scripts.scorers.truth.judgement import TESTS
 
 Json = Mapping[str, Any]
 
@@ -45,6 +46,10 @@ def summary(document: Json) -> list[str]:
     for gate in GATES:
         values = (document["seeds_measured"][seed]["metrics"][gate.metric] for seed in seeds)
         lines.append(" ".join([f"{gate.metric:<32}", *(f"{number(v):>10}" for v in values)]))
+    for test in TESTS:
+        values = (document["seeds_measured"][seed]["truth"][test] for seed in seeds)
+        name = f"truth {test} {TESTS[test].name}"
+        lines.append(" ".join([f"{name:<32}", *(f"{number(v):>10}" for v in values)]))
     missed = [row["metric"] for row in document["fidelity_rows"] if not row["passed"]]
     lines.append(f"fidelity rows missed: {len(missed)} of {len(document['fidelity_rows'])}")
     verdict = document["verdict"]

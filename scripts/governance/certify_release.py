@@ -141,6 +141,7 @@ def certificate(
             }
             | {
                 "collapse_flagged": card["collapse"]["flagged"],
+                "truth": {test: found["value"] for test, found in card["truth"].items()},
                 "fidelity": {
                     name: {k: v for k, v in block.items() if k != "countries"}
                     for name, block in card["fidelity"].items()

@@ -12,6 +12,7 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.scorers.classification import classify
+from scripts.scorers.gates import reaches
 from scripts.search.policy import STATES
 from scripts.search.score import FEASIBLE, INFEASIBLE
 from scripts.tables import file_digest, published
@@ -26,7 +27,7 @@ def outcome(best: Json) -> str:
     """How a recovery ended."""
     if best["cycle"] == 0:
         return STILL
-    return REACHED if best["grade"] == "BPLUS" else SPENT
+    return REACHED if reaches(best["grade"], "BPLUS") else SPENT
 
 
 def standing(attempt: Json) -> dict[str, Any]:

@@ -10,16 +10,19 @@ from scripts.scorers import companions
 from scripts.tables import publish
 
 # Okabe and Ito (2008): told apart with any colour vision. Markers and dashes say the same again.
-BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#8a8a8a", "#222222"
+BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8a8a8a", "#222222"
 LINES: dict[str, Any] = {
     "B": (ORANGE, (0, (5, 2)), "B"),
     "BPLUS": (BLUE, "solid", "B+"),
     "floor": (GREY, (0, (1, 1.5)), "fidelity"),
+    "A_low": (GREEN, "solid", "A"),
+    "A_high": (GREEN, "solid", ""),
 }
 MARKERS = "osD^vP*X"
 HINTS = {
     "at_most": "lower is better",
     "at_least": "higher is better",
+    "within": "real outlets lie between the lines",
     "nn_p99_p50_ratio": "below the line: a lattice",
     "two_sample_auc": "0.5: cannot be told apart",
 }
@@ -90,10 +93,11 @@ def draw(document: Json, rows: Sequence[Json]) -> Any:
         axes.set_xticks(range(len(steps)), labels, fontsize=6.5)
         axes.tick_params(labelbottom=True, length=2.5)
     for axes in grid.flat[len(MEASURES) :]:
-        axes.set_axis_off()
+        axes.remove()
     legend = [
         Line2D([], [], color=colour, linestyle=dash, linewidth=1.1, label=label)
         for colour, dash, label in LINES.values()
+        if label
     ]
     legend += [
         Line2D(

@@ -15,6 +15,7 @@ from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.ladder.measures import (
     CONCENTRATION,
+    FAIL,
     GATED,
     MEASURES,
     UNGATED,
@@ -24,10 +25,12 @@ from scripts.ladder.measures import (
 )
 from scripts.scorers import companions
 from scripts.scorers.classification import RED, classify
-from scripts.scorers.gates import BELOW, GRADES, evaluate, load_gates
+from scripts.scorers.gates import BELOW, GATED_GRADES, GRADES, evaluate, load_gates
 from scripts.tables import published
 
 Json = Mapping[str, Any]
+# Lines of a measure that the table has a column for.
+ENDS = (*GATED_GRADES, "A_low", "A_high")
 START, NOTHING = "start", "none"
 CAUSES = {
     "upstream": "1A",
@@ -88,7 +91,7 @@ def rows_of(
                         "value": value,
                         "delta_previous": _difference(value, measure.of(previous)),
                         "delta_baseline": _difference(value, measure.of(start)),
-                        **{f"threshold_{g}": limits.get(g) for g in GRADES},
+                        **{f"threshold_{end}": limits.get(end) for end in ENDS},
                         **{f"status_{g}": held.get(g, UNGATED) for g in GRADES},
                     }
                 )
@@ -153,6 +156,8 @@ def checks_of(steps: Sequence[Json], rows: Sequence[Json]) -> list[dict[str, Any
         if step["cause"] == NOTHING:
             moved = [name(row) for row in of(step["posture"]) if row["delta_previous"] != 0.0]
             checks.append((f"{step['posture']}_repeats_the_step_before", moved))
+    told = [] if any(row["status_A"] == FAIL for row in of(names[0])) else ["no test fails"]
+    checks.append(("the_baseline_can_be_told_from_real_outlets", told))
     for step in steps:
         if step["posture"] == "p4":
             fault = [] if step["class"] == RED else [f"class {step['class']}"]

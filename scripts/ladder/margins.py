@@ -7,6 +7,7 @@ from typing import Any
 
 from scripts.contracts import dataset_path, read_object
 from scripts.errors import ConfigError
+from scripts.scorers.gates import GRADES
 from scripts.scorers.margins import smallest_margins
 
 Json = Mapping[str, Any]
@@ -93,7 +94,7 @@ def zone_table(report: Json) -> list[str]:
 
 def misses(report: Json, grade: str) -> list[str]:
     """What stands against the grade: failing rows, missed floors, a guard that says no."""
-    grades = ("B",) if grade == "B" else ("B", "BPLUS")
+    grades = GRADES[: GRADES.index(grade) + 1]
     found = [
         f"{row['grade']} {row['gate']} {row['metric']} seed {row['seed']}: {row['reason']}"
         for row in report["misses"]

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.scorers.gates import AT_LEAST, AT_MOST, GATES, GRADES, seed_rows
+from scripts.scorers.gates import AT_LEAST, AT_MOST, GATED_GRADES, GATES, seed_rows
+from scripts.scorers.truth.judgement import TESTS
 
 Json = Mapping[str, Any]
 PASS, FAIL, UNGATED = "pass", "fail", ""
+# On neither side of one threshold, but in a range.
+WITHIN = "within"
 
 
 @dataclass(frozen=True)
@@ -72,22 +75,30 @@ MEASURES = (
         magnitude=True,
     ),
     Measure("two_sample_auc", "AUC, sites against people", ("fidelity", "two_sample", "auc"), ""),
+    *(
+        Measure(f"truth_{test}", f"{test} {found.title}", ("truth", test, "value"), WITHIN)
+        for test, found in TESTS.items()
+    ),
 )
 GATED = tuple(gate.metric for gate in GATES)
 CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
 
 
 def statuses(card: Json, settings: Json) -> dict[str, dict[str, str]]:
-    """``pass`` or ``fail`` of every gated metric by grade, its bootstrap interval counted in."""
-    held = {name: dict.fromkeys(GRADES, PASS) for name in GATED}
+    """``pass`` or ``fail`` by grade: of gated metrics, their interval counted in, and of truth."""
+    held = {name: dict.fromkeys(GATED_GRADES, PASS) for name in GATED}
     for row in seed_rows(card, settings):
-        if row["metric"] in held and not row["passed"]:
+        if row["grade"] == "A":
+            held[row["gate"]] = {"A": PASS if row["passed"] else FAIL}
+        elif row["metric"] in held and not row["passed"]:
             held[row["metric"]][row["grade"]] = FAIL
     return held
 
 
 def thresholds(settings: Json) -> dict[str, dict[str, float]]:
-    """Lines of each measure by name: B and BPLUS of the gates, ``floor`` of fidelity."""
+    """Lines of each measure by name: B and BPLUS of the gates, ``floor`` of fidelity, the ends
+    ``A_low`` and ``A_high`` of truth.
+    """
     limits = settings["fidelity"]
     by_row = {
         "nn_ratio": limits["nn_ratio_min"],
@@ -99,10 +110,14 @@ def thresholds(settings: Json) -> dict[str, dict[str, float]]:
     for measure in MEASURES:
         if measure.name in GATED:
             lines[measure.name] = {
-                grade: settings["gates"][measure.name][grade] for grade in GRADES
+                grade: settings["gates"][measure.name][grade] for grade in GATED_GRADES
             }
         elif measure.floor_row is not None:
             lines[measure.name] = {"floor": by_row[measure.floor_row]}
+        elif measure.direction == WITHIN:
+            low, high = TESTS[measure.path[1]].accepted
+            ends = {"A_low": low, "A_high": high}
+            lines[measure.name] = {name: end for name, end in ends.items() if end is not None}
         else:
             lines[measure.name] = {}
     return lines

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scripts.scorers.gates import AT_MOST, GATES, GRADE_NAMES
+from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GRADE_NAMES
 
 Json = Mapping[str, Any]
 YES_OR_NO = ("collapse", "structural", "validation")
@@ -81,6 +81,8 @@ def gate_rows(rows: Iterable[Json]) -> list[dict[str, Any]]:
     """One line per gate of one seed: B and B+ of the certificate side by side."""
     paired: dict[tuple[str, str], dict[str, Json]] = {}
     for row in rows:
+        if row["grade"] not in GATED_GRADES:
+            continue
         paired.setdefault((row["gate"], row["metric"]), {})[row["grade"]] = row
     lines = []
     for grades in paired.values():

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scripts.scorers.gates import BELOW, grade_of
+from scripts.scorers.gates import BELOW, grade_of, reaches
 
 GREEN, AMBER, RED = "GREEN_B", "AMBER_NEAR_BPLUS", "RED_REOPEN_REQUIRED"
 CLASSES = (GREEN, AMBER, RED)
@@ -39,7 +39,7 @@ def classify(rows: Iterable[Row], recovery_ended: bool = False) -> str:
     grade = grade_of(rows)
     if grade == BELOW:
         return RED
-    return GREEN if grade == "BPLUS" or recovery_ended else AMBER
+    return GREEN if reaches(grade, "BPLUS") or recovery_ended else AMBER
 
 
 def failing_rows(rows: Iterable[Row], grade: str) -> list[Row]:

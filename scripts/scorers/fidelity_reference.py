@@ -1,4 +1,5 @@
-"""The seed-independent half of fidelity: population on one-degree cells, and random points of it.
+"""What maps are compared with that no seed changes: people on one-degree cells, random points of
+them, and how far apart two of them live.
 
 Everything here follows from S1 and the land cover, so it is made once for a run and read by the
 scorecards of all its seeds.
@@ -6,6 +7,7 @@ scorecards of all its seeds.
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from scripts import countries
@@ -15,6 +17,7 @@ from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_land_cover
 from scripts.policies import load_policy
 from scripts.scorers.fidelity import near_urban_mask, population_cells, population_points
+from scripts.scorers.truth.earth import people_width_m
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -54,6 +57,13 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 "lat_deg": points.lat,
             }
         ),
+    )
+    width = people_width_m(country, tile_id, population, grid)
+    known = np.flatnonzero(~np.isnan(width))
+    write_dataset(
+        "people_width",
+        outputs.width,
+        pa.table({"country_iso": countries.decode(known), "width_m": width[known]}),
     )
 
 

@@ -2,7 +2,16 @@
 
 One list says what is gated, one function judges every number. A row passes when the observed value
 is on the right side of its threshold; a value that could not be measured is null and fails. The
-grade is the best whose rows all pass on every seed; pooled figures rescue no seed.
+grade is the best whose rows, and those of every lower grade, all pass on every seed; pooled figures
+rescue no seed.
+
+======  ==================================================================================
+grade   asks for
+======  ==================================================================================
+B       the gates at the thresholds of B, S9, region floors, stability across seeds
+BPLUS   the same at the thresholds of BPLUS
+A       BPLUS, and the eleven tests of :mod:`scripts.scorers.truth`, whose limits are fixed
+======  ==================================================================================
 """
 
 from __future__ import annotations
@@ -15,11 +24,14 @@ from typing import Any
 from scripts.geo.metrics import coefficient_of_variation
 from scripts.policies import load_schema, parse_yaml, validate
 from scripts.scorers.triage import advise
+from scripts.scorers.truth.judgement import TESTS, nearer_end
 from scripts.tables import published
 
-GRADES = ("B", "BPLUS")
+# Grades whose thresholds config/gates.yaml states.
+GATED_GRADES = ("B", "BPLUS")
+GRADES = (*GATED_GRADES, "A")
 BELOW = "BELOW_B"
-GRADE_NAMES = {"BPLUS": "B+", "B": "B", BELOW: "below B"}
+GRADE_NAMES = {"A": "A", "BPLUS": "B+", "B": "B", BELOW: "below B"}
 AT_MOST, AT_LEAST = "at_most", "at_least"
 
 Row = dict[str, Any]
@@ -198,20 +210,36 @@ def _structural_rows(card: Scorecard, grade: str) -> Iterable[Row]:
     )
 
 
+def truth_rows(card: Scorecard) -> list[Row]:
+    """Rows of grade A: the tests of truth, each against the nearer end of its range.
+
+    A test that the map has too little for is not passed.
+    """
+    rows = []
+    for test, found in card["truth"].items():
+        threshold, below = nearer_end(found["value"], found["accepted"])
+        direction = AT_LEAST if below else AT_MOST
+        metric = f"truth.{found['name']}"
+        common = (f"truth_{test}", "A", TESTS[test].family, metric, card["seed"])
+        reason = found["reason"]
+        rows.append(judge(*common, found["value"], threshold, direction, reason=reason))
+    return rows
+
+
 def seed_rows(card: Scorecard, settings: Settings) -> list[Row]:
-    """Rows of both grades for the scorecard of one seed."""
+    """Rows of every grade for the scorecard of one seed."""
     rows: list[Row] = []
-    for grade in GRADES:
+    for grade in GATED_GRADES:
         rows += _metric_rows(card, settings, grade)
         rows += _floor_rows(card, grade)
         rows += _structural_rows(card, grade)
-    return with_triage(rows)
+    return with_triage([*rows, *truth_rows(card)])
 
 
 def stability_rows(cards: Sequence[Scorecard], settings: Settings) -> list[Row]:
     """Rows of the coefficient of variation of each core metric across the seeds."""
     rows = []
-    for grade in GRADES:
+    for grade in GATED_GRADES:
         for gate in GATES:
             if gate.stable_metric is None:
                 continue
@@ -280,9 +308,12 @@ def fidelity_rows(card: Scorecard, settings: Settings) -> list[Row]:
 def grade_of(rows: Iterable[Row]) -> str:
     """Best grade whose rows, and those of every lower grade, all pass."""
     failed = {row["grade"] for row in rows if not row["passed"]}
-    if "B" in failed:
-        return BELOW
-    return "B" if "BPLUS" in failed else "BPLUS"
+    best = BELOW
+    for grade in GRADES:
+        if grade in failed:
+            break
+        best = grade
+    return best
 
 
 def reaches(grade: str, minimum: str) -> bool:

@@ -2,19 +2,20 @@
 
 Each phase retunes one state. A run is accepted when its own state moved the metrics that the
 state is for, and nothing else got worse: *improve* rows demand a strict movement, *hold* rows veto
-a regression. P2 is aware of its floor: the share of a merchant's sites on its fullest tile cannot
-fall below what whole sites on whole tiles allow, so improvement is demanded only while the
-reference run stands above that floor; at the floor, the run must stay there. P3 demands of every
-seed that the tail contracts, and of the tuned seed, the one that the search looked at, that it
-contracts to the B gate; how the other seeds stand to that gate is a *report* row, which decides
-nothing here: P4 and the certificate hold every seed to it.
+a regression. What a run lacks of a test of truth is its distance outside the accepted range, as a
+share of the end; P2 must lessen what the tests of S4 lack, summed, and P3 what those of S6 do, and
+P3 vetoes any test that lacks more than in P2. P3 demands of every seed that the tail contracts, and
+of the tuned seed, the one that the search looked at, that it contracts to the B gate; how the other
+seeds stand to that gate is a *report* row, which decides nothing here: P4 and the certificate hold
+every seed to it. How far a merchant's outlets stand above the least share of its fullest tile is
+reported by P2: outlets that lie like real ones are local, so they stand further above it.
 
 =====  ======  =====================  ========================================================
 phase  state   measured against       must improve
 =====  ======  =====================  ========================================================
 P1     S2      P0, the baseline       concentration of the sites
-P2     S4      P1                     headroom of the allocation above its floor
-P3     S6      P2; P0 for the tail    contraction of the nearest-neighbour tail
+P2     S4      P1                     how outlets lie to each other: truth of S4
+P3     S6      P2; P0 for the tail    where they stand: truth of S6, the tail
 =====  ======  =====================  ========================================================
 
 Differences up to ``TOLERANCE`` are none. A value that could not be measured fails its row.
@@ -26,16 +27,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.scorers.triage import advise
+from scripts.scorers.truth.judgement import TESTS
 
 Json = Mapping[str, Any]
 Row = dict[str, Any]
 
 TOLERANCE = 1e-12
+# The tail may give way this much of the baseline's ratio for positions that show no grid.
+TAIL_TOLERANCE = 0.05
 REPORT = "report"
 # The phase whose run a phase is measured against; P0 is the baseline.
 REFERENCE = {"P1": "P0", "P2": "P1", "P3": "P2", "P4": "P3"}
 CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
 COVERAGE = ("eligible_country_nonzero_share", "southern_hemisphere_share")
+# Tests of truth that a state is for.
+TRUTH_OF = {
+    "S4": ("T1", "T2", "T3", "T4", "T5a", "T5b", "T6", "T9"),
+    "S6": ("T7", "T8", "T10"),
+}
 COMPARED = (*CONCENTRATION, *COVERAGE, "nn_p99_p50_ratio")
 _LOWER_IS_BETTER = {*CONCENTRATION, "nn_p99_p50_ratio"}
 _FAMILY = {
@@ -79,12 +88,13 @@ def compare(
     reference: float | None,
     *,
     lower: bool,
+    tolerance: float = TOLERANCE,
 ) -> Row:
-    """A row that demands a movement (``improve``) or vetoes one (``hold``)."""
+    """A row that demands a movement (``improve``) or vetoes one (``hold``, ``report``)."""
     gain = 0.0
     if observed is not None and reference is not None:
         gain = reference - observed if lower else observed - reference
-    passed = gain > TOLERANCE if kind == "improve" else gain >= -TOLERANCE
+    passed = gain > tolerance if kind == "improve" else gain >= -tolerance
     improve = f"not {'below' if lower else 'above'}"
     relation = improve if kind == "improve" else "worse than"
     reason = f"{_text(observed)} is {relation} {_text(reference)}"
@@ -166,11 +176,36 @@ def p1_rows(cards: Sequence[Json], references: Sequence[Json], s2: Json) -> list
     return rows
 
 
-def floor_aware(check: str, seed: int, observed: float, reference: float) -> Row:
-    """Headroom above the floor: less of it while there is some, none once there is none."""
-    if reference > TOLERANCE:
-        return compare(check, "improve", "concentration", seed, observed, reference, lower=True)
-    return compare(check, "hold", "concentration", seed, observed, 0.0, lower=True)
+def truth_lack(card: Json, tests: Iterable[str]) -> float:
+    """What some tests of truth lack, summed: 0 where all hold, 1 for each without a value."""
+    margins = (card["truth"][test]["margin"] for test in tests)
+    return float(sum(1.0 if margin is None else max(-margin, 0.0) for margin in margins))
+
+
+def truth_rows(card: Json, reference: Json, state: str) -> list[Row]:
+    """The tests of a state must lack less than in the reference run, or nothing in both."""
+    tests, seed = TRUTH_OF[state], card["seed"]
+    mine, theirs = truth_lack(card, tests), truth_lack(reference, tests)
+    kind = "improve" if theirs > TOLERANCE else "hold"
+    family = TESTS[tests[0]].family
+    check = f"truth_of_{state.lower()}_lacks_less"
+    return [compare(check, kind, family, seed, mine, theirs, lower=True)]
+
+
+def truth_holds(card: Json, reference: Json, name: str) -> list[Row]:
+    """No test of truth lacks more than in the reference run of the same seed."""
+    return [
+        compare(
+            f"truth_{test}_not_worse_than_{name}",
+            "hold",
+            found.family,
+            card["seed"],
+            truth_lack(card, [test]),
+            truth_lack(reference, [test]),
+            lower=True,
+        )
+        for test, found in TESTS.items()
+    ]
 
 
 def p2_rows(
@@ -186,11 +221,12 @@ def p2_rows(
         mode = report["mode"]
         rows.append(flag("s4_mode_outlets_v3", seed, mode == "outlets_v3", f"S4 runs {mode}"))
         rows += [
-            floor_aware(f"s4_pair_{name}_headroom", seed, *(
+            compare(f"s4_pair_{name}_headroom", REPORT, "concentration", seed, *(
                 side["pairs"][f"{name}_headroom_mean"] for side in (report, before)
-            ))
+            ), lower=True)
             for name in ("top1", "hhi")
         ]  # fmt: skip
+        rows += truth_rows(card, reference, "S4")
         rows += no_regression(card, reference, (*CONCENTRATION, "nn_p99_p50_ratio"), "p1")
         rows += sound(card)
     return rows
@@ -231,6 +267,10 @@ def p3_rows(
                 reached, f"{_text(contraction)} is below {_text(contraction_min)}"),
             flag("no_collapse", seed, not flagged, f"flagged: {', '.join(flagged)}", "collapse"),
             *no_regression(card, reference, (*CONCENTRATION, *COVERAGE), "p2"),
+            compare("nn_contraction_not_worse_than_p2", "hold", "nn_tail", seed, contraction,
+                reference["metrics"]["nn_contraction"], lower=False, tolerance=TAIL_TOLERANCE),
+            *truth_rows(card, reference, "S6"),
+            *truth_holds(card, reference, "p2"),
             *sound(card),
         ]  # fmt: skip
     return rows

@@ -33,6 +33,9 @@ from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity
 from scripts.scorers.fidelity import Cells
 from scripts.scorers.gates import load_gates
+from scripts.scorers.truth.earth import Earth, read_earth
+from scripts.scorers.truth.measure import measure as truth_tests
+from scripts.states.tiles import read_grid
 from scripts.tables import published
 
 PUBLISHED_SAMPLE = 2500
@@ -244,6 +247,12 @@ def measure(
     return score, maps, nn_m
 
 
+def truth_of(sites: Sites, earth: Earth, seed: int) -> dict[str, Any]:
+    """The tests of truth by name (:mod:`scripts.scorers.truth`)."""
+    rows = (row.record() for row in truth_tests(sites, earth, seed))
+    return {record.pop("test"): record for record in rows}
+
+
 def validation_of(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Verdict of S9 and the names of its failing checks, structural and of realism."""
 
@@ -302,6 +311,15 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         seed,
         read_sites(inputs.baseline_sites) if inputs.baseline_sites else None,
     )
+    earth = read_earth(
+        inputs.tile_index,
+        inputs.tile_population,
+        inputs.tile_weights,
+        inputs.places,
+        inputs.density,
+        inputs.width,
+        read_grid(inputs.tile_policy),
+    )
     country = companions.country_rows(
         metrics.country_counts(sites.country), world.eligible, world.region_of
     )
@@ -317,6 +335,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         "region_floors": load_policy(inputs.s2_policy)["country_mass"]["region_floor_share"],
         "validation": validation_of(read_object("validation_summary_1B", inputs.s9_summary)),
         **score,
+        "truth": truth_of(sites, earth, seed),
     }
     write_object("segment1b_scorecard", outputs.scorecard, published(card))
 

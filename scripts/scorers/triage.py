@@ -81,6 +81,32 @@ VALIDATION = Advice(
     ("realism",),
     "a realism check of S9 fails; its twin among these rows names the state that causes it",
 )
+SPACING = Advice(
+    "S4",
+    ("outlets.company", "outlets.field.local"),
+    "how far a lonely site moves to company decides who stands alone and who in pairs",
+)
+VARIANCE = Advice(
+    "S4",
+    ("outlets.field", "outlets.national"),
+    "the field makes counts vary more than chance, national networks spread them",
+)
+NETWORKS = Advice(
+    "S4",
+    ("outlets.reach", "outlets.national"),
+    "the reach of a network decides how far its outlets lie apart",
+)
+ENTRY = Advice("S4", ("outlets.entry",), "foreign entries stand in the largest city too rarely")
+POSITIONS = Advice(
+    "S6",
+    ("towns.open_share", "towns.spread_km", "towns.radius_km"),
+    "positions show the tile grid, or stand too far from or too close to places",
+)
+EMPTY_LAND = Advice(
+    "S2",
+    ("tile_density.min_people_per_km2", "S6 towns.open_share"),
+    "tiles where nobody lives get sites: raise the least density",
+)
 STABILITY = Advice(
     "S2, S4",
     (
@@ -108,6 +134,12 @@ def advise(family: str, failing: Collection[str]) -> Advice:
         "collapse": COLLAPSE,
         "stability": STABILITY,
         "validation": VALIDATION,
+        "truth_spacing": SPACING,
+        "truth_variance": VARIANCE,
+        "truth_networks": NETWORKS,
+        "truth_entry": ENTRY,
+        "truth_positions": POSITIONS,
+        "truth_empty_land": EMPTY_LAND,
     }[family]
 
 

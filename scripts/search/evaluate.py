@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from scripts import countries
 from scripts.geo.metrics import Sites
-from scripts.geo.snapshot import load_land_cover
+from scripts.geo.snapshot import load_land_cover, load_places
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
+from scripts.scorers.truth.earth import Earth, read_density, read_width
 from scripts.search.chain import Fixed, Merchants, densities, sites_of
 from scripts.search.policy import Policies
 from scripts.tables import published
@@ -37,20 +39,46 @@ class Yardstick:
     places: ZonedPlaces
     points: fidelity.Points
     near_urban: npt.NDArray[np.bool_]
+    earth: Earth
     baseline: Mapping[int, Sites]
 
 
 def read_yardstick(
-    fixed: Fixed, cells: str, points: str, places: str, land_cover: str, baseline: Mapping[int, str]
+    fixed: Fixed,
+    cells: str,
+    points: str,
+    width: str,
+    places: str,
+    density: str,
+    land_cover: str,
+    baseline: Mapping[int, str],
 ) -> Yardstick:
-    """The reference of fidelity of a run, and the sites of the baseline by seed."""
+    """The reference of fidelity and truth of a run, and the sites of the baseline by seed.
+
+    The Earth has the weights of people; :func:`scorecards` gives it those of a policy.
+    """
     read = scorecard.read_cells(cells)
+    named = load_places(places, ("country_iso", "lon_deg", "lat_deg"))
+    earth = Earth(
+        fixed.earth.grid,
+        fixed.code,
+        fixed.tile_id,
+        fixed.area_m2,
+        fixed.people,
+        fixed.people,
+        countries.encode(named["country_iso"]),
+        named["lon_deg"].to_numpy(),
+        named["lat_deg"].to_numpy(),
+        read_density(density),
+        read_width(width),
+    )
     return Yardstick(
         scorecard.world_of(fixed.facts, read),
         read,
         read_zoned_places(places),
         scorecard.read_points(points),
         fidelity.near_urban_mask(load_land_cover(land_cover)),
+        earth,
         {seed: scorecard.read_sites(path) for seed, path in baseline.items()},
     )
 
@@ -81,6 +109,7 @@ def scorecards(
     for state, policy in policies.items():
         check_policy(policy, SCHEMAS[state], f"policy {state}")
     density = densities(fixed, policies["s2"])
+    earth = replace(yardstick.earth, weight=density.weights.value.astype(np.float64))
     for merchants in upstream:
         sites = sites_of(fixed, merchants, density, policies)
         score, _, _ = scorecard.measure(
@@ -101,5 +130,6 @@ def scorecards(
                 "region_floors": policies["s2"]["country_mass"]["region_floor_share"],
                 "validation": NOT_VALIDATED,
                 **score,
+                "truth": scorecard.truth_of(sites, earth, merchants.seed),
             }
         )

@@ -74,7 +74,14 @@ def read_world(inputs: Any, seeds: Sequence[int]) -> tuple[Fixed, list[Merchants
     ]
     baseline = dict(zip(seeds, inputs.baseline_sites, strict=True)) if inputs.baseline_sites else {}
     yardstick = read_yardstick(
-        fixed, inputs.cells, inputs.points, inputs.places, inputs.land_cover, baseline
+        fixed,
+        inputs.cells,
+        inputs.points,
+        inputs.width,
+        inputs.places,
+        inputs.density,
+        inputs.land_cover,
+        baseline,
     )
     return fixed, upstream, yardstick
 

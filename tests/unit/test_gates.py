@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,29 @@ import yaml
 from scripts.errors import ConfigError
 from scripts.scorers import gates
 from scripts.scorers.triage import advise
+from scripts.scorers.truth.judgement import TESTS, judge
 
 GATES_FILE = Path("config/gates.yaml")
 SETTINGS = gates.load_gates(GATES_FILE)
 
 
+TRUE_VALUES = {
+    **{"T1": 0.3, "T2": 0.45, "T3": 0.15, "T4": 4.4, "T5a": 0.67, "T5b": 0.27},
+    **{"T6": 0.28, "T7": 0.004, "T8": 0.36, "T9": 0.72, "T10": 0.002},
+}
+
+
+def truth(**values: float | None) -> dict:
+    """What a scorecard says of the tests of truth: values of real outlets, but for some."""
+    rows = [
+        judge(test, math.nan if value is None else value, 100)
+        for test, value in {**TRUE_VALUES, **values}.items()
+    ]
+    return {row.test: {k: v for k, v in row.record().items() if k != "test"} for row in rows}
+
+
 def passing_card(seed: int = 42, run_id: str = "a" * 32) -> dict:
-    """A scorecard that clears every gate of BPLUS and every reported row."""
+    """A scorecard that clears every gate of A and every reported row."""
     values = {
         "country_gini": 0.55,
         "top1_share": 0.06,
@@ -55,6 +72,7 @@ def passing_card(seed: int = 42, run_id: str = "a" * 32) -> dict:
             "time_zones": {"multi_zone_reached_share": 1.0, "countries": []},
             "two_sample": {"auc": 0.55},
         },
+        "truth": truth(),
         "as_published": {},
     }
 
@@ -74,10 +92,10 @@ def failing(card: dict, grade: str) -> set[str]:
     return {row["gate"] for row in rows if not row["passed"] and row["grade"] == grade}
 
 
-def test_the_passing_card_is_bplus():
+def test_the_passing_card_is_a():
     rows = gates.seed_rows(passing_card(), SETTINGS)
     assert [row for row in rows if not row["passed"]] == []
-    assert gates.grade_of(rows) == "BPLUS"
+    assert gates.grade_of(rows) == "A"
     assert all(row["reason"] == "" and row["triage"] is None for row in rows)
     assert all(row["passed"] for row in gates.fidelity_rows(passing_card(), SETTINGS))
 
@@ -115,7 +133,7 @@ def test_each_gate_is_flipped_by_its_violation_alone(path, value, gate):
 @pytest.mark.parametrize("metric", [gate.metric for gate in gates.GATES])
 def test_a_value_at_the_limit_passes_and_between_the_grades_is_b(metric):
     limits = SETTINGS["gates"][metric]
-    for grade in gates.GRADES:
+    for grade in gates.GATED_GRADES:
         assert metric not in failing(with_value(f"metrics/{metric}", limits[grade]), grade)
     middle = (limits["B"] + limits["BPLUS"]) / 2
     rows = gates.seed_rows(with_value(f"metrics/{metric}", middle), SETTINGS)
@@ -174,7 +192,7 @@ def cards_with(metric: str, values: list[float]) -> list[dict]:
 
 def test_stability_limits_each_core_metric_across_seeds():
     steady = gates.evaluate(cards_with("nn_p99_p50_ratio", [7, 7.1, 7, 6.9]), SETTINGS)
-    assert steady["grade"] == "BPLUS"
+    assert steady["grade"] == "A"
     wavy = gates.evaluate(cards_with("nn_p99_p50_ratio", [5, 7, 5, 7.5]), SETTINGS)
     assert wavy["grade"] == "B"
     wild = gates.evaluate(cards_with("nn_p99_p50_ratio", [3, 7, 12, 5]), SETTINGS)
@@ -216,11 +234,50 @@ def test_fidelity_is_reported_and_decides_no_grade(path, value, row):
     card = with_value(path, value)
     missed = [r["gate"] for r in gates.fidelity_rows(card, SETTINGS) if not r["passed"]]
     assert missed == [row]
-    assert failing(card, "BPLUS") == set()
+    assert failing(card, "A") == failing(card, "BPLUS") == set()
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_a_test_of_truth_outside_its_range_costs_grade_a_alone(test):
+    low, high = TESTS[test].accepted
+    beyond = [] if low is None else [low - 1e-6 * abs(low)]
+    beyond += [] if high is None else [high + 1e-6 * abs(high)]
+    for value in (*beyond, None):
+        card = with_value("truth", truth(**{test: value}))
+        assert failing(card, "A") == {f"truth_{test}"}
+        assert failing(card, "BPLUS") == failing(card, "B") == set()
+        rows = gates.seed_rows(card, SETTINGS)
+        assert gates.grade_of(rows) == "BPLUS"
+        (row,) = (row for row in rows if not row["passed"])
+        assert row["triage"]["knobs"]
+        assert row["reason"]
+    for end in TESTS[test].accepted:
+        if end is not None:
+            assert failing(with_value("truth", truth(**{test: end})), "A") == set()
+
+
+def test_truth_is_judged_at_the_end_that_the_value_is_nearer_to():
+    rows = gates.truth_rows(with_value("truth", truth(T1=0.06, T2=0.4, T7=-0.05)))
+    found = {row["gate"]: (row["threshold"], row["direction"]) for row in rows}
+    assert found["truth_T1"] == (0.05, gates.AT_LEAST)
+    assert found["truth_T2"] == (1.1, gates.AT_MOST)
+    assert found["truth_T7"] == (-0.06, gates.AT_LEAST)
+
+
+def test_a_map_below_bplus_is_not_a_however_true():
+    card = with_value("metrics/country_gini", 0.65)
+    assert gates.grade_of(gates.seed_rows(card, SETTINGS)) == "B"
+
+
+def test_gates_cannot_state_what_truth_accepts():
+    settings = yaml.safe_load(GATES_FILE.read_text(encoding="utf-8"))
+    assert "truth" not in str(settings)
 
 
 def test_grades_are_ordered():
+    assert gates.reaches("A", "BPLUS")
     assert gates.reaches("BPLUS", "B")
+    assert not gates.reaches("BPLUS", "A")
     assert gates.reaches("B", "B")
     assert not gates.reaches("B", "BPLUS")
     assert not gates.reaches("BELOW_B", "B")
@@ -236,6 +293,8 @@ def test_grades_are_ordered():
         ("nn_tail", {"nn_tail"}, "S4, S6", "outlets.company"),
         ("nn_tail", {"nn_tail", "concentration"}, "S2", "country_mass.country_cap_share_soft"),
         ("stability", {"stability"}, "S2, S4", "S4 country_share_soft_guard"),
+        ("truth_networks", {"truth_networks"}, "S4", "outlets.reach"),
+        ("truth_positions", {"truth_positions"}, "S6", "towns.spread_km"),
     ],
 )
 def test_triage_follows_what_fails_together(family, failing_families, state, knob):

@@ -9,6 +9,7 @@ import copy
 import inspect
 import math
 import re
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,7 +43,7 @@ from tests.unit import (
     test_upstream_guard,
     test_upstream_ingest,
 )
-from tests.unit.test_gates import SETTINGS, passing_card
+from tests.unit.test_gates import SETTINGS, passing_card, truth
 from tests.unit.test_governance import BETTER, S2, card, failing, locked, reopened, s4
 
 repository = test_governance.repository
@@ -53,8 +54,11 @@ TALLY: set[str] = set()
 
 def beyond(row):
     """A value just on the wrong side of a row's threshold."""
-    away = math.inf if row["direction"] == gates.AT_MOST else -math.inf
-    return math.nextafter(row["threshold"], away)
+    side = 1.0 if row["direction"] == gates.AT_MOST else -1.0
+    if row["grade"] == "A":
+        # Tests of truth are judged as they are published, to ten digits.
+        return row["threshold"] + side * 1e-6 * abs(row["threshold"])
+    return math.nextafter(row["threshold"], side * math.inf)
 
 
 def violated(row):
@@ -75,6 +79,8 @@ def violated(row):
         changed["validation"][metric.removeprefix("validation.")] = ["x"]
     elif metric == "counts.sites_outside_eligible":
         changed["counts"]["sites_outside_eligible"] = 1
+    elif row["grade"] == "A":
+        changed["truth"].update(truth(**{row["gate"].removeprefix("truth_"): value}))
     else:
         changed["metrics"][metric] = value
     return changed
@@ -104,7 +110,7 @@ def test_a_gate_fails_for_its_violation_alone(row):
 STABLE = [gate.stable_metric for gate in gates.GATES if gate.stable_metric]
 
 
-@pytest.mark.parametrize("grade", gates.GRADES)
+@pytest.mark.parametrize("grade", gates.GATED_GRADES)
 @pytest.mark.parametrize("metric", STABLE)
 def test_stability_fails_for_the_metric_that_varies(metric, grade):
     cards = [passing_card(seed) for seed in (7, 42)]
@@ -118,7 +124,7 @@ def test_stability_fails_for_the_metric_that_varies(metric, grade):
 
 
 def test_every_shipped_gate_has_rows_of_both_grades():
-    for grade in gates.GRADES:
+    for grade in gates.GATED_GRADES:
         assert {row["metric"] for row in ROWS if row["grade"] == grade} >= set(SETTINGS["gates"])
 
 
@@ -183,17 +189,27 @@ def p1(changes=None, s2=None):
     return phase_rows.p1_rows([card(**{**BETTER, **(changes or {})})], [card()], s2 or S2)
 
 
-def p2(changes=None, after=(0.01, 0.01), mode="outlets_v3"):
-    return phase_rows.p2_rows(
-        [card(**(changes or {}))], [card()], [s4(*after, mode)], [s4(0.02, 0.02)]
-    )
+STILL = s4(0.0, 0.0)
+# What the runs before P2 and P3 lack of the tests of truth that S4 and S6 are for.
+BEFORE_P2 = {"T3": 0.5, "T5a": 0.0}
+BEFORE_P3 = {"T7": 0.2, "T8": 0.1, "T10": 0.01}
+WORSE_TRUTH = {
+    **{"T1": 0.8, "T2": 2.0, "T3": 0.3, "T4": 30.0, "T5a": 0.4, "T5b": 0.5},
+    **{"T6": 0.1, "T7": 0.21, "T8": 0.09, "T9": 0.5, "T10": 0.011},
+}
 
 
-def p3(changes=None, s6=None, flagged=(), tuned=True):
+def p2(changes=None, mode="outlets_v3"):
+    before = card(lacking=BEFORE_P2)
+    return phase_rows.p2_rows([card(**(changes or {}))], [before], [s4(0.0, 0.0, mode)], [STILL])
+
+
+def p3(changes=None, s6=None, flagged=(), tuned=True, before=0.3):
     entry = card(**(changes or {}))
     entry["collapse"]["flagged"] = list(flagged)
     tuned_seed = entry["seed"] if tuned else entry["seed"] + 1
-    return phase_rows.p3_rows([entry], [card()], [s6 or S6], 0.2, tuned_seed)
+    reference = card(lacking=BEFORE_P3, nn_contraction=before)
+    return phase_rows.p3_rows([entry], [reference], [s6 or S6], 0.2, tuned_seed)
 
 
 PHASES = {"p1": p1, "p2": p2, "p3": p3}
@@ -206,11 +222,16 @@ OWN = {
     "s2_top1_rebalanced": lambda: p1(s2={**S2, "country_share_topk": {"top1": 0.2}}),
     "s2_region_floor.Africa": lambda: p1(s2={**S2, "region_share_vector": {"Africa": 0.01}}),
     "s4_mode_outlets_v3": lambda: p2(mode="largest_remainder_v1"),
-    "s4_pair_top1_headroom": lambda: p2(after=(0.02, 0.01)),
-    "s4_pair_hhi_headroom": lambda: p2(after=(0.01, 0.02)),
+    "truth_of_s4_lacks_less": lambda: p2({"lacking": BEFORE_P2}),
+    "truth_of_s6_lacks_less": lambda: p3({"lacking": BEFORE_P3}),
+    "nn_contraction_not_worse_than_p2": lambda: p3({"nn_contraction": 0.24}),
+    **{
+        f"truth_{test}_not_worse_than_p2": partial(p3, {"lacking": {test: value}})
+        for test, value in WORSE_TRUTH.items()
+    },
     "s6_mode_towns_v3": lambda: p3(s6={"mode": "uniform_v1"}),
-    "nn_tail_contracts": lambda: p3({"nn_contraction": -0.01}, tuned=False),
-    "nn_tail_reaches_B": lambda: p3({"nn_contraction": 0.19}),
+    "nn_tail_contracts": lambda: p3({"nn_contraction": -0.01}, tuned=False, before=0.0),
+    "nn_tail_reaches_B": lambda: p3({"nn_contraction": 0.19}, before=0.19),
     "no_collapse": lambda: p3(flagged=["MC"]),
 }
 
@@ -230,8 +251,10 @@ def phase_violation(phase, check):
         entry["validation"]["failing_structural"] = ["x"]
         extra = {
             "p1": lambda: phase_rows.p1_rows([entry], [card()], S2),
-            "p2": lambda: phase_rows.p2_rows([entry], [card()], [s4(0, 0)], [s4(0.02, 0.02)]),
-            "p3": lambda: phase_rows.p3_rows([entry], [card()], [S6], 0.2, entry["seed"]),
+            "p2": lambda: phase_rows.p2_rows([entry], [card(lacking=BEFORE_P2)], [STILL], [STILL]),
+            "p3": lambda: phase_rows.p3_rows(
+                [entry], [card(lacking=BEFORE_P3)], [S6], 0.2, entry["seed"]
+            ),
         }
         assert made
         return extra[phase]()
@@ -241,7 +264,14 @@ def phase_violation(phase, check):
     return PHASES[phase]({metric: worse(metric)})
 
 
-PHASE_ROWS = sorted({(phase, row["check"]) for phase, make in PHASES.items() for row in make()})
+PHASE_ROWS = sorted(
+    {
+        (phase, row["check"])
+        for phase, make in PHASES.items()
+        for row in make()
+        if row["kind"] != phase_rows.REPORT
+    }
+)
 
 
 @pytest.mark.parametrize(("phase", "check"), PHASE_ROWS)

@@ -23,12 +23,13 @@ from scripts.records.identity import run_id
 from scripts.scorers import phase_rows
 from scripts.settings import Posture, Run
 from scripts.tables import file_digest, write_json
+from tests.unit.test_gates import truth
 
 A, B, C, D = (letter * 32 for letter in "abcd")
 HEX = "0" * 64
 
 
-def card(seed=7, **changes):
+def card(seed=7, lacking=None, **changes):
     metrics = {
         "country_gini": 0.7,
         "top1_share": 0.1,
@@ -45,6 +46,7 @@ def card(seed=7, **changes):
         "metrics": metrics | changes,
         "validation": {"failing_structural": []},
         "collapse": {"flagged": []},
+        "truth": truth(**(lacking or {})),
     }
 
 
@@ -96,15 +98,25 @@ def s4(top1, hhi, mode="outlets_v3"):
 @pytest.mark.parametrize(
     ("after", "before", "expected"),
     [
-        ((0.01, 0.01), (0.02, 0.02), []),
-        ((0.02, 0.01), (0.02, 0.02), ["s4_pair_top1_headroom"]),
-        ((0.0, 0.0), (0.0, 0.0), []),
-        ((0.0, 1e-6), (0.0, 0.0), ["s4_pair_hhi_headroom"]),
+        ({}, {"T3": 0.5, "T5a": 0.0}, []),
+        ({"T3": 0.3}, {"T3": 0.5}, []),
+        ({"T3": 0.5}, {"T3": 0.5}, ["truth_of_s4_lacks_less"]),
+        ({"T9": None}, {"T3": 0.3}, ["truth_of_s4_lacks_less"]),
+        ({}, {}, []),
+        ({"T6": 0.1}, {}, ["truth_of_s4_lacks_less"]),
+        ({"T7": 0.5}, {}, []),
     ],
 )
-def test_p2_demands_improvement_only_above_the_floor(after, before, expected):
-    rows = phase_rows.p2_rows([card()], [card()], [s4(*after)], [s4(*before)])
+def test_p2_demands_that_outlets_lie_more_like_real_ones(after, before, expected):
+    still = s4(0.0, 0.0)
+    rows = phase_rows.p2_rows([card(lacking=after)], [card(lacking=before)], [still], [still])
     assert failing(rows) == expected
+
+
+def test_p2_reports_the_headroom_of_the_allocation():
+    rows = phase_rows.p2_rows([card()], [card()], [s4(0.3, 0.1)], [s4(0.2, 0.2)])
+    assert failing(rows) == ["s4_pair_top1_headroom"]
+    assert phase_rows.accepted(rows)
 
 
 def test_p2_vetoes_a_regression_of_the_sites():
@@ -116,26 +128,29 @@ def test_p2_vetoes_a_regression_of_the_sites():
 S6 = {"mode": "towns_v3"}
 
 
-def p3(cards, tuned):
-    return phase_rows.with_triage(
-        phase_rows.p3_rows(
-            cards, [card(entry["seed"]) for entry in cards], [S6] * len(cards), 0.2, tuned
-        )
-    )
+def p3(cards, tuned, **before):
+    references = [card(entry["seed"], **before) for entry in cards]
+    rows = phase_rows.p3_rows(cards, references, [S6] * len(cards), 0.2, tuned)
+    return phase_rows.with_triage(rows)
 
 
 def test_p3_demands_the_tail_gate_of_the_tuned_seed_and_no_collapse():
     assert failing(p3([card()], 7)) == []
     poor = card(nn_contraction=None)
     poor["collapse"]["flagged"] = ["MC"]
-    assert failing(p3([poor], 7)) == ["nn_tail_contracts", "nn_tail_reaches_B", "no_collapse"]
-    short = p3([card(nn_contraction=0.19)], 7)
+    assert failing(p3([poor], 7)) == [
+        "nn_tail_contracts",
+        "nn_tail_reaches_B",
+        "no_collapse",
+        "nn_contraction_not_worse_than_p2",
+    ]
+    short = p3([card(nn_contraction=0.19)], 7, nn_contraction=0.19)
     assert failing(short) == ["nn_tail_reaches_B"]
     assert not phase_rows.accepted(short)
 
 
 def test_p3_reports_how_far_other_seeds_are_and_refuses_a_tail_that_does_not_contract():
-    rows = p3([card(7), card(101, nn_contraction=0.19)], 7)
+    rows = p3([card(7), card(101, nn_contraction=0.19)], 7, nn_contraction=0.19)
     assert phase_rows.accepted(rows)
     note, count = phase_rows.table(rows)
     assert note.startswith("NOTE nn_tail_reaches_B seed 101: 0.19 is below 0.2, distance 0.01;")
@@ -144,6 +159,19 @@ def test_p3_reports_how_far_other_seeds_are_and_refuses_a_tail_that_does_not_con
         rows = p3([card(7), card(101, nn_contraction=flat)], 7)
         assert not phase_rows.accepted(rows)
         assert "nn_tail_contracts" in failing(rows)
+
+
+def test_p3_vetoes_a_tail_or_a_test_of_truth_that_is_worse_than_in_p2():
+    tolerance = phase_rows.TAIL_TOLERANCE
+    assert failing(p3([card(nn_contraction=0.3 - tolerance)], 7)) == []
+    worse = p3([card(nn_contraction=0.3 - 1.01 * tolerance)], 7)
+    assert failing(worse) == ["nn_contraction_not_worse_than_p2"]
+    assert not phase_rows.accepted(worse)
+    spoilt = p3([card(lacking={"T3": 0.5})], 7)
+    assert failing(spoilt) == ["truth_T3_not_worse_than_p2"]
+    assert failing(p3([card(lacking={"T3": 0.5})], 7, lacking={"T3": 0.6})) == []
+    grid = p3([card(lacking={"T7": 0.1})], 7, lacking={"T7": 0.1})
+    assert failing(grid) == ["truth_of_s6_lacks_less"]
 
 
 def test_failing_rows_name_state_and_knobs():

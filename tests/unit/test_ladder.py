@@ -18,7 +18,7 @@ from scripts.scorers.classification import AMBER, GREEN, RED, classify, lanes, v
 from scripts.scorers.gates import evaluate, load_gates
 from scripts.scorers.margins import smallest_margins
 from scripts.tables import published
-from tests.unit.test_gates import passing_card
+from tests.unit.test_gates import passing_card, truth
 
 SETTINGS = load_gates("config/gates.yaml")
 SEEDS = (7, 42)
@@ -66,6 +66,8 @@ def steps_and_cards(p1_gini=0.80, p4_gini=0.80):
         for name, run in runs.items()
     ]
     cards = {run: [card(run, seed, **values[name]) for seed in SEEDS] for name, run in runs.items()}
+    for found in cards[runs["baseline"]]:
+        found["truth"] = truth(T3=0.5)
     return steps, cards
 
 
@@ -118,6 +120,14 @@ def test_p1_that_lowers_nothing_is_seen():
         "seed 7 country_gini",
         "seed 42 country_gini",
     ]
+
+
+def test_a_baseline_that_passes_every_test_of_truth_is_seen():
+    steps, cards = steps_and_cards()
+    for found in cards[steps[0]["run_id"]]:
+        found["truth"] = truth()
+    document, _ = ladder(steps, cards, SETTINGS)
+    assert not check(document, "the_baseline_can_be_told_from_real_outlets")["passed"]
 
 
 def test_a_step_without_a_cause_that_moves_is_seen():

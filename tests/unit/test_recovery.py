@@ -70,9 +70,9 @@ def test_only_amber_may_enter(classification):
     require_allowed({"classification": AMBER, "recovery_allowed": True}, "w")
 
 
-def test_a_run_at_bplus_has_no_shortfall():
+def test_a_run_at_a_has_no_shortfall():
     found = stood(passing_card())
-    assert found["grade"] == "BPLUS"
+    assert found["grade"] == "A"
     assert (found["vetoes"], found["missed"], found["objective"]) == ([], [], 0.0)
     assert found["status"] == FEASIBLE
     assert reached({**attempt(), **found}, GOAL)

@@ -45,11 +45,11 @@ def test_quiet_says_nothing(capsys, monkeypatch):
     assert capsys.readouterr().out == "words\nmore\n"
 
 
-def test_summary_of_passing_cards_holds_bplus_and_no_escape_codes():
+def test_summary_of_passing_cards_holds_a_and_no_escape_codes():
     lines = summary("mine", [passing_card(7), passing_card(42)], SETTINGS, colours=False)
     assert lines[0] == "mine: 2 seeds"
     assert "\033" not in "".join(lines)
-    assert lines[-2].split()[-2:] == ["B+", "B+"]
+    assert lines[-2].split()[-2:] == ["A", "A"]
     assert max(map(len, lines)) <= 100
 
 

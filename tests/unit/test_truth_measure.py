@@ -12,7 +12,7 @@ from scripts.geo.grid import Grid
 from scripts.geo.metrics import Sites
 from scripts.geo.thinning import MAPS_AT_MOST, disjoint_maps, thinning_rank
 from scripts.scorers.truth.country import cell_variance
-from scripts.scorers.truth.earth import Earth
+from scripts.scorers.truth.earth import Earth, people_width_m
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
 from scripts.scorers.truth.judgement import TESTS, judge, margin_of
 from scripts.scorers.truth.measure import country_parts, measure, rows_of
@@ -49,6 +49,7 @@ def _earth(reference: int = 200) -> Earth:
         np.array([2.0, 11.0]),
         np.array([2.0, 1.0]),
         sites,
+        people_width_m(country, tiles, people, GRID),
     )
 
 

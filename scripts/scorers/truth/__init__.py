@@ -7,7 +7,7 @@ lie, against ranges that were measured on public sets of real outlets.
     from scripts.scorers.truth.earth import read_earth
     from scripts.scorers.truth.measure import measure
 
-    earth = read_earth(tile_index, tile_population, tile_weights, places, density, grid)
+    earth = read_earth(tile_index, tile_population, tile_weights, places, density, width, grid)
     for row in measure(sites, earth, seed):
         print(row.test, row.value, row.accepted, row.passed, row.margin, row.reason)
 

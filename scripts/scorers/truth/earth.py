@@ -44,6 +44,9 @@ class Earth:
         Named places, shape (places,), by rising country and falling population.
     reference_sites
         Sites of the reference density by country code, shape (676,).
+    width_m
+        Median distance of two people of a country by code, metres, shape (676,), as
+        :func:`people_width_m` measures it.
     """
 
     grid: Grid
@@ -56,6 +59,7 @@ class Earth:
     place_lon_deg: FloatArray
     place_lat_deg: FloatArray
     reference_sites: IntArray
+    width_m: FloatArray
 
     @cached_property
     def _tile_starts(self) -> IntArray:
@@ -93,41 +97,43 @@ class Earth:
         rows = slice(*starts[code : code + 2].tolist())
         return cell[rows], weight[rows]
 
-    @cached_property
-    def width_m(self) -> FloatArray:
-        """Median distance of two people of a country by code, metres, shape (676,).
-
-        Both are drawn at random: a tile by its people and a point anywhere in the tile. The draws
-        are keyed by the country alone, so every map is measured with the same ones. NaN for a
-        country without people.
-        """
-        width = np.full(countries.CODES, math.nan)
-        for code in np.unique(self.country):
-            lon, lat = self._people(int(code), 2 * WIDTH_PAIRS)
-            if len(lon):
-                ends = np.s_[:WIDTH_PAIRS], np.s_[WIDTH_PAIRS:]
-                width[code] = np.median(
-                    great_circle_m(*(x[end] for end in ends for x in (lon, lat)))
-                )
-        return width
-
-    def _people(self, code: int, size: int) -> tuple[FloatArray, FloatArray]:
-        rows = self.tiles(code)
-        running = np.cumsum(self.population[rows])
-        if not len(running) or not running[-1] > 0.0:
-            return np.empty(0), np.empty(0)
-        u = keyed_uniforms(0, WIDTH_NAMESPACE, 0, code, np.arange(size))
-        row = np.searchsorted(running, u[:, 0] * running[-1], side="right")
-        edges = self.grid.bounds(self.tile_id[rows][np.minimum(row, len(running) - 1)])
-        return (
-            edges.west_deg + u[:, 1] * (edges.east_deg - edges.west_deg),
-            edges.south_deg + u[:, 2] * (edges.north_deg - edges.south_deg),
-        )
-
 
 def _starts(country: Codes) -> IntArray:
     """First row of every country code in a rising column, and the number of rows at the end."""
     return np.searchsorted(country, np.arange(countries.CODES + 1, dtype=np.int16))
+
+
+def people_width_m(
+    country: Codes, tile_id: npt.NDArray[np.uint64], population: FloatArray, grid: Grid
+) -> FloatArray:
+    """Median distance of two people of a country by code, metres, shape (676,).
+
+    Both are drawn at random: a tile by its people and a point anywhere in the tile. The draws are
+    keyed by the country alone, so every map is measured with the same ones. NaN for a country
+    without people.
+
+    Parameters
+    ----------
+    country, tile_id, population
+        Tiles by rising country, shape (tiles,).
+    grid
+        The tile grid.
+    """
+    width = np.full(countries.CODES, math.nan)
+    starts = _starts(country)
+    ends = np.s_[:WIDTH_PAIRS], np.s_[WIDTH_PAIRS:]
+    for code in np.unique(country):
+        rows = slice(*starts[code : code + 2].tolist())
+        running = np.cumsum(population[rows])
+        if not running[-1] > 0.0:
+            continue
+        u = keyed_uniforms(0, WIDTH_NAMESPACE, 0, int(code), np.arange(2 * WIDTH_PAIRS))
+        row = np.searchsorted(running, u[:, 0] * running[-1], side="right")
+        edges = grid.bounds(tile_id[rows][np.minimum(row, len(running) - 1)])
+        lon = edges.west_deg + u[:, 1] * (edges.east_deg - edges.west_deg)
+        lat = edges.south_deg + u[:, 2] * (edges.north_deg - edges.south_deg)
+        width[code] = np.median(great_circle_m(*(x[end] for end in ends for x in (lon, lat))))
+    return width
 
 
 def read_density(path: str | Path) -> IntArray:
@@ -159,12 +165,21 @@ def read_density(path: str | Path) -> IntArray:
     return np.bincount(code, sites, countries.CODES).astype(np.int64)
 
 
+def read_width(path: str | Path) -> FloatArray:
+    """``people_width`` by country code, metres, shape (676,); NaN for a country without people."""
+    table = read_dataset("people_width", path)
+    width = np.full(countries.CODES, math.nan)
+    width[countries.encode(table["country_iso"])] = table["width_m"].to_numpy()
+    return width
+
+
 def read_earth(
     tile_index: str | Path,
     tile_population: str | Path,
     tile_weights: str | Path,
     places: str | Path,
     density: str | Path,
+    width: str | Path,
     grid: Grid,
 ) -> Earth:
     """The Earth of a run: tiles and people of S1, weights of S2, places of its snapshot."""
@@ -183,4 +198,5 @@ def read_earth(
         named["lon_deg"].to_numpy(),
         named["lat_deg"].to_numpy(),
         read_density(density),
+        read_width(width),
     )

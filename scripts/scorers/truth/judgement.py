@@ -15,27 +15,55 @@ Detail = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Test:
-    """A test: the name of its statistic, what it tells, and the least and greatest value that
-    passes (None where there is no such end).
+    """A test.
+
+    Attributes
+    ----------
+    name, title
+        Its statistic, and what that tells.
+    accepted
+        Least and greatest value that passes; None where there is no such end.
+    family
+        Tests that fail for the same reasons.
     """
 
     name: str
     title: str
     accepted: Bounds
+    family: str
 
 
 TESTS: Mapping[str, Test] = {
-    "T1": Test("lone_share", "sites alone within 10 km", (0.05, 0.75)),
-    "T2": Test("paired_per_lone", "sites in groups of two, per lone site", (None, 1.1)),
-    "T3": Test("twin_share", "sites in isolated mutual pairs", (None, 0.24)),
-    "T4": Test("variance_ratio", "variance of counts over that of chance", (1.05, 25.0)),
-    "T5a": Test("small_local_share", "2-4 outlets: all within 50 km", (0.50, 0.90)),
-    "T5b": Test("medium_spread", "5-19 outlets: spread over that of people", (None, 0.45)),
-    "T6": Test("sibling_share", "outlets with a sibling within 5 km", (0.17, 0.60)),
-    "T7": Test("same_tile_excess", "close pairs in one tile, over shifted grids", (-0.06, 0.06)),
-    "T8": Test("place_share", "sites within 1 km of a named place", (0.25, 0.52)),
-    "T9": Test("entry_city_share", "entries within 50 km of the largest city", (0.55, 0.95)),
-    "T10": Test("empty_land_share", "sites where nobody lives", (None, 0.0035)),
+    "T1": Test("lone_share", "sites alone within 10 km", (0.05, 0.75), "truth_spacing"),
+    "T2": Test(
+        "paired_per_lone", "sites in groups of two, per lone site", (None, 1.1), "truth_spacing"
+    ),
+    "T3": Test("twin_share", "sites in isolated mutual pairs", (None, 0.24), "truth_spacing"),
+    "T4": Test(
+        "variance_ratio", "variance of counts over that of chance", (1.05, 25.0), "truth_variance"
+    ),
+    "T5a": Test(
+        "small_local_share", "2-4 outlets: all within 50 km", (0.50, 0.90), "truth_networks"
+    ),
+    "T5b": Test(
+        "medium_spread", "5-19 outlets: spread over that of people", (None, 0.45), "truth_networks"
+    ),
+    "T6": Test(
+        "sibling_share", "outlets with a sibling within 5 km", (0.17, 0.60), "truth_networks"
+    ),
+    "T7": Test(
+        "same_tile_excess",
+        "close pairs in one tile, over shifted grids",
+        (-0.06, 0.06),
+        "truth_positions",
+    ),
+    "T8": Test(
+        "place_share", "sites within 1 km of a named place", (0.25, 0.52), "truth_positions"
+    ),
+    "T9": Test(
+        "entry_city_share", "entries within 50 km of the largest city", (0.55, 0.95), "truth_entry"
+    ),
+    "T10": Test("empty_land_share", "sites where nobody lives", (None, 0.0035), "truth_empty_land"),
 }
 
 
@@ -82,15 +110,25 @@ class Row:
         return {**vars(self), "accepted": list(self.accepted), "details": list(self.details)}
 
 
+def nearer_end(value: float | None, accepted: Bounds) -> tuple[float, bool]:
+    """The end of an interval that a value is nearer to, and whether it is the lower one.
+
+    Nearness is measured in the size of each end. Without a value it is the upper end, or the only
+    one.
+    """
+    low, high = accepted
+    if low is None or high is None:
+        end = low if high is None else high
+        assert end is not None
+        return end, high is None
+    below = value is not None and (value - low) / abs(low) < (high - value) / abs(high)
+    return (low, True) if below else (high, False)
+
+
 def margin_of(value: float, accepted: Bounds) -> float:
     """Distance to the nearer end of an interval, as a share of that end's size."""
-    low, high = accepted
-    margin = math.inf
-    if low is not None:
-        margin = min(margin, (value - low) / abs(low))
-    if high is not None:
-        margin = min(margin, (high - value) / abs(high))
-    return margin
+    end, below = nearer_end(value, accepted)
+    return (value - end if below else end - value) / abs(end)
 
 
 def judge(

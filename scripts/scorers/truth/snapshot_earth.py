@@ -11,7 +11,7 @@ from scripts.geo import snapshot
 from scripts.geo.grid import Grid
 from scripts.geo.population import Tiles, population_surface
 from scripts.policies import load_policy
-from scripts.scorers.truth.earth import Earth, read_density
+from scripts.scorers.truth.earth import Earth, people_width_m, read_density
 from scripts.states.s1_population_surface import read_places, read_totals
 from scripts.states.s1_tile_index import build_tile_index
 
@@ -57,4 +57,5 @@ def snapshot_earth(folder: str | Path, policies: str | Path = POLICIES) -> Earth
         places.lon,
         places.lat,
         read_density(folder / snapshot.OUTLET_DENSITY),
+        people_width_m(tiles.country, tiles.tile_id, population, grid),
     )
