@@ -112,10 +112,10 @@ def build(folder: Path, seeds: Sequence[int] = SEEDS) -> Path:
         country_mass__topk_cap_targets={"top1": 0.05, "top5": 0.1, "top10": 0.2},
     )
     # Sites stand closer here than on the whole Earth: company is nearer, and towns wider.
-    _edit(layer / "1B/policy/policy.s4.alloc_plan.yaml", outlets__company__km=10.0)
+    _edit(layer / "1B/policy/policy.s4.alloc_plan.yaml", outlets__company__km=6.0)
     _edit(
         layer / "1B/policy/policy.s6.jitter.yaml",
-        towns__open_share=0.7,
+        towns__open_share=0.85,
         towns__spread_km=2.0,
         towns__spread_min_km=1.0,
     )
