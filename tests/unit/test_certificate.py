@@ -192,7 +192,7 @@ def test_a_sound_release_is_certified(runs, capsys):
     assert len(found["digests"]["state_outputs"]) == 5
     assert len(found["digests"]["scorecards"]) == 8
     runs.enforce()
-    assert "grade BPLUS (minimum B): release certified" in capsys.readouterr().out
+    assert "grade A (minimum B): release certified" in capsys.readouterr().out
     good = read_object("last_good_pointer", dataset_path(runs.root, "last_good_pointer"))
     assert good["run_id"] == RELEASE
     final = read_object("segment1b_p5_lock_set", dataset_path(runs.root, "segment1b_p5_lock_set"))
