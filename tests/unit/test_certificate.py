@@ -196,7 +196,7 @@ def test_a_sound_release_is_certified(runs, capsys):
     good = read_object("last_good_pointer", dataset_path(runs.root, "last_good_pointer"))
     assert good["run_id"] == RELEASE
     final = read_object("segment1b_p5_lock_set", dataset_path(runs.root, "segment1b_p5_lock_set"))
-    assert final["grade"] == "BPLUS"
+    assert final["grade"] == "A"
     assert not final["complete"]
     assert final["files"]["policies"] == {S9_POLICY: file_digest(S9_POLICY)}
     assert "scripts/states/s6_site_jitter.py" in final["files"]["code"]
