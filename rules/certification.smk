@@ -14,18 +14,6 @@ FREEZE_GUARD = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_acce
 )
 CERTIFICATE = reports("segment1b_p5_certification.json")
 ATTESTATION = reports("segment1b_p5_attestation.json")
-VALIDATION = [
-    run(f"s9_validation/{file}")
-    for file in (
-        "MANIFEST.json",
-        "s9_summary.json",
-        "rng_accounting.json",
-        "egress_checksums.json",
-        "parameter_hash_resolved.json",
-        "manifest_fingerprint_resolved.json",
-        "index.json",
-    )
-]
 
 
 def of_candidate(paths):

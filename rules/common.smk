@@ -42,6 +42,11 @@ SEEDS = list(SETTINGS.seeds)
 TUNED_SEED = tuned_seed(SEARCHES["calibration"], SEEDS)
 RUNS = SETTINGS.runs_root
 ENV = "../envs/runtime.yaml"
+# Validation bundle of either segment.
+BUNDLE = (
+    *("s9_summary.json", "rng_accounting.json", "egress_checksums.json"),
+    *("parameter_hash_resolved.json", "manifest_fingerprint_resolved.json", "index.json"),
+)
 CANDIDATE = SETTINGS.run_named(SETTINGS.candidate)
 BASELINE = SETTINGS.run_named(SETTINGS.baseline_posture)
 RELEASE_RUN_ID = CANDIDATE.run_id
@@ -61,6 +66,7 @@ wildcard_constraints:
     search="|".join(SEARCHES),
     tiles_id="[a-f0-9]{32}",
     part="[0-9]+-of-[0-9]+",
+    suffix="csv|geojson|gpkg",
 
 
 def run_of(wildcards):

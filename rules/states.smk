@@ -4,6 +4,7 @@ from scripts.contracts import dataset_path
 from scripts.states import CHAIN
 
 RASTER = SETTINGS.population_raster
+VALIDATION = [run(f"s9_validation/{file}") for file in ("MANIFEST.json", *BUNDLE)]
 
 
 rule s0_gate:
@@ -328,13 +329,8 @@ rule s9_validation:
 
 rule s9_passed_flag:
     input:
-        manifest=run("s9_validation/MANIFEST.json"),
         summary=run("s9_validation/s9_summary.json"),
-        rng_accounting=run("s9_validation/rng_accounting.json"),
-        egress_checksums=run("s9_validation/egress_checksums.json"),
-        parameter_hash=run("s9_validation/parameter_hash_resolved.json"),
-        manifest_fingerprint=run("s9_validation/manifest_fingerprint_resolved.json"),
-        index=run("s9_validation/index.json"),
+        bundle=VALIDATION,
     output:
         flag=run("s9_validation/_passed.flag"),
     log:

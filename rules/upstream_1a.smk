@@ -7,14 +7,7 @@ EXTERNAL_TABLES = (
     supplied_tables(SETTINGS.external_root, SEEDS) if SETTINGS.upstream_kind == "external" else ()
 )
 # What the flag of a validated world seals.
-BUNDLE_1A = (
-    "validation/s9_summary.json",
-    "validation/egress_checksums.json",
-    "validation/rng_accounting.json",
-    "validation/parameter_hash_resolved.json",
-    "validation/manifest_fingerprint_resolved.json",
-    "validation/index.json",
-)
+BUNDLE_1A = [f"validation/{file}" for file in BUNDLE]
 BANDS_1A = source("config/layer1/1A/policy/policy.1a.bands.yaml")
 
 

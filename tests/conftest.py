@@ -1,19 +1,23 @@
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests import small_world
-from tests.torture import worlds
+from tests.certified import certified
 
 
 @pytest.fixture(scope="session")
-def certified_world(tmp_path_factory) -> Path:
+def certified_world() -> Path:
     """A small world after ``snakemake certify``; tests must leave it as it is."""
-    if "TORTURE_WORLDS" in os.environ:
-        return Path(os.environ["TORTURE_WORLDS"]) / "two"
-    return worlds.undisturbed(tmp_path_factory.mktemp("world") / "two", small_world.SEEDS)
+    return certified()
+
+
+@pytest.fixture(scope="module")
+def own_copy(certified_world, tmp_path_factory) -> Path:
+    """A copy of the certified world for the tests of one file."""
+    folder = tmp_path_factory.mktemp("copy") / "world"
+    shutil.copytree(certified_world, folder, symlinks=True)
+    return folder
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,13 +28,14 @@ class Raised:
     rule: str
 
 
-def raised() -> list[Raised]:
+@functools.cache
+def raised() -> tuple[Raised, ...]:
     """Every place of the package that raises an error with a code of its own, by code."""
-    found = []
+    found: list[Raised] = []
     for path in sorted((ROOT / "scripts").rglob("*.py")):
         module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
         found += list(_of_module(module, ast.parse(path.read_bytes())))
-    return sorted(found, key=lambda place: (place.code, place.module))
+    return tuple(sorted(found, key=lambda place: (place.code, place.module)))
 
 
 def _of_module(module: str, tree: ast.Module) -> Iterator[Raised]:

@@ -1,14 +1,12 @@
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.certified import certified
 from tests.torture import worlds
 
 
 @pytest.fixture(scope="session")
-def four_seed_world(tmp_path_factory) -> Path:
+def four_seed_world() -> Path:
     """A small world of four seeds after one undisturbed ``certify``; tests leave it as it is."""
-    if "TORTURE_WORLDS" in os.environ:
-        return Path(os.environ["TORTURE_WORLDS"]) / "four"
-    return worlds.undisturbed(tmp_path_factory.mktemp("four") / "world", worlds.FOUR_SEEDS)
+    return certified(worlds.FOUR_SEEDS)

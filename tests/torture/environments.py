@@ -14,7 +14,6 @@ index, or a cache of it, must be at hand. What cannot be made is named and not c
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -179,8 +178,7 @@ def main() -> int:
     """Run in every environment and compare."""
     root = Path(sys.argv[1]).resolve() if sys.argv[1:] else Path(tempfile.mkdtemp(prefix="envs-"))
     pythons, missing = given(sys.argv[2:], root)
-    shared = os.environ.get("TORTURE_WORLDS")
-    world = Path(shared) / "two" if shared else worlds.template(root / "world")
+    world = worlds.template(root / "world")
     details = compare(world, root, pythons)
     if not sys.argv[1:]:
         shutil.rmtree(root)

@@ -17,6 +17,7 @@ import pytest
 
 from scripts import root_lock
 from scripts.errors import GovernanceError
+from tests.certified import timeline
 from tests.small_world import REPOSITORY
 from tests.torture import worlds
 from tests.torture.record import record
@@ -75,7 +76,7 @@ def same(result, world, reference):
 
 def set_back_between(done, world, clock, offset_s):
     """Half of a run, then the clock is set back, then set right."""
-    worlds.half_done(done, world, worlds.timeline(done).whole_s / 2)
+    worlds.half_done(done, world, timeline(done).whole_s / 2)
     before = worlds.published(world)
     result = worlds.finish(world, settings=clock.set(offset_s))
     yield f"refused, {offset_s} s", refused(result) and "EG94" in result.stdout, result
@@ -88,7 +89,7 @@ def set_back_at_work(done, world, clock, offset_s):
     """A run whose clock is set back half-way; then, as it is, and with the clock right."""
     worlds.half_done(done, world, 0.0)
     process = worlds.start(world, "certify", settings=clock.set(0))
-    time.sleep(worlds.timeline(done).whole_s / 2)
+    time.sleep(timeline(done).whole_s / 2)
     settings = clock.set(offset_s)
     status = process.wait(worlds.LIMIT_S)
     result = subprocess.CompletedProcess([], status, worlds.output(world), "")

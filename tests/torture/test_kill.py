@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.certified import timeline
 from tests.small_world import REPOSITORY
 from tests.torture import worlds
 from tests.torture.record import record
@@ -87,7 +88,7 @@ class Blows:
 @pytest.mark.torture
 def test_recovers_from_a_kill_at_any_moment(four_seed_world, tmp_path):
     reference = worlds.published(four_seed_world)
-    time = worlds.timeline(four_seed_world)
+    time = timeline(four_seed_world)
     rng = np.random.default_rng(17)
     planned = worlds.share(50)
     blows = Blows(
@@ -123,7 +124,7 @@ def test_recovers_from_a_kill_at_any_moment(four_seed_world, tmp_path):
 @pytest.mark.parametrize(("name", "blow"), CHAINS, ids=["alone", "term", "int"])
 def test_recovers_from_blow_after_blow(four_seed_world, tmp_path, name, blow):
     reference = worlds.published(four_seed_world)
-    time = worlds.timeline(four_seed_world)
+    time = timeline(four_seed_world)
     rng = np.random.default_rng(18)
     planned = worlds.share(10)
     blows = Blows(

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.records.identity import run_id
-from scripts.tables import file_digest, read_json, write_json
+from scripts.tables import file_digest
 from tests import small_world
+from tests.certified import RUNS, timeline
 
-RUNS = Path("runs/fix-data-engine")
 SEGMENT = RUNS / "segment_1B"
 RELEASE = SEGMENT / run_id("1B", "reopened")
 # The list of superseded runs says what was there when it was made, not what the run is.
 NOT_COMPARED = {"segment1b_p0_prune_check.txt"}
 FOUR_SEEDS = (42, 7, 101, 202)
 LIMIT_S = 1800
-# Folder of a world in which its jobs note what they open.
-READS = "reads"
 # First words of a job's message, and the stage of the chain that it belongs to.
 STAGES = (
     (r"1A.*freeze guard", "guard"),
@@ -225,44 +223,6 @@ def fresh(template: Path, folder: Path) -> Path:
 def template(folder: Path, seeds: Sequence[int] = small_world.SEEDS) -> Path:
     """A world that has not run."""
     return small_world.build(folder, seeds)
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """When an undisturbed ``certify`` began (clock), how long it took, and its start-up, in s."""
-
-    began: float
-    whole_s: float
-    startup_s: float
-
-
-def undisturbed(folder: Path, seeds: Sequence[int]) -> Path:
-    """A world after one ``certify``, with its timeline in a file beside it.
-
-    What its jobs opened is noted in a folder of it, see ``tests/reads``.
-    """
-    world = template(folder, seeds)
-    notes = world / READS
-    notes.mkdir()
-    settings = {
-        "PYTHONPATH": str(small_world.REPOSITORY / "tests/reads"),
-        "NOTE_READS": str(notes),
-    }
-    began = time.time()
-    result = finish(world, settings=settings)
-    whole = time.time() - began
-    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    first = min(p.stat().st_mtime for p in (world / RUNS).rglob("*.json"))
-    write_json(
-        world.with_name(f"{world.name}.timeline.json"),
-        {"began": began, "whole_s": whole, "startup_s": first - began},
-    )
-    return world
-
-
-def timeline(world: Path) -> Timeline:
-    """Timeline of an undisturbed world."""
-    return Timeline(**read_json(world.with_name(f"{world.name}.timeline.json")))
 
 
 def half_done(done: Path, folder: Path, moment_s: float) -> Path:

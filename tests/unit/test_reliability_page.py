@@ -30,7 +30,7 @@ def test_a_part_that_leaves_no_figures_is_told_and_does_not_count(
     monkeypatch.setenv("TORTURE_RESULTS", str(tmp_path / "results.json"))
     part = torture.Part("part", ("item",), ("-c", program), 1 if "sleep" in program else 60)
     began = time.monotonic()
-    fault = torture.run(part, {})
+    fault = torture.run(part)
     assert time.monotonic() - began < 20
     assert not torture.settle(part, fault, 1.0)
     found = read_json(tmp_path / "results.json")

@@ -16,7 +16,7 @@ import shapely
 from scripts import countries
 from scripts.contracts import write_dataset
 from scripts.errors import ContractError
-from scripts.exports import export_sites_csv, export_sites_geojson, export_sites_gpkg
+from scripts.exports import export_sites
 from scripts.states.s8_site_locations import geoparquet_metadata
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -44,18 +44,21 @@ def sites(tmp_path):
     return path, table
 
 
-def export(module, source, target):
-    module.main(
-        SimpleNamespace(site_locations=str(source)), SimpleNamespace(sites=str(target)), None, None
+def export(source, target):
+    export_sites.main(
+        SimpleNamespace(site_locations=str(source)),
+        SimpleNamespace(sites=str(target)),
+        None,
+        SimpleNamespace(suffix=target.suffix[1:]),
     )
 
 
 def test_csv_reads_back_exactly(sites, tmp_path):
     path, table = sites
-    export(export_sites_csv, path, tmp_path / "sites.csv")
+    export(path, tmp_path / "sites.csv")
     with open(tmp_path / "sites.csv", newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
-    assert list(rows[0]) == export_sites_csv.COLUMNS
+    assert list(rows[0]) == export_sites.COLUMNS
     assert [float(row["lon_deg"]) for row in rows] == table["lon_deg"].to_pylist()
     assert [int(row["merchant_id"]) for row in rows] == table["merchant_id"].to_pylist()
     assert {row["legal_country_iso"] for row in rows} == {"NA"}
@@ -63,7 +66,7 @@ def test_csv_reads_back_exactly(sites, tmp_path):
 
 def test_geojson_is_a_collection_of_points(sites, tmp_path):
     path, table = sites
-    export(export_sites_geojson, path, tmp_path / "sites.geojson")
+    export(path, tmp_path / "sites.geojson")
     document = json.loads((tmp_path / "sites.geojson").read_text(encoding="utf-8"))
     assert document["type"] == "FeatureCollection"
     found = [feature["geometry"]["coordinates"] for feature in document["features"]]
@@ -75,7 +78,7 @@ def test_geojson_is_a_collection_of_points(sites, tmp_path):
 def test_geopackage_holds_points_ids_and_no_clock(sites, tmp_path):
     path, table = sites
     for name in ("a", "b"):
-        export(export_sites_gpkg, path, tmp_path / name / "sites.gpkg")
+        export(path, tmp_path / name / "sites.gpkg")
     first = (tmp_path / "a/sites.gpkg").read_bytes()
     assert first == (tmp_path / "b/sites.gpkg").read_bytes()
     frame = geopandas.read_file(tmp_path / "a/sites.gpkg")
@@ -84,20 +87,20 @@ def test_geopackage_holds_points_ids_and_no_clock(sites, tmp_path):
     assert frame["merchant_id"].tolist() == table["merchant_id"].to_pylist()
     with sqlite3.connect(tmp_path / "a/sites.gpkg") as base:
         assert base.execute("select last_change from gpkg_contents").fetchall() == [
-            (export_sites_gpkg._LAST_CHANGE,)
+            (export_sites._LAST_CHANGE,)
         ]
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["sites.gpkg"]
 
 
 def test_geopackage_refuses_ids_that_it_cannot_hold():
-    with pytest.raises(ContractError, match=r"EX22 here: merchant_id row 1 is"):
-        export_sites_gpkg.signed_ids(np.array([1, 1 << 63], dtype=np.uint64), "here")
+    with pytest.raises(ContractError, match=r"EX22 site_locations: merchant_id row 1 is"):
+        export_sites.signed_ids(np.array([1, 1 << 63], dtype=np.uint64))
 
 
 def test_geopackage_without_its_library_says_what_to_install(sites, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyogrio", None)
     with pytest.raises(ContractError, match=r"EX21 .*make export FORMAT=gpkg"):
-        export(export_sites_gpkg, sites[0], tmp_path / "sites.gpkg")
+        export(sites[0], tmp_path / "sites.gpkg")
     assert not (tmp_path / "sites.gpkg").exists()
 
 

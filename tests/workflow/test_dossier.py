@@ -1,7 +1,6 @@
 """The dossier of a small world in a real browser: offline, quiet, a map that moves, tables that
 sort, on a phone and on a desk."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +21,10 @@ needs_chromium = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def world(certified_world, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dossier") / "world"
-    shutil.copytree(certified_world, folder, symlinks=True)
-    result = small_world.snakemake(folder, "dossier", "--quiet", "rules")
+def world(own_copy):
+    result = small_world.snakemake(own_copy, "dossier", "--quiet", "rules")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    return folder
+    return own_copy
 
 
 @pytest.fixture(scope="module")

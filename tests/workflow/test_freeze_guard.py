@@ -1,7 +1,6 @@
 """The freeze guard through the real Snakefile: what it does not pass, nothing of 1B is run on."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,9 @@ RELEASE = run_id("1B", "reopened")
 
 
 @pytest.fixture(scope="module")
-def world(certified_world, tmp_path_factory) -> Path:
+def world(own_copy) -> Path:
     """One copy of the certified world for this file; every test puts back what it changes."""
-    folder = tmp_path_factory.mktemp("guarded") / "world"
-    shutil.copytree(certified_world, folder, symlinks=True)
-    return folder
+    return own_copy
 
 
 def guard_path(world: Path, identity: str = REOPENED) -> Path:

@@ -59,11 +59,9 @@ def locked_digest(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(certified_world, tmp_path_factory) -> Path:
+def world(own_copy) -> Path:
     """One copy of the certified world for this file; its tests build on each other."""
-    folder = tmp_path_factory.mktemp("governed") / "world"
-    shutil.copytree(certified_world, folder, symlinks=True)
-    return folder
+    return own_copy
 
 
 @pytest.mark.parametrize(

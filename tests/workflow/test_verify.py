@@ -23,11 +23,9 @@ ENVELOPE = tamper.SEGMENT / "reports/segment1b_p5_attestation.dsse.json"
 
 
 @pytest.fixture(scope="module")
-def world(certified_world, tmp_path_factory):
+def world(own_copy):
     """One copy for this file; its tests put back what they change."""
-    folder = tmp_path_factory.mktemp("verified") / "world"
-    shutil.copytree(certified_world, folder, symlinks=True)
-    return folder
+    return own_copy
 
 
 def faults(world, folder=None, **at_hand):
