@@ -9,7 +9,7 @@ sys.path.insert(0, workflow.basedir)
 from snakemake.exceptions import WorkflowError
 
 from scripts import console, entry, root_lock
-from scripts.contracts import dataset, require_declared, state_datasets
+from scripts.contracts import contracts_digest, dataset, datasets, require_declared, state_datasets
 from scripts.errors import SegmentError
 from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
@@ -53,7 +53,7 @@ RELEASE_RUN_ID = CANDIDATE.run_id
 BASELINE_RUN_ID = BASELINE.run_id
 
 PARTS = part_names(SETTINGS.groups)
-CONTRACT_FILES = source(["config/contracts.yaml"])
+CONTRACTS_DIGEST = contracts_digest(datasets())
 
 
 # All of them before the first rule: a later statement would take them from outputs in storage.

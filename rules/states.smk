@@ -23,7 +23,6 @@ rule s0_gate:
         outlet_statistics=reference("outlet_statistics.csv"),
         outlet_samples=reference("outlet_samples.csv"),
         manifest=reference("manifest.json"),
-        contracts=CONTRACT_FILES,
         own_polygons=source(SETTINGS.polygons_path or []),
         own_raster=source(RASTER or []),
         own_raster_cells=tiles("own_raster/raster_population.parquet") if RASTER else [],
@@ -37,6 +36,7 @@ rule s0_gate:
         **demand("s0_gate"),
     params:
         code=code("states.s0_gate"),
+        contracts=CONTRACTS_DIGEST,
         upstream_id=upstream_id,
     conda:
         ENV

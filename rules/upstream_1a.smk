@@ -97,7 +97,6 @@ rule validate_1a:
     input:
         unpack(world_tables),
         facts=reference("country_facts.csv"),
-        contracts=CONTRACT_FILES,
     output:
         summary=world("validation/s9_summary.json"),
         checksums=world("validation/egress_checksums.json"),
@@ -111,6 +110,7 @@ rule validate_1a:
         **demand("validate_1a"),
     params:
         code=code("upstream.validate_1a"),
+        contracts=CONTRACTS_DIGEST,
         merchants_total=SETTINGS.merchants_total,
     conda:
         ENV

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,9 +72,29 @@ class Dataset:
         return _pattern(self.path).fullmatch(path) is not None
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of what it holds: columns or schema, keys and order, without descriptions."""
+        return _digest([self.columns, self.schema, self.keys, self.sort])
+
+    @property
     def column_names(self) -> list[str]:
         """Columns of a table, in order."""
         return [column["name"] for column in self.columns]
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of a value as JSON, descriptions left out."""
+    return hashlib.sha256(json.dumps(_undescribed(value), sort_keys=True).encode()).hexdigest()
+
+
+def _undescribed(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _undescribed(part)
+            for key, part in value.items()
+            if not (key == "description" and isinstance(part, str))
+        }
+    return [_undescribed(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 @functools.cache
@@ -98,7 +120,6 @@ def _broken(where: object, rule: str) -> ContractError:
     return ContractError("EX04", where, rule, "restore it from git")
 
 
-@functools.cache
 def read_contracts(path: Path = CONTRACTS) -> Mapping[str, Dataset]:
     """All datasets of a contract file by id.
 
@@ -173,9 +194,15 @@ def _json_schema(entry: Json) -> Json | None:
     }
 
 
+@functools.cache
 def datasets() -> Mapping[str, Dataset]:
     """All datasets by id, in the order of the file."""
     return read_contracts()
+
+
+def contracts_digest(declared: Mapping[str, Dataset]) -> str:
+    """SHA-256 of what contracts say, whatever their comments, descriptions and layout."""
+    return _digest({name: vars(entry) for name, entry in declared.items()})
 
 
 def dataset(dataset_id: str) -> Dataset:

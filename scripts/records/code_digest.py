@@ -141,15 +141,6 @@ def modules_of(module: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def contract_digest(dataset_id: str) -> str:
-    """SHA-256 of what a dataset holds: columns or schema, keys and order, without descriptions."""
-    entry = datasets()[dataset_id]
-    columns = [{k: v for k, v in c.items() if k != "description"} for c in entry.columns]
-    holds = {"columns": columns, "schema": entry.schema, "keys": entry.keys, "sort": entry.sort}
-    return hashlib.sha256(json.dumps(holds, sort_keys=True).encode()).hexdigest()
-
-
-@functools.cache
 def code_digest(module: str) -> str:
     """Digest that changes with the meaning of a module, of its imports and of its contracts.
 
@@ -161,6 +152,6 @@ def code_digest(module: str) -> str:
     names = modules_of(f"{PACKAGE.name}.{module}")
     named = sorted(frozenset().union(*(_parsed(name).datasets for name in names)))
     parts = {name: _parsed(name).digest for name in names}
-    parts |= {name: contract_digest(name) for name in named}
+    parts |= {name: datasets()[name].digest for name in named}
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

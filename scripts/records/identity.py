@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 # Room of a user's own inputs in the sealed list; a run that has any is no shipped release.
 OWN_INPUTS = "own/"
+# Sealed name of the contracts; its digest is of what they say, not of the file.
+CONTRACTS_SEALED = "contracts/contracts.yaml"
 
 
 def run_id(segment: str, name: str, lineage: str = "") -> str:

@@ -62,7 +62,7 @@ def digest_now(file: Path) -> str:
 
 
 def by_name(paths: Iterable[str | Path]) -> dict[str, str]:
-    """SHA-256 of files by their names alone, as policies and contracts are listed."""
+    """SHA-256 of files by their names alone, as policies are listed."""
     return {Path(path).name: file_digest(path) for path in paths}
 
 

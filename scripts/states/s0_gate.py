@@ -7,16 +7,16 @@ any. ``manifest_fingerprint`` is the digest of that list. Asset ids and paths ar
 seal is the same on every machine.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.contracts import write_object
+from scripts.contracts import CONTRACTS, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.snapshot import verify_snapshot
 from scripts.records.bundle import verify_bundle
-from scripts.records.identity import OWN_INPUTS, manifest_fingerprint
+from scripts.records.identity import CONTRACTS_SEALED, OWN_INPUTS, manifest_fingerprint
 from scripts.tables import file_digest, read_json
 
 _REFERENCE = (
@@ -53,24 +53,24 @@ def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str)
 def assets(
     reference: Mapping[str, str],
     upstream: Mapping[str, str],
-    contracts: Iterable[str],
     own: Mapping[str, str | Sequence[str]],
 ) -> dict[str, str]:
     """Files to seal by asset id; of the user's ``own``, those that there are."""
     return {
         **{f"reference/{name}": path for name, path in reference.items()},
         **{f"upstream/{name}": path for name, path in upstream.items()},
-        **{f"contracts/{Path(path).name}": path for path in contracts},
         **{f"{OWN_INPUTS}{name}": str(path) for name, path in own.items() if path},
     }
 
 
-def seal(files: Mapping[str, str]) -> list[dict[str, str]]:
-    """Asset id, file name and SHA-256 of every sealed input, sorted by id."""
-    return [
+def seal(files: Mapping[str, str], contracts: str) -> list[dict[str, str]]:
+    """Asset id, file name and SHA-256 of every input, the contracts' by what they say, by id."""
+    sealed = [
         {"asset_id": name, "path": Path(path).name, "sha256_hex": file_digest(path)}
-        for name, path in sorted(files.items())
+        for name, path in files.items()
     ]
+    sealed.append({"asset_id": CONTRACTS_SEALED, "path": CONTRACTS.name, "sha256_hex": contracts})
+    return sorted(sealed, key=lambda entry: entry["asset_id"])
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -91,9 +91,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 "candidate_set": inputs.candidate_set,
                 "validation_bundle": inputs.bundle_flag,
             },
-            inputs.contracts,
             {name: getattr(inputs, f"own_{name}") for name in _OWN},
-        )
+        ),
+        params.contracts,
     )
     write_object("sealed_inputs_1B", outputs.sealed_inputs, sealed)
     write_object(

@@ -1,7 +1,7 @@
 """Rule ``validate_1a``: judge one seed and write its validation bundle, whatever the verdict."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from scripts.entry import run
 from scripts.geo.snapshot import load_facts
 from scripts.policies import load_policy
 from scripts.records.bundle import write_index
-from scripts.records.identity import manifest_fingerprint, parameter_hash
+from scripts.records.identity import CONTRACTS_SEALED, manifest_fingerprint, parameter_hash
 from scripts.records.ledger import by_name
 from scripts.tables import file_digest
 from scripts.upstream.generator import draw_up
@@ -65,12 +65,6 @@ def external_origin(source: Mapping[str, Any], seed: int) -> Origin:
     return Origin(None, draws, EXTERNAL_ALPHA, {"external_bundle": source["bundle_sha256"]})
 
 
-def sealed_inputs(facts: str, contracts: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of what a validation stands on beside the tables and the policy."""
-    sealed = {f"contracts/{name}": digest for name, digest in by_name(contracts).items()}
-    return {"country_facts.csv": file_digest(facts), **sealed}
-
-
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Bind the tables of a seed to the files of its bundle."""
     seed = int(wildcards.seed)
@@ -84,7 +78,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     verdict = validate(
         StoredTables(files), eligible_facts(facts), seed, origin.alpha, origin.replayed
     )
-    sealed = sealed_inputs(inputs.facts, inputs.contracts)
+    sealed = {"country_facts.csv": file_digest(inputs.facts), CONTRACTS_SEALED: params.contracts}
     write_object(
         "validation_summary_1A",
         outputs.summary,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scripts.contracts import CONTRACTS
 from scripts.governance.verification import verify
 from scripts.records.identity import run_id
 
@@ -52,6 +54,14 @@ def change_row(path: Path, rng: np.random.Generator) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
+def change_type(path: Path, rng: np.random.Generator) -> None:
+    """Declare another type of one column or property; comments and layout are no contract."""
+    text = path.read_text(encoding="utf-8")
+    found = list(re.finditer(r"\{type: (string|integer|number|int64|float64)\b", text))
+    at = found[int(rng.integers(len(found)))]
+    path.write_text(f"{text[: at.start(1)]}bool{text[at.end(1) :]}", encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class Target:
     """A kind of file that is mutated: its patterns below the world, how, and whether `certify`
@@ -66,7 +76,7 @@ class Target:
 
 TARGETS = (
     Target("reference snapshot", ("resources/reference/*",)),
-    Target("contract", ("config/contracts.yaml",)),
+    Target("contract", ("config/contracts.yaml",), change_type),
     Target("sealed 1A table", (f"{UPSTREAM}/seed=*/outlet_catalogue.parquet",
                                f"{UPSTREAM}/seed=*/s3_candidate_set.parquet")),
     Target("other 1A table", (f"{UPSTREAM}/seed=*/*.parquet", f"{AUTHORITY}/seed=*/*.parquet")),
@@ -168,7 +178,11 @@ def missed(world: Path, count: int, seed: int, without: tuple[str, ...] = ()) ->
 
 
 def missed_anywhere(world: Path, seed: int) -> tuple[int, list[str]]:
-    """One byte of every file of every kind, one after another: how many, and those not named."""
+    """A byte, or a type, of every file of every kind, one by one: how many, and those not named."""
     rng = np.random.default_rng(seed)
     files = sorted({path for target in TARGETS for path in files_of(world, target)})
-    return len(files), [line for path in files for line in unnamed(world, path, flip_byte, rng)]
+    found = []
+    for path in files:
+        mutate = change_type if path.name == CONTRACTS.name else flip_byte
+        found += unnamed(world, path, mutate, rng)
+    return len(files), found

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from scripts.contracts import datasets, require_declared
-from scripts.contracts.declared import CONTRACTS, read_contracts
+from scripts.contracts.declared import CONTRACTS, contracts_digest, read_contracts
 from scripts.errors import ContractError
 
 HEAD = "defaults: [{path: '*', licence: x, pii: false, retention_days: 1}]\ncolumns: {}\n"
@@ -65,3 +65,22 @@ def test_every_table_says_what_each_column_means():
     for entry in datasets().values():
         for column in entry.columns:
             assert column.get("description"), (entry.id, column["name"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("# Columns that", "# The columns that", False),
+        ("description: Sites.", "description: Outlets.", False),
+        ("share: {type: float64,", "share:\n    {type: float64,", False),
+        ("share: {type: float64,", "share: {type: float32,", True),
+        ("retention_days: 90", "retention_days: 91", True),
+    ],
+)
+def test_contracts_count_by_what_they_say(tmp_path, old, new, counts):
+    text = CONTRACTS.read_text(encoding="utf-8")
+    assert old in text
+    file = tmp_path / CONTRACTS.name
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    before, after = (contracts_digest(read_contracts(path)) for path in (CONTRACTS, file))
+    assert (before != after) == counts

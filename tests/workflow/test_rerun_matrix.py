@@ -172,7 +172,10 @@ def scenarios():
     yield "every schema of a policy", ("config/schemas/*.yaml",), "comment", NOTHING
     searches = ("config/knobs.yaml", "config/calibration.yaml", "config/recovery.yaml")
     yield "searches", searches, "comment", NOTHING
-    yield "contracts", ("config/contracts.yaml",), "comment", CONTRACTS
+    contracts = ("config/contracts.yaml",)
+    yield "a comment on the contracts", contracts, "comment", NOTHING
+    yield "a described column", contracts, ("description: Sites.", "description: Outlets."), NOTHING
+    yield "a licence", contracts, ("Proprietary-Internal", "Proprietary"), CONTRACTS
     for name, expected in REFERENCE.items():
         yield name, (f"resources/reference/{name}",), "byte", expected
     for name in TABLES_1A:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from scripts.contracts import dataset, datasets, read_dataset, state_datasets
+from scripts.contracts import (
+    contracts_digest,
+    dataset,
+    datasets,
+    read_contracts,
+    read_dataset,
+    state_datasets,
+)
 from scripts.governance.verification.view import OF_RUN, OF_TILES, Record, View, agree, same
 from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
-from scripts.records.identity import manifest_fingerprint, parameter_hash
+from scripts.records.identity import CONTRACTS_SEALED, manifest_fingerprint, parameter_hash
 from scripts.tables import read_json
 from scripts.upstream.freeze_guard import judge_files
 
@@ -184,14 +191,12 @@ def sources_are_those_of_the_run(view: View, seed: int) -> Iterator[str]:
     sealed = receipt["sealed_inputs"]
     if view.tree is not None:
         at_hand = {path.name: path for path in sorted((view.tree / "config").rglob("*.yaml"))}
-        files = receipt["policies"] | {
-            asset.removeprefix("contracts/"): digest
-            for asset, digest in sealed.items()
-            if asset.startswith("contracts/")
-        }
-        for name, digest in sorted(files.items()):
+        for name, digest in sorted(receipt["policies"].items()):
             path = at_hand.get(name, view.tree / "config" / name)
             yield from view.expect(path, digest, receipt.path)
+        contracts = view.tree / "config/contracts.yaml"
+        says = contracts_digest(read_contracts(contracts))
+        yield from same(contracts, "digest", says, sealed[CONTRACTS_SEALED], receipt.path)
     if view.reference is not None:
         listed = {name: sealed[f"reference/{asset}"] for asset, name in REFERENCE.items()}
         yield from view.hold(listed, receipt.path, view.reference)
