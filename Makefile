@@ -8,10 +8,12 @@ SCALES ?=
 PARTS ?=
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# A process a core; tests of one file share its fixtures.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile
 # The locked libraries, then this package: it puts the console script segment1b into .venv.
 install-locked = $(PIP) --require-hashes -r $< && $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: certify help test test-slurm test-s3 torture check bench scale export docs lock sbom clean install own-inputs s3
+.PHONY: certify help test test-all test-slurm test-s3 torture check bench scale export docs lock sbom clean install own-inputs s3
 
 certify: .venv/runtime.stamp ## certify the release: SEEDS=42,7,101,202
 	$(BIN)/snakemake certify --config seeds=[$(SEEDS)]
@@ -23,8 +25,11 @@ help: ## say what there is: targets of make and Snakemake, commands
 		echo; $(BIN)/segment1b --help; \
 	else echo; echo "After make install, this lists the targets of Snakemake and the commands too."; fi
 
-test: .venv/dev.stamp ## run the tests
-	$(BIN)/pytest
+test: .venv/dev.stamp ## test every state, gate, refusal and what a change reruns: some four minutes
+	$(PYTEST)
+
+test-all: test ## run the long tests too: searches, ladder, locks, dossier, own inputs
+	$(PYTEST) -m slow
 
 # Starts munge, slurmctld and slurmd on this machine; needs root and Debian's slurm-wlm.
 test-slurm: .venv/dev.stamp ## certify the small world on a Slurm that it starts itself

@@ -153,6 +153,7 @@ def test_recovers_from_blow_after_blow(four_seed_world, tmp_path, name, blow):
     assert blows.held == planned
 
 
+@pytest.mark.slow
 def test_recovers_from_one_blow_of_each_kind(certified_world, tmp_path):
     reference = worlds.published(certified_world)
     world = tmp_path / "world"

@@ -144,6 +144,7 @@ def test_a_refusal_is_one_line_and_ends_with_1(arguments, code):
     assert f": {code} " in result.stderr
 
 
+@pytest.mark.slow
 def test_truth_of_a_map_of_ones_own(tmp_path):
     table = tmp_path / "stations.csv"
     samples = Path("resources/reference/outlet_samples.csv").read_text(encoding="utf-8")

@@ -11,6 +11,8 @@ from scripts.tables import file_digest, read_json
 from tests import small_world
 from tests.chromium import Browser, executable
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path("runs/fix-data-engine")
 REPORTS = RUNS / "segment_1B/reports"
 SIZES = {"phone": (390, 844), "desk": (1440, 900)}

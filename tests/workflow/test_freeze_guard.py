@@ -13,6 +13,8 @@ from scripts.upstream.tables_1a import ALL_TABLES
 from tests import small_world
 from tests.unit.test_upstream_ingest import publish
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path("runs/fix-data-engine")
 REOPENED, AUTHORITY = (run_id("1A", name) for name in ("reopened", "authority"))
 RELEASE = run_id("1B", "reopened")

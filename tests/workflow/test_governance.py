@@ -17,6 +17,8 @@ from scripts.settings import WITNESS
 from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path("runs/fix-data-engine")
 SEGMENT = RUNS / "segment_1B"
 REPORTS = SEGMENT / "reports"

@@ -3,11 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from scripts.contracts import datasets, state_datasets
 from scripts.records.identity import run_id
 from scripts.states import CHAIN
 from scripts.tables import file_digest
 from tests import small_world
+
+pytestmark = pytest.mark.slow
 
 RELEASE = run_id("1B", "reopened")
 SEED = small_world.SEEDS[0]

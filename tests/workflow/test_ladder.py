@@ -14,6 +14,8 @@ from scripts.search.score import order_key
 from scripts.tables import file_digest
 from tests import small_world
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path("runs/fix-data-engine")
 ROOT = RUNS / "segment_1B"
 REPORTS = ROOT / "reports"

@@ -16,6 +16,8 @@ from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json
 from tests import small_world
 
+pytestmark = pytest.mark.slow
+
 RUNS = Path("runs/fix-data-engine")
 SEED = small_world.SEEDS[0]
 RELEASE = run_id("1B", "reopened")

@@ -1,4 +1,4 @@
-"""What a change reruns: asked of Snakemake on the real graph after a finished certify, four seeds.
+"""What a change reruns: asked of Snakemake on the real graph after a finished certify.
 
 The scenarios below name every policy, schema, 1A table, reference file and state script. Each is
 compared with the jobs of the rerun matrix exactly: nothing less, and nothing more. They are planned
@@ -8,7 +8,6 @@ in one process (``tests/planner.py``), since only the plans are wanted.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +21,7 @@ from scripts.records.identity import run_id
 from scripts.upstream.tables_1a import ALL_TABLES
 from tests import small_world
 
-SEEDS = (7, 42, 101, 202)
-N = len(SEEDS)
+N = len(small_world.SEEDS)
 RELEASE = run_id("1B", "reopened")
 UPSTREAM_RUNS = {name: run_id("1A", name) for name in ("authority", "reopened")}
 POLICY_1A, POLICY = "config/layer1/1A/policy", "config/layer1/1B/policy"
@@ -238,28 +236,14 @@ EXPECTED = {name: expected for name, _, _, expected in scenarios()}
 
 
 @pytest.fixture(scope="module")
-def finished(certified_world, tmp_path_factory) -> Path:
-    """The small world certified on all four seeds."""
-    folder = tmp_path_factory.mktemp("matrix") / "world"
-    shutil.copytree(certified_world, folder, symlinks=True)
-    path = folder / "config/config.yaml"
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    config["seeds"] = config["certification"]["required_seeds"] = list(SEEDS)
-    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    result = small_world.snakemake(folder, "certify", "--quiet", "rules")
-    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    return folder
-
-
-@pytest.fixture(scope="module")
-def plans(finished) -> dict[str, dict[str, int]]:
+def plans(own_copy) -> dict[str, dict[str, int]]:
     """Jobs that would run after each scenario."""
     asked = [
         {"name": name, "files": list(files), "how": how} for name, files, how, _ in scenarios()
     ]
     result = subprocess.run(
         [sys.executable, str(small_world.REPOSITORY / "tests/planner.py")],
-        cwd=finished,
+        cwd=own_copy,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
         input=json.dumps(asked),
         text=True,
@@ -275,13 +259,13 @@ def test_a_change_reruns_its_state_and_what_follows_and_nothing_else(plans, scen
     assert plans[scenario] == EXPECTED[scenario]
 
 
-def test_every_policy_reference_file_1a_table_and_state_script_has_a_row(finished):
-    policies = {str(p.relative_to(finished)) for p in finished.glob("config/layer1/*/policy/*")}
+def test_every_policy_reference_file_1a_table_and_state_script_has_a_row(own_copy):
+    policies = {str(p.relative_to(own_copy)) for p in own_copy.glob("config/layer1/*/policy/*")}
     assert policies == set(POLICIES) - {"config/gates.yaml"}
-    assert {p.name for p in (finished / "resources/reference").iterdir()} == set(REFERENCE)
-    scripts = {p.stem for p in (finished / "scripts/states").glob("s[0-8]_*.py")}
+    assert {p.name for p in (own_copy / "resources/reference").iterdir()} == set(REFERENCE)
+    scripts = {p.stem for p in (own_copy / "scripts/states").glob("s[0-8]_*.py")}
     assert scripts == set(STATES)
-    tables = {p.name for p in (finished / table_1a("")).glob("*.parquet")}
+    tables = {p.name for p in (own_copy / table_1a("")).glob("*.parquet")}
     assert tables == set(TABLES_1A)
 
 
@@ -300,9 +284,9 @@ def of_release():
     }
 
 
-def test_the_published_matrix_is_what_would_run(finished, plans):
+def test_the_published_matrix_is_what_would_run(own_copy, plans):
     """``iteration_protocol.json`` says no more and no less than Snakemake does."""
-    path = finished / "runs/fix-data-engine/segment_1B/iteration_protocol.json"
+    path = own_copy / "runs/fix-data-engine/segment_1B/iteration_protocol.json"
     published = json.loads(path.read_text(encoding="utf-8"))["rerun_matrix"]
     assert published == {name: states(plans[path]) for name, path in of_release().items()}
 

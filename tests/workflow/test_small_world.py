@@ -128,6 +128,7 @@ def test_the_egress_is_the_pinned_one(certified_world):
     assert egress_digests(certified_world) == read_json(PINNED)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_cores_folder_time_or_network(certified_world, tmp_path):
     other = small_world.build(tmp_path / "elsewhere")
     result = small_world.snakemake(
