@@ -51,7 +51,7 @@ rule certify:
 
 
 # One workflow at a time on a runs root; then superseded runs are looked at, before a new candidate
-# takes their room.
+# takes their space.
 onstart:
     start.begin(workflow, SETTINGS, ROOT_OF_JOBS)
 

@@ -1,4 +1,4 @@
-"""Names that the other rooms share: paths, runs, input functions."""
+"""Names that the other rule files share: paths, runs, input functions."""
 
 import re
 import sys

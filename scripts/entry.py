@@ -84,5 +84,5 @@ def os_error(error: OSError, outputs: Any) -> ContractError:
     where = error.filename or next(iter(outputs), "output")
     reason = error.strerror or str(error)
     return ContractError(
-        "EX20", where, f"the operating system says: {reason}", "mend that and start again"
+        "EX20", where, f"the operating system says: {reason}", "put that right and start again"
     )

@@ -1,7 +1,7 @@
 """The errors that a user can cause, each told in one line.
 
 A message reads ``CODE where: rule broken; what would be right``. The first digit of a code is the
-room that raised it:
+part of the package that raised it:
 
 ========  =================================================================================
 ``EC..``  configuration, posture, seeds, policy files
@@ -16,7 +16,7 @@ room that raised it:
 
 
 class SegmentError(Exception):
-    """A broken rule that the user can mend.
+    """A broken rule that the user can put right.
 
     Parameters
     ----------

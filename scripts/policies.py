@@ -95,7 +95,7 @@ def _not_finite(value: Any, trail: str = "") -> str | None:
 
 
 def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str = "EC10") -> None:
-    """Hold a parsed document against a JSON Schema; the first error names the key and the mend."""
+    """Hold a parsed document against a JSON Schema; the first error names the key and the remedy."""
     from jsonschema import Draft202012Validator
 
     key = _not_finite(value)
@@ -126,7 +126,7 @@ def _error_order(error: Any) -> tuple[int, str]:
 
 
 def schema_name(path: str | Path) -> str:
-    """Schema that a policy file obeys: its file name up to the third dot."""
+    """Schema of a policy file: its file name up to the third dot."""
     return ".".join(Path(path).name.split(".")[:3])
 
 

@@ -225,7 +225,7 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
     Raises
     ------
     ConfigError
-        Names the file, the key, the rule and the mend.
+        Names the file, the key, the rule and the remedy.
     """
     plain = normalise(config)
     validate(plain, load_schema("config"), CONFIG_FILE)

@@ -41,7 +41,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Step:
-    """One state: its entry, the policy that it obeys, and its outputs (role to file name)."""
+    """One state: its entry, its policy, and its outputs (role to file name)."""
 
     main: Callable[..., None]
     policy: str | None

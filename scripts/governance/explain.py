@@ -30,7 +30,7 @@ def own_causes(reason: Any) -> list[str]:
     if reason.params_changed:
         causes.append("its code, a contract or a parameter changed")
     if reason.input_changed:
-        causes.append("it obeys other files than before")
+        causes.append("it uses other files than before")
     if reason.software_stack_changed:
         causes.append("its environment changed")
     if reason.missing_output:

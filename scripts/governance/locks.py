@@ -108,7 +108,7 @@ def _digest(path: str, trees: Sequence[Path] = TREES) -> str:
 
 
 def rule_versions(phase: str) -> dict[str, str]:
-    """Version of each rule that a phase locks: its code and the contracts that it obeys."""
+    """Version of each rule that a phase locks: its code and the contracts that it names."""
     return {
         module.rsplit(".", 1)[-1]: code_digest(module)
         for module in SURFACES[phase].modules
@@ -254,7 +254,7 @@ def _other_policies(lock: Lock, policies: Mapping[str, str], told: Iterable[str]
         now = _digest(path)
         if path not in told and now != entry["sha256"]:
             lines.append(
-                f"lock {lock.phase}: the run obeys {path} with digest {now}, "
+                f"lock {lock.phase}: the run uses {path} with digest {now}, "
                 f"locked is {entry['path']} with {entry['sha256']}"
             )
     return lines

@@ -134,8 +134,8 @@ def prune(root: Path, named: Iterable[str], execute: bool) -> list[str]:
     if execute:
         for folder in removable:
             shutil.rmtree(folder)
-            for room in ("logs", "benchmarks"):
-                shutil.rmtree(root / room / "1B" / folder.name, ignore_errors=True)
+            for part in ("logs", "benchmarks"):
+                shutil.rmtree(root / part / "1B" / folder.name, ignore_errors=True)
     verb = "deleted" if execute else "to delete"
     lines.append(f"{len(folders) - len(removable)} kept, {len(removable)} {verb}")
     write_text(segment / CHECK, "\n".join(lines) + "\n")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-# Room of a user's own inputs in the sealed list; a run that has any is no shipped release.
+# Prefix of a user's own inputs in the sealed list; a run that has any is no shipped release.
 OWN_INPUTS = "own/"
 # Sealed name of the contracts; its digest is of what they say, not of the file.
 CONTRACTS_SEALED = "contracts/contracts.yaml"

@@ -130,11 +130,11 @@ def without_a_kind(world: Path, others: tuple[str, ...] = ()) -> list[str]:
     """Published files that no kind of mutation touches, but for those of other runs."""
     touched = {path for target in TARGETS for path in files_of(world, target)}
     touched |= {path for pattern in others for path in world.glob(pattern)}
-    rooms = [path for path in (world / RUNS).iterdir() if path.name not in ("logs", "benchmarks")]
+    folders = [path for path in (world / RUNS).iterdir() if path.name not in ("logs", "benchmarks")]
     return [
         path.relative_to(world).as_posix()
-        for room in rooms
-        for path in sorted(room.rglob("*"))
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
         if path.is_file() and path not in touched and path.name not in UNCOVERED
     ]
 

@@ -331,7 +331,7 @@ def test_every_other_lock_fault_is_told_for_its_violation_alone(repository):
     other = Path("config/policy.s2.tile_weights.other.yaml")
     other.write_text("s2: 2\n")
     (line,) = locks.faults(locks.read_locks(reports), {**policies, "s2": str(other)})
-    assert "the run obeys" in line
+    assert "the run uses" in line
 
     write_json(path, {**read_json(path), "seeds": [9]})
     lines = locks.faults(locks.read_locks(reports), policies)

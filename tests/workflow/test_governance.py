@@ -161,7 +161,7 @@ def test_another_policy_file_does_not_get_around_the_lock(locked):
     document["policies"]["s2"] = str(other)
     (postures / "detour.yaml").write_text(yaml.safe_dump(document))
     arguments = ("certify", "--config", "postures=postures", "posture=detour")
-    assert f"the run obeys {other} with digest" in call(locked, *arguments, status=1)
+    assert f"the run uses {other} with digest" in call(locked, *arguments, status=1)
     shutil.rmtree(postures)
     (locked / other).unlink()
 
