@@ -95,7 +95,7 @@ def _not_finite(value: Any, trail: str = "") -> str | None:
 
 
 def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str = "EC10") -> None:
-    """Hold a parsed document against a JSON Schema; the first error names the key and the remedy."""
+    """Hold a parsed document against a JSON Schema; an error names the key and the remedy."""
     from jsonschema import Draft202012Validator
 
     key = _not_finite(value)
