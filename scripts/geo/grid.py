@@ -186,23 +186,6 @@ class Grid:
         row, col = self.row_col(tile_id)
         return self.lon_edge_deg(col + 0.5), self.lat_edge_deg(row + 0.5)
 
-    def centre_vectors(self, tile_id: npt.ArrayLike) -> F64:
-        """Unit vectors of cell centres on the sphere, shape (n, 3)."""
-        row, col = self.row_col(tile_id)
-        sin_lat, cos_lat, sin_lon, cos_lon = self._sines_and_cosines
-        vectors = np.empty((len(row), 3))
-        vectors[:, 0] = cos_lat[row] * cos_lon[col]
-        vectors[:, 1] = cos_lat[row] * sin_lon[col]
-        vectors[:, 2] = sin_lat[row]
-        return vectors
-
-    @cached_property
-    def _sines_and_cosines(self) -> tuple[F64, F64, F64, F64]:
-        """Sine and cosine of the centre of every row, then of every column."""
-        lat = np.radians(self.lat_edge_deg(np.arange(self.nrows) + 0.5))
-        lon = np.radians(self.lon_edge_deg(np.arange(self.ncols) + 0.5))
-        return np.sin(lat), np.cos(lat), np.sin(lon), np.cos(lon)
-
     def cell_area_m2(self, tile_id: npt.ArrayLike) -> F64:
         """Ellipsoidal area of cells, square metres."""
         return self.row_area_m2[self.row_col(tile_id)[0]]

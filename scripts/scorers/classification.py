@@ -20,7 +20,6 @@ from typing import Any
 from scripts.scorers.gates import BELOW, grade_of, reaches
 
 GREEN, AMBER, RED = "GREEN_B", "AMBER_NEAR_BPLUS", "RED_REOPEN_REQUIRED"
-CLASSES = (GREEN, AMBER, RED)
 LANES = ("code", "1A", "S2", "S2, S4", "S4", "S4, S6", "S6", "S9")
 
 Row = dict[str, Any]
