@@ -24,14 +24,14 @@ RELEASE = SEGMENT / run_id("1B", "reopened")
 NOT_COMPARED = {"segment1b_p0_prune_check.txt"}
 FOUR_SEEDS = (42, 7, 101, 202)
 LIMIT_S = 1800
-# First words of a job's message, and the stage of the chain that it belongs to.
+# What the name of a rule holds, and the stage of the chain that it belongs to.
 STAGES = (
-    (r"1A.*freeze guard", "guard"),
-    (r"1A", "1A"),
-    (r"S[0-9] ", ""),
-    (r"Receipt", "S8"),
-    (r"P5|Certify", "certificate"),
-    (r"", "scoring"),
+    ("freeze_guard", "guard"),
+    ("_1a", "1A"),
+    ("run_receipt", "S8"),
+    ("certify", "certificate"),
+    ("attest", "certificate"),
+    ("", "scoring"),
 )
 
 
@@ -183,23 +183,25 @@ def logs_of(world: Path) -> set[Path]:
 def at_work(world: Path, before: set[Path]) -> list[str]:
     """Stages of the jobs that a workflow had started and not ended; ``start-up`` for none.
 
-    Snakemake's log names a job's message when it starts and its number when it ends. ``before`` are
-    the logs of earlier starts.
+    Snakemake's log names rule and number of a job that starts, and its number when it ends.
+    ``before`` are the logs of earlier starts.
     """
     logs = sorted(logs_of(world) - before)
     text = logs[-1].read_text(encoding="utf-8", errors="replace") if logs else ""
-    started = dict(re.findall(r"^Job (\d+): (.*)$", text, re.MULTILINE))
+    block = r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    jobid: (\d+)$"
+    started = {job: rule for rule, job in re.findall(block, text, re.MULTILINE)}
     if not started:
         return ["start-up"]
     for job in re.findall(r"^Finished jobid: (\d+)", text, re.MULTILINE):
         started.pop(job, None)
-    return sorted(stage_of(message) for message in started.values()) or ["between jobs"]
+    return sorted(map(stage_of, started.values())) or ["between jobs"]
 
 
-def stage_of(message: str) -> str:
-    """Stage of a job by its message."""
-    stage = next(stage for words, stage in STAGES if re.match(words, message))
-    return stage or message[:2]
+def stage_of(rule: str) -> str:
+    """Stage of a job by its rule: the state, or its part of the chain."""
+    if re.match(r"s\d_", rule):
+        return rule[:2].upper()
+    return next(stage for words, stage in STAGES if words in rule)
 
 
 def left_behind(world: Path) -> list[str]:
