@@ -11,14 +11,17 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from snakemake.io import sourcecache_entry
+from snakemake.script import PythonScript
 
 from scripts.errors import GovernanceError
 from scripts.tables import publish
@@ -85,6 +88,33 @@ def files_to_read(workflow: Any) -> set[str]:
     jobs = list(workflow.dag.needrun_jobs())
     made = {str(path) for job in jobs for path in job.output}
     return {str(path) for job in jobs for path in job.input} - made
+
+
+def scripts_to_run(workflow: Any) -> list[str]:
+    """Scripts of the planned jobs that this machine will run, a job each; none on a cluster."""
+    if not workflow.local_exec or workflow.dryrun:
+        return []
+    return [str(job.rule.script) for job in workflow.dag.needrun_jobs() if job.rule.script]
+
+
+def run_scripts_with(run: Callable[[str, Mapping[str, str]], int]) -> None:
+    """Let jobs without a conda environment, container or module run their script by a function.
+
+    It is given the file and the environment, and gives the exit status. Every documented way to run
+    a script starts an interpreter for it.
+    """
+    alone = PythonScript.execute_script
+
+    def execute_script(self: PythonScript, fname: str, edit: bool = False) -> None:
+        if self.conda_env or self.container_img or self.env_modules:
+            alone(self, fname, edit)
+            return
+        folder = str(self.resources.get("tmpdir") or tempfile.gettempdir())
+        status = run(fname, {**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder)})
+        if status:
+            raise subprocess.CalledProcessError(status, fname)
+
+    PythonScript.execute_script = execute_script
 
 
 def handle_sigterm_in_thread() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from scripts import root_lock, snakemake_private
 from scripts.contracts import dataset_path
 from scripts.errors import GovernanceError, SegmentError
 from scripts.governance.retention import prune
+from scripts.job_server import JobServer
 from scripts.settings import Settings
 
 # Rules that look at a whole run tree, not at declared inputs: it has to be on disk.
@@ -19,6 +21,8 @@ ON_DISK = frozenset(
         *("reference_environment", "build_reference", "validate_reference"),
     }
 )
+# Below that the interpreters that are saved cost less than the one that waits.
+JOBS_WORTH_A_SERVER = 6
 # What `certify` writes beside a verdict that it made already.
 BESIDE_VERDICT = ("last_good_pointer", "segment1b_p5_lock_set")
 
@@ -42,6 +46,15 @@ def list_superseded(settings: Settings) -> None:
         prune(root, settings.kept_runs, execute=False)
 
 
+def serve_jobs(scripts: list[str]) -> None:
+    """Run the scripts of many jobs in copies of one process, where the system can fork safely."""
+    if sys.platform != "linux" or len(scripts) < JOBS_WORTH_A_SERVER:
+        return
+    files = {script[script.rindex("scripts/") :] for script in scripts}
+    modules = sorted(file.removesuffix(".py").replace("/", ".") for file in files)
+    snakemake_private.run_scripts_with(JobServer(["snakemake.script", *modules]).run)
+
+
 def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
     """Take the runs root, then see to superseded runs; one line and status 1 on refusal."""
     snakemake_private.handle_sigterm_in_thread()
@@ -54,6 +67,7 @@ def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
         root_lock.refuse_later_files(root_of_jobs, snakemake_private.files_to_read(workflow))
         if not in_storage:
             list_superseded(settings)
+        serve_jobs(snakemake_private.scripts_to_run(workflow))
     except (SegmentError, OSError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from None
 
