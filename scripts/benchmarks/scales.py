@@ -24,6 +24,7 @@ from scripts.benchmarks.floors import (
     table_bytes,
 )
 from scripts.contracts import datasets
+from scripts.errors import ConfigError
 from scripts.policies import parse_yaml
 from scripts.records.identity import run_id
 from scripts.settings import CONFIG_FILE, load_settings
@@ -41,10 +42,16 @@ _UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 def parse_sites(text: str) -> int:
-    """Sites of a size such as 35k, 3.5M or 100000; ValueError when it is none."""
+    """Sites of a size such as 35k, 3.5M or 100000.
+
+    Raises
+    ------
+    ConfigError
+        ``EC03`` when it is none.
+    """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM]?)", text)
     if not match:
-        raise ValueError(f"{text!r} is no size such as 35k or 3.5M")
+        raise ConfigError("EC03", "sizes", f"{text!r} is no number of sites", "35k, 3.5M or 100000")
     return round(float(match[1]) * _UNITS[match[2]])
 
 

@@ -55,6 +55,49 @@ def margins(
 
 
 @app.command()
+def sizes(
+    *,
+    scales: Annotated[str, typer.Argument(help="Sizes in sites, such as 35k,350k,3.5M.")],
+    seeds: Annotated[str, typer.Option(help="Seeds of every size.")] = "42,7,101,202",
+    runs_root: Annotated[
+        str, typer.Option(help="Every size has a folder of its own in it.")
+    ] = "runs/sizes",
+    page: Annotated[
+        Path | None, typer.Option(help="Page whose marked table is renewed, too.")
+    ] = None,
+    configfile: ConfigFiles,
+    config: Values,
+    quiet: Quiet = False,
+) -> None:
+    """Grade the candidate's policies at other numbers of sites; a table in Markdown.
+
+    A size that ran is not run again. Ends with 1 when a size misses grade B.
+
+    Example: segment1b sizes 35k,350k --seeds 42
+    """
+    from scripts.benchmarks.scales import SITES_PER_MERCHANT, parse_sites
+    from scripts.benchmarks.sizes import renew_page, size_table
+    from scripts.ladder.margins import read_report
+    from scripts.scorers.gates import BELOW
+
+    reports = []
+    for size in scales.split(","):
+        merchants, root = round(parse_sites(size) / SITES_PER_MERCHANT), f"{runs_root}/{size}"
+        values = [*config, f"seeds=[{seeds}]", f"runs_root={root}"]
+        values.append(f"upstream={{merchants_total: {merchants}}}")
+        settings = options.configuration(configfile, values)
+        options.make("margins", configfile, values, ["--quiet", "all" if quiet else "rules"])
+        report = read_report(root, settings.run_named(settings.candidate).run_id)
+        reports.append((merchants, report))
+    table = size_table(reports)
+    options.show([table])
+    if page is not None:
+        renew_page(page, table)
+    if any(report["grade"] == BELOW for _, report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
 def truth(
     *,
     file: Annotated[Path, typer.Argument(help="Outlets as CSV, Parquet or GeoParquet.")],

@@ -8,7 +8,9 @@ from scripts.benchmarks.collect import collect
 from scripts.benchmarks.floors import pair_by_pair, table_bytes
 from scripts.benchmarks.page import draw, renew
 from scripts.benchmarks.scales import CHAIN, SITE_STATES, combine, parse_sites, slopes, table
+from scripts.benchmarks.sizes import renew_page, size_table
 from scripts.entry import run
+from scripts.errors import ConfigError
 from scripts.tables import write_parquet
 
 
@@ -19,7 +21,7 @@ def test_sizes_are_read():
         10_000_000,
         102_000,
     ]
-    with pytest.raises(ValueError, match="35 sites"):
+    with pytest.raises(ConfigError, match=r"EC03.*35 sites"):
         parse_sites("35 sites")
 
 
@@ -105,3 +107,45 @@ def test_a_page_is_renewed_between_its_markers():
     assert renew(renew(page, "new"), "newer") == (
         "a\n<!-- measured -->\n\nnewer\n\n<!-- end -->\nb\n"
     )
+
+
+def report_of(sites, grade="BPLUS", missed=(), contraction=0.7):
+    seeds = {
+        str(seed): {
+            "sites": sites + seed,
+            "nn_p99_p50_ratio": 7.0 + seed / 2,
+            "nn_contraction": contraction,
+            "eligible_country_nonzero_share": 1.0,
+        }
+        for seed in (1, 3)
+    }
+    return {
+        "grade": grade,
+        "measured": seeds,
+        "misses": list(missed),
+        "fidelity": [],
+        "freeze_guard": {},
+    }
+
+
+def test_the_table_of_sizes_is_put_in_its_page(tmp_path):
+    miss = {
+        "grade": "BPLUS",
+        "gate": "nn_tail",
+        "metric": "nn_contraction",
+        "seed": 1,
+        "reason": "0.2 < 0.35",
+    }
+    reports = [(25_000, report_of(350_000)), (250, report_of(3_500, "B", [miss], None))]
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- measured -->\nold\n<!-- end -->\nafter\n")
+    renew_page(page, size_table(reports))
+    lines = page.read_text().splitlines()
+    assert lines[0] == "before"
+    assert lines[5:7] == [
+        "| 3,502 | 250 | B | 7.5 to 8.5 | undefined | 1.000 |"
+        " BPLUS nn_tail nn_contraction seed 1 |",
+        "| 350,002 | 25,000 | BPLUS | 7.5 to 8.5 | 0.70 | 1.000 | none |",
+    ]
+    assert "old" not in lines
+    assert lines[-1] == "after"

@@ -15,7 +15,7 @@ from scripts.errors import ConfigError, GovernanceError
 from scripts.settings import CONFIG_FILE
 
 VERBS = ("lock", "reopen", "fork", "prune", "status", "explain", "verify", "sign", "margins",
-         "truth", "bench")  # fmt: skip
+         "sizes", "truth", "bench")  # fmt: skip
 HEAVY = ("numpy", "pyarrow", "yaml", "jsonschema", "snakemake", "rich")
 
 

@@ -1,0 +1,55 @@
+"""The grade of the shipped policies at other sizes: `segment1b sizes`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.benchmarks.page import renew
+from scripts.ladder.margins import misses
+from scripts.tables import write_text
+
+Json = Mapping[str, Any]
+_HEAD = (
+    "| sites a seed | merchants | grade | tail ratio | contraction | countries covered | misses |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
+
+def _span(values: Sequence[float], digits: int) -> str:
+    low, high = (f"{end:.{digits}f}" for end in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def size_row(report: Json, merchants: int) -> str:
+    """One size of the table, from its report of margins; values are spans over the seeds."""
+    seeds = list(report["measured"].values())
+
+    def span(name: str, digits: int) -> str:
+        values = [seed[name] for seed in seeds]
+        return "undefined" if None in values else _span(values, digits)
+
+    against = sorted({miss.partition(":")[0] for miss in misses(report, "A")})
+    cells = (
+        f"{round(sum(seed['sites'] for seed in seeds) / len(seeds)):,}",
+        f"{merchants:,}",
+        report["grade"],
+        span("nn_p99_p50_ratio", 1),
+        span("nn_contraction", 2),
+        span("eligible_country_nonzero_share", 3),
+        ", ".join(against) or "none",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def size_table(reports: Sequence[tuple[int, Json]]) -> str:
+    """Markdown: a row a size, by rising number of merchants."""
+    ranked = sorted(reports, key=lambda item: item[0])
+    return "\n".join([_HEAD, *(size_row(report, merchants) for merchants, report in ranked)])
+
+
+def renew_page(page: str | Path, table: str) -> None:
+    """Put the table between the markers of a page."""
+    path = Path(page)
+    write_text(path, renew(path.read_text(encoding="utf-8"), table))
