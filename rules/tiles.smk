@@ -56,6 +56,7 @@ rule fidelity_reference:
     input:
         tile_index=tile_set("s1_tile_index/tile_index.parquet"),
         tile_population=tile_set("s1_tile_index/tile_population.parquet"),
+        countries=reference("countries.parquet"),
         land_cover=reference("land_cover.parquet"),
         tile_policy=tile_policy("s1_tile_index"),
     output:

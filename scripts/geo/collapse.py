@@ -16,7 +16,7 @@ from scripts import countries
 from scripts.geo.distance import EARTH_RADIUS_M, blocks, unit_vectors
 from scripts.geo.metrics import FloatArray, IntArray, Sites, country_counts
 from scripts.geo.people import Points
-from scripts.geo.thinning import thinning_rank
+from scripts.geo.thinning import Rank
 
 # One step of the fourth decimal of a degree, in metres of arc.
 FOURTH_DECIMAL_M = math.radians(1e-4) * EARTH_RADIUS_M
@@ -120,7 +120,7 @@ def distinct_coordinates(
     return held
 
 
-def thinned_to(sites: Sites, most: IntArray, seed: int) -> Sites:
+def thinned_to(sites: Sites, rank: Rank, most: IntArray) -> Sites:
     """At most so many sites of each country, those of the lowest keyed rank.
 
     Parameters
@@ -131,7 +131,6 @@ def thinned_to(sites: Sites, most: IntArray, seed: int) -> Sites:
     counts = country_counts(sites.country)
     if (counts <= most).all():
         return sites
-    rank = thinning_rank(sites, seed)
     # A quarter more than is wanted nearly always holds the lowest, and spares sorting all.
     share = np.minimum(1.25 * most / np.maximum(counts, 1), 1.0)
     near = rank * 2.0**-64 <= share[sites.country]
@@ -145,16 +144,17 @@ def thinned_to(sites: Sites, most: IntArray, seed: int) -> Sites:
 
 
 def collapse_sentinel(
-    sites: Sites, people: Points, land_m2: FloatArray, limits: CollapseLimits, seed: int
+    sites: Sites, people: Points, land_m2: FloatArray, limits: CollapseLimits, rank: Rank
 ) -> list[dict[str, Any]]:
     """Judge every country with at least ``min_sites`` sites for stripes, corridors and piles.
 
-    A country is flagged when its sites are a line: their anisotropy is above its limit, and above
-    ``anisotropy_of_people_max`` times that of as many of its people, and their linearity is above
-    its own limit. Or when their distinct coordinates at four decimals are fewer than
-    ``distinct_ratio_min`` of those of as many people, or of what its land can hold where that is
-    less: pairs against the four-decimal cells of the land, latitudes and longitudes against the
-    cells along the side of a square of that area. So a lattice is caught and a microstate is not.
+    A country is flagged when its sites are a line: their anisotropy is above its limit and above
+    ``anisotropy_of_people_max`` times that of as many of its people, their linearity is above its
+    own limit, and the people are no such line themselves. Or when their distinct coordinates at
+    four decimals are fewer than ``distinct_ratio_min`` of those of as many people, or of what its
+    land can hold where that is less: pairs against the four-decimal cells of the land, latitudes
+    and longitudes against the cells along the side of a square of that area. So a lattice is caught
+    and a microstate is not.
 
     Parameters
     ----------
@@ -166,8 +166,8 @@ def collapse_sentinel(
         Land area by country, square metres, shape (676,).
     limits
         Limits.
-    seed
-        Of the thinning.
+    rank
+        Keyed ranks of the sites, shape (n,), for the thinning.
 
     Returns
     -------
@@ -184,8 +184,8 @@ def collapse_sentinel(
     lookup[cohort] = np.arange(len(cohort))
     size = len(cohort)
 
-    most = np.where(drawn > 0, drawn, counts)
-    some = thinned_to(sites.take(np.flatnonzero(lookup[sites.country] >= 0)), most, seed)
+    most = np.where(lookup < 0, 0, np.where(drawn > 0, drawn, counts))
+    some = thinned_to(sites, rank, most)
     like = np.flatnonzero((lookup[people.country] >= 0) & (people.rank < counts[people.country]))
     group, reference = lookup[some.country], lookup[people.country[like]]
     here, there = (
@@ -200,6 +200,7 @@ def collapse_sentinel(
     line = (
         (anisotropy > limits.anisotropy_max)
         & (anisotropy > limits.anisotropy_of_people_max * of_people)
+        & (of_people <= limits.anisotropy_max)
         & (linearity > limits.linearity_max)
     )
     line |= np.isinf(anisotropy)

@@ -10,6 +10,8 @@ measured as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +35,9 @@ def thinning_rank(sites: Sites, seed: int) -> Rank:
 
 def lowest(rank: Rank, size: int) -> Rows:
     """Rows of the ``size`` lowest ranks, rising; thinning to fewer gives a subset."""
-    return np.sort(np.argsort(rank, kind="stable")[:size])
+    if size >= len(rank):
+        return np.arange(len(rank))
+    return np.sort(np.argpartition(rank, size)[:size])
 
 
 def disjoint_maps(rank: Rank, size: int, at_most: int = MAPS_AT_MOST) -> list[Rows]:
@@ -58,27 +62,26 @@ def disjoint_maps(rank: Rank, size: int, at_most: int = MAPS_AT_MOST) -> list[Ro
     return [order[i * size : (i + 1) * size] for i in range(maps)]
 
 
-def maps_at(sites: Sites, size: int, seed: int) -> list[Sites]:
+def maps_at(sites: Sites, rank: Rank, size: int) -> list[Sites]:
     """Maps of ``size`` sites thinned from a larger one; the map itself when it is no larger."""
     if len(sites) <= size:
         return [sites]
-    maps = disjoint_maps(thinning_rank(sites, seed), size, NEIGHBOUR_MAPS_AT_MOST)
+    maps = disjoint_maps(rank, size, NEIGHBOUR_MAPS_AT_MOST)
     return [sites.take(np.sort(rows)) for rows in maps]
 
 
 def comparable_maps(
-    a: Sites, b: Sites, tolerance: float, reference: int, seed: int
-) -> tuple[list[Sites], list[Sites]]:
-    """Maps of two site sets at one count, that of the smaller or the reference if that is less.
+    sets: Sequence[tuple[Sites, Rank]], tolerance: float, reference: int
+) -> list[list[Sites]]:
+    """Maps of sets of sites at one count, that of the smallest or the reference if that is less.
 
     A set is thinned when it has more than that by the fraction ``tolerance``.
     """
-    size = min(len(a), len(b), reference)
-
-    def maps(sites: Sites) -> list[Sites]:
-        return maps_at(sites, size, seed) if len(sites) - size > tolerance * size else [sites]
-
-    return maps(a), maps(b)
+    size = min(reference, *(len(sites) for sites, _ in sets))
+    return [
+        maps_at(sites, rank, size) if len(sites) - size > tolerance * size else [sites]
+        for sites, rank in sets
+    ]
 
 
 def nearest_in_maps_m(maps: list[Sites]) -> FloatArray:

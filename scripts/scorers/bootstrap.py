@@ -4,6 +4,10 @@ Merchants, not sites, are the sampling units: a merchant's sites hang together. 
 with replacement within their home country (Davison and Hinkley 1997, section 3.2: stratified
 resampling), each draw is scored by the same definitions as the release, and the interval is the
 percentile interval (Efron 1981).
+
+Beyond some ten thousand merchants the units are random groups of a stratum's merchants of one size,
+resampled in their place: sums of random groups vary between draws as those of single merchants do
+(Wolter, "Introduction to variance estimation", 2007, chapter 2), at a cost that stays.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 
 NAMESPACE = "scorers.bootstrap"
+GROUPS_NAMESPACE = "scorers.bootstrap.groups"
+UNITS = 1 << 14
+GROUPS_AT_LEAST = 32
 METRICS = (*CONCENTRATION, "southern_hemisphere_share")
 _DRAWS_A_BLOCK = 4
 _CHUNK_CELLS = 1 << 23
@@ -28,21 +35,43 @@ _CHUNK_CELLS = 1 << 23
 
 @dataclass(frozen=True)
 class Population:
-    """Merchants as sampling units.
+    """Sampling units: merchants, or random groups of merchants.
 
-    ``merchant`` uint64 ids and ``stratum`` int64 home codes, shape (m,); ``pairs`` a sparse matrix
-    (676, m) of sites by country and merchant; ``south`` sites south of the equator by merchant,
-    shape (m,).
+    ``unit`` uint64 id of a merchant of each and ``stratum`` int64 home codes, shape (m,); ``pairs``
+    a sparse matrix (676, m) of sites by country and unit; ``south`` sites south of the equator by
+    unit, shape (m,).
     """
 
-    merchant: npt.NDArray[np.uint64]
+    unit: npt.NDArray[np.uint64]
     stratum: npt.NDArray[np.int64]
     pairs: Any
     south: npt.NDArray[np.int64]
 
 
-def population_of(sites: Sites, home: npt.NDArray[np.int64]) -> Population:
-    """Merchants of a site set.
+def random_groups(
+    merchant: npt.NDArray[np.uint64], stratum: npt.NDArray[np.int64], seed: int
+) -> npt.NDArray[np.int64]:
+    """Row of the merchant that stands for each merchant's unit; shape (m,).
+
+    Up to :data:`UNITS` merchants, each is a unit of its own. Beyond, a stratum is divided at random
+    into groups of one size, or one more; into :data:`GROUPS_AT_LEAST` and more, because groups that
+    are too few understate the variance.
+    """
+    m = len(merchant)
+    if m <= UNITS:
+        return np.arange(m)
+    u = keyed_uniforms(seed, GROUPS_NAMESPACE, merchant)[:, 0]
+    order = np.lexsort((u, stratum))
+    _, first, size = np.unique(stratum[order], return_index=True, return_counts=True)
+    members = np.clip(size // GROUPS_AT_LEAST, 1, -(-m // UNITS))
+    first, groups = np.repeat(first, size), np.repeat(size // members, size)
+    unit = np.empty(m, dtype=np.int64)
+    unit[order] = order[first + (np.arange(m) - first) % groups]
+    return unit
+
+
+def population_of(sites: Sites, home: npt.NDArray[np.int64], seed: int) -> Population:
+    """Sampling units of a site set.
 
     Parameters
     ----------
@@ -50,25 +79,29 @@ def population_of(sites: Sites, home: npt.NDArray[np.int64]) -> Population:
         All sites.
     home
         Home country code of each merchant, in ascending order of merchant id, shape (m,).
+    seed
+        Of the random groups.
     """
     from scipy.sparse import csr_matrix
 
     merchant, row = np.unique(sites.merchant, return_inverse=True)
+    standing, unit = np.unique(random_groups(merchant, home, seed), return_inverse=True)
+    row, merchant = unit[row], merchant[standing]
     pairs = csr_matrix(
         (np.ones(len(row)), (sites.country.astype(np.int64), row)),
         shape=(countries.CODES, len(merchant)),
     )
     pairs.sum_duplicates()
     south = np.bincount(row, weights=sites.lat < 0.0, minlength=len(merchant)).astype(np.int64)
-    return Population(merchant, home, pairs, south)
+    return Population(merchant, home[standing], pairs, south)
 
 
 def _resample_weights(population: Population, seed: int, first: int, draws: int) -> FloatArray:
-    """How often each merchant is drawn; shape (m, draws), columns for draws ``first`` onwards.
+    """How often each unit is drawn; shape (m, draws), columns for draws ``first`` onwards.
 
-    The slot of merchant i takes a member of i's stratum by a uniform keyed by i's id and the draw.
+    The slot of unit i takes a member of i's stratum by a uniform keyed by i's id and the draw.
     """
-    m = len(population.merchant)
+    m = len(population.unit)
     by_stratum = np.argsort(population.stratum, kind="stable")
     _, start, size = np.unique(
         population.stratum[by_stratum], return_index=True, return_counts=True
@@ -76,7 +109,7 @@ def _resample_weights(population: Population, seed: int, first: int, draws: int)
     start, size = np.repeat(start, size), np.repeat(size, size)
     blocks = np.arange(first // _DRAWS_A_BLOCK, -(-(first + draws) // _DRAWS_A_BLOCK))
     u = keyed_uniforms(
-        seed, NAMESPACE, population.merchant[by_stratum][:, None], block=blocks[None, :]
+        seed, NAMESPACE, population.unit[by_stratum][:, None], block=blocks[None, :]
     ).reshape(m, -1)[:, :draws]
     member = start[:, None] + np.minimum((u * size[:, None]).astype(np.int64), size[:, None] - 1)
     cell = by_stratum[member] * draws + np.arange(draws)
@@ -125,14 +158,12 @@ def intervals(
     """Percentile intervals of the gated value of each metric in :data:`METRICS`.
 
     For the concentration metrics each draw takes the worse of the two populations of countries, as
-    the gate does. Draws are worked in chunks of about 8 million (merchant, draw) cells: at most
-    400 MB at any number of merchants; 0.3 s for 2,300 merchants and 1,000 draws, about 90 s for
-    700,000.
+    the gate does. Draws are worked in chunks of about 8 million (unit, draw) cells: at most 400 MB.
 
     Parameters
     ----------
     population
-        Merchants.
+        Sampling units.
     eligible
         Mask of E by country code, shape (676,).
     seed
@@ -140,7 +171,7 @@ def intervals(
     draws, level
         Number of resamples, and confidence level in (0, 1).
     """
-    m = len(population.merchant)
+    m = len(population.unit)
     if m == 0:
         return dict.fromkeys(METRICS, (float("nan"), float("nan")))
     chunk = max(_DRAWS_A_BLOCK, _CHUNK_CELLS // m // _DRAWS_A_BLOCK * _DRAWS_A_BLOCK)

@@ -20,8 +20,9 @@ from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites
 from scripts.geo.people import Points
-from scripts.geo.snapshot import IGBP_URBAN
-from scripts.geo.thinning import lowest, thinning_rank
+from scripts.geo.polygons import contains_points
+from scripts.geo.snapshot import IGBP_URBAN, Countries
+from scripts.geo.thinning import Rank, lowest
 from scripts.geo.time_zones import ZonedPlaces
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
@@ -32,6 +33,7 @@ RANDOM_MAP_NAMESPACE = "scorers.fidelity.random_map"
 POINTS_NAMESPACE = "scorers.fidelity.points"
 SPLIT_NAMESPACE = "scorers.fidelity.split"
 POINTS_A_COUNTRY = 2048
+LAND_ATTEMPTS = 64
 AUC_SITES_MAX = 10_000
 
 
@@ -126,9 +128,10 @@ def population_points(
     tile_id: npt.NDArray[np.uint64],
     population: FloatArray,
     grid: Grid,
+    land: Countries,
     size: int = POINTS_A_COUNTRY,
 ) -> Points:
-    """Random points of each country, tiles drawn by population and uniform inside the tile.
+    """Random points of each country, tiles drawn by population and uniform on the tile's land.
 
     Parameters
     ----------
@@ -136,6 +139,8 @@ def population_points(
         Tiles sorted by country, shape (tiles,).
     grid
         The tile grid.
+    land
+        Polygons. A point that finds no land in :data:`LAND_ATTEMPTS` draws stays in its tile.
     size
         Points a country.
 
@@ -154,10 +159,20 @@ def population_points(
     u = keyed_uniforms(0, POINTS_NAMESPACE, codes[group], site=rank)
     row = np.searchsorted(running, before[group] + u[:, 0] * totals[group], side="right")
     row = np.minimum(row, ends[group])
-    edges = grid.bounds(tile_id[row])
-    lon = edges.west_deg + u[:, 1] * (edges.east_deg - edges.west_deg)
-    lat = edges.south_deg + u[:, 2] * (edges.north_deg - edges.south_deg)
-    return Points(codes[group].astype(np.int16), rank, lon, lat)
+    edges, drawn = grid.bounds(tile_id[row]), codes[group].astype(np.int16)
+    west, width = edges.west_deg, edges.east_deg - edges.west_deg
+    south, height = edges.south_deg, edges.north_deg - edges.south_deg
+    lon, lat = west + u[:, 1] * width, south + u[:, 2] * height
+    at_sea = np.arange(len(lon))
+    for attempt in range(1, LAND_ATTEMPTS):
+        some = at_sea
+        at_sea = some[~contains_points(land, drawn[some], lon[some], lat[some])]
+        if not len(at_sea):
+            break
+        u = keyed_uniforms(0, POINTS_NAMESPACE, drawn[at_sea], site=rank[at_sea], attempt=attempt)
+        lon[at_sea] = west[at_sea] + u[:, 1] * width[at_sea]
+        lat[at_sea] = south[at_sea] + u[:, 2] * height[at_sea]
+    return Points(drawn, rank, lon, lat)
 
 
 def average_ranks(values: FloatArray) -> FloatArray:
@@ -337,7 +352,7 @@ def rank_auc(score: FloatArray, positive: npt.NDArray[np.bool_]) -> float:
     return (float(ranks[positive].sum()) - p * (p + 1) / 2.0) / (p * n)
 
 
-def two_sample_auc(sites: Sites, points: Points, seed: int) -> dict[str, float | int]:
+def two_sample_auc(sites: Sites, points: Points, rank: Rank, seed: int) -> dict[str, float | int]:
     """Classifier two-sample test of sites against population-weighted points of the same mix.
 
     Up to :data:`AUC_SITES_MAX` sites, by keyed rank, face as many points of the same countries;
@@ -348,7 +363,7 @@ def two_sample_auc(sites: Sites, points: Points, seed: int) -> dict[str, float |
     """
     from scipy.spatial import cKDTree
 
-    pick = sites.take(lowest(thinning_rank(sites, seed), AUC_SITES_MAX))
+    pick = sites.take(lowest(rank, AUC_SITES_MAX))
     held = np.bincount(points.country, minlength=countries.CODES)
     order = np.argsort(pick.country, kind="stable")
     starts = np.searchsorted(pick.country[order], np.arange(countries.CODES))

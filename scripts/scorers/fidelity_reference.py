@@ -14,7 +14,7 @@ from scripts import countries
 from scripts.contracts import read_dataset, write_dataset
 from scripts.entry import run
 from scripts.geo.grid import Grid
-from scripts.geo.snapshot import load_land_cover
+from scripts.geo.snapshot import load_countries, load_land_cover
 from scripts.policies import load_policy
 from scripts.scorers.fidelity import near_urban_mask, population_cells, population_points
 from scripts.scorers.truth.earth import people_width_m
@@ -45,7 +45,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             }
         ),
     )
-    points = population_points(country, tile_id, population, grid)
+    points = population_points(country, tile_id, population, grid, load_countries(inputs.countries))
     write_dataset(
         "fidelity_points",
         outputs.points,

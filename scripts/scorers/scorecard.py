@@ -22,6 +22,7 @@ from scripts.geo.metrics import FloatArray, Sites
 from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts, load_land_cover
 from scripts.geo.thinning import (
+    Rank,
     comparable_maps,
     lowest,
     maps_at,
@@ -102,14 +103,15 @@ def home_of(
 
 
 def tail_against_baseline(
-    sites: Sites, baseline: Sites, tolerance: float, reference: int, seed: int
+    sites: Sites, rank: Rank, baseline: Sites, tolerance: float, reference: int, seed: int
 ) -> dict[str, Any]:
     """Contraction of the tail ratio against the baseline at a comparable site count.
 
     Both sides are measured by this code, at the count of the smaller or the reference; ``sites``
     and ``baseline_sites`` count those of one map.
     """
-    mine, theirs = comparable_maps(sites, baseline, tolerance, reference, seed)
+    sets = (sites, rank), (baseline, thinning_rank(baseline, seed))
+    mine, theirs = comparable_maps(sets, tolerance, reference)
     mine_m, theirs_m = nearest_in_maps_m(mine), nearest_in_maps_m(theirs)
     ratio, baseline_ratio = metrics.tail_ratio(mine_m), metrics.tail_ratio(theirs_m)
     return {
@@ -123,7 +125,7 @@ def tail_against_baseline(
 
 
 def published_variants(
-    sites: Sites, counts: npt.NDArray[np.int64], nn_ratio: float, world: World, seed: int
+    sites: Sites, rank: Rank, counts: npt.NDArray[np.int64], nn_ratio: float, world: World
 ) -> dict[str, float]:
     """The metrics as the published study defined them, to stand beside its numbers.
 
@@ -131,7 +133,7 @@ def published_variants(
     ratio of the whole map, at the reference density, and of a sample of 2,500.
     """
     active = metrics.concentration(counts, world.eligible)
-    sample = sites.take(lowest(thinning_rank(sites, seed), PUBLISHED_SAMPLE))
+    sample = sites.take(lowest(rank, PUBLISHED_SAMPLE))
     return {
         **{name: values["active"] for name, values in active.items()},
         "eligible_country_nonzero_share": metrics.eligible_country_nonzero_share(
@@ -175,7 +177,8 @@ def measure(
     """
     counts = metrics.country_counts(sites.country)
     variants = metrics.concentration(counts, world.eligible)
-    maps = maps_at(sites, settings["reference_sites"], seed)
+    rank = thinning_rank(sites, seed)
+    maps = maps_at(sites, rank, settings["reference_sites"])
     nn_m = nearest_in_maps_m(maps)
     nn_quantiles = metrics.quantiles(nn_m, metrics.NN_QUANTILES)
     nn_ratio = metrics.tail_ratio(nn_m)
@@ -183,11 +186,13 @@ def measure(
     against = (
         {"contraction": metrics.contraction(nn_ratio, nn_ratio)}
         if baseline is None
-        else tail_against_baseline(sites, baseline, tolerance, settings["reference_sites"], seed)
+        else tail_against_baseline(
+            sites, rank, baseline, tolerance, settings["reference_sites"], seed
+        )
     )
     boot = settings["bootstrap"]
     collapse = collapse_sentinel(
-        sites, points, world.land_m2, CollapseLimits(**settings["collapse"]), seed
+        sites, points, world.land_m2, CollapseLimits(**settings["collapse"]), rank
     )
     limits = settings["fidelity"]
     score = {
@@ -223,7 +228,7 @@ def measure(
             "against_baseline": against,
         },
         "intervals": bootstrap.intervals(
-            bootstrap.population_of(sites, home),
+            bootstrap.population_of(sites, home, seed),
             world.eligible,
             seed,
             boot["draws"],
@@ -240,9 +245,9 @@ def measure(
             ),
             "urban": fidelity.urban_agreement(sites, near_urban, cells, places),
             "time_zones": fidelity.time_zone_reach(sites, places, limits["time_zone_min_sites"]),
-            "two_sample": fidelity.two_sample_auc(sites, points, seed),
+            "two_sample": fidelity.two_sample_auc(sites, points, rank, seed),
         },
-        "as_published": published_variants(sites, counts, nn_ratio, world, seed),
+        "as_published": published_variants(sites, rank, counts, nn_ratio, world),
     }
     return score, maps, nn_m
 

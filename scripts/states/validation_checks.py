@@ -491,7 +491,7 @@ def collapse(e: Evidence) -> Outcome:
     limits = CollapseLimits(**_limit(e, "collapse"))
     flagged = [
         row["country_iso"]
-        for row in collapse_sentinel(e.egress_sites, e.people, land, limits, e.seed)
+        for row in collapse_sentinel(e.egress_sites, e.people, land, limits, e.thinning_rank)
         if row["flagged"]
     ]
     return _none(len(flagged), f"flagged: {', '.join(flagged)}")

@@ -23,7 +23,7 @@ from scripts.geo.grid import Grid
 from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries, Places
-from scripts.geo.thinning import maps_at, nearest_in_maps_m
+from scripts.geo.thinning import Rank, maps_at, nearest_in_maps_m, thinning_rank
 from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import Cells, JitterLaw, make_cells
@@ -382,7 +382,12 @@ class Evidence:
         return metrics.concentration(counts, self.eligible)
 
     @functools.cached_property
+    def thinning_rank(self) -> Rank:
+        """Keyed rank of every site for the metrics."""
+        return thinning_rank(self.egress_sites, self.seed)
+
+    @functools.cached_property
     def nearest_m(self) -> F64:
         """Distance of every site to its nearest other site, at the reference density, metres."""
         size = self.policies["validation"]["realism"]["reference_sites"]
-        return nearest_in_maps_m(maps_at(self.egress_sites, size, self.seed))
+        return nearest_in_maps_m(maps_at(self.egress_sites, self.thinning_rank, size))

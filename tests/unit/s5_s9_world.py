@@ -139,6 +139,7 @@ def write_reference(folder: Path) -> dict[str, str]:
         index.column("tile_id").to_numpy(),
         np.ones(len(index)),
         GRID,
+        land,
         512,
     )
     points = {

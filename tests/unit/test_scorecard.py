@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp, mannwhitneyu, spearmanr
@@ -18,7 +19,8 @@ from scripts.errors import ContractError, ScoreError
 from scripts.geo import metrics
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Sites
-from scripts.geo.snapshot import LAND_COVER_SHAPE
+from scripts.geo.snapshot import LAND_COVER_SHAPE, Countries
+from scripts.geo.thinning import thinning_rank
 from scripts.geo.time_zones import ZonedPlaces
 from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
 from scripts.scorers.fidelity import Cells
@@ -181,36 +183,54 @@ def test_a_country_with_few_sites_is_not_looked_at():
     assert math.isnan(few["multi_zone_reached_share"])
 
 
-def surface(n: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray, Grid]:
+Surface = tuple[np.ndarray, np.ndarray, np.ndarray, Grid, Countries]
+
+
+def surface(n: int = 12, land: shapely.Polygon | None = None) -> Surface:
     grid = Grid(60.0)
     lon, lat = np.meshgrid(np.arange(n) + 0.5, np.arange(n) + 0.5)
     tile = np.sort(grid.tile_at(lon.ravel(), lat.ravel()))
-    return np.full(n * n, 7, dtype=np.int16), tile, np.arange(n * n, dtype=np.float64), grid
+    polygon = shapely.box(0.0, 0.0, n, n) if land is None else land
+    country = Countries(np.array([7], dtype=np.int16), np.array([polygon]))
+    codes, people = np.full(n * n, 7, dtype=np.int16), np.arange(n * n, dtype=np.float64)
+    return codes, tile, people, grid, country
 
 
 def test_points_fall_in_tiles_in_proportion_to_population():
-    country, tile, population, grid = surface()
-    points = fidelity.population_points(country, tile, population, grid, size=20_000)
+    country, tile, population, grid, land = surface()
+    points = fidelity.population_points(country, tile, population, grid, land, size=20_000)
     drawn = grid.tile_at(points.lon, points.lat)
     counts = np.bincount(np.searchsorted(tile, drawn), minlength=len(tile))
     expected = 20_000 * population / population.sum()
     assert counts[0] == 0
     assert np.abs(counts - expected).max() < 5.0 * np.sqrt(expected.max())
-    fewer = fidelity.population_points(country, tile, population, grid, size=50)
+    fewer = fidelity.population_points(country, tile, population, grid, land, size=50)
     assert np.array_equal(fewer.lon, points.lon[:50])
 
 
+def test_points_stand_on_land_where_their_tile_has_any():
+    shore = shapely.Polygon([(0, 0), (12, 0), (12, 12)])
+    country, tile, population, grid, land = surface(land=shore)
+    points = fidelity.population_points(country, tile, population, grid, land, size=5000)
+    at_sea = ~shapely.contains_xy(shore, points.lon, points.lat)
+    drawn = grid.tile_at(points.lon, points.lat)
+    west, south = grid.centre_deg(drawn)
+    assert np.array_equal(at_sea, south > west)
+    whole = fidelity.population_points(*surface(), size=5000)
+    assert np.array_equal(drawn, grid.tile_at(whole.lon, whole.lat))
+
+
 def test_auc_is_a_half_for_the_same_law_and_one_for_another_place():
-    country, tile, population, grid = surface()
-    points = fidelity.population_points(country, tile, population, grid, size=2000)
-    other = fidelity.population_points(country, tile, population, grid, size=4000)
+    *world, land = surface()
+    points = fidelity.population_points(*world, land, size=2000)
+    other = fidelity.population_points(*world, land, size=4000)
 
     def auc(lon: np.ndarray, lat: np.ndarray) -> float:
         n = len(lon)
         world = Sites(
             np.arange(n, dtype=np.uint64), np.full(n, 7, np.int16), np.ones(n, np.int32), lon, lat
         )
-        return float(fidelity.two_sample_auc(world, points, 42)["auc"])
+        return float(fidelity.two_sample_auc(world, points, thinning_rank(world, 42), 42)["auc"])
 
     same = auc(other.lon[2000:], other.lat[2000:])
     assert 0.45 < same < 0.55
@@ -273,7 +293,7 @@ def test_published_variants_leave_out_empty_countries():
     eligible = np.zeros(countries.CODES, dtype=bool)
     eligible[codes("AA", "AB", "AC", "AD")] = True
     earth = scorecard.World(eligible, eligible, np.zeros(countries.CODES), {})
-    found = scorecard.published_variants(world, counts, 2.0, earth, 42)
+    found = scorecard.published_variants(world, thinning_rank(world, 42), counts, 2.0, earth)
     assert found["country_gini"] == pytest.approx(1 / 6)
     assert found["eligible_country_nonzero_share"] == 0.5
 
@@ -373,6 +393,7 @@ def world(tmp_path_factory):
         SimpleNamespace(
             tile_index=folder / "tile_index.parquet",
             tile_population=folder / "tile_population.parquet",
+            countries=f"{REFERENCE}/countries.parquet",
             land_cover=f"{REFERENCE}/land_cover.parquet",
             tile_policy=f"{POLICIES}/policy.s1.tile_index.yaml",
         ),

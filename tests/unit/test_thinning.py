@@ -24,6 +24,10 @@ def scattered(n: int, seed: int = 0) -> Sites:
     )
 
 
+def thinned(world: Sites, size: int) -> list[Sites]:
+    return maps_at(world, thinning_rank(world, 42), size)
+
+
 def test_thinning_nests_and_ignores_row_order():
     world = scattered(300)
     rank = thinning_rank(world, 42)
@@ -41,9 +45,10 @@ def test_sizes_are_matched_only_beyond_the_tolerance():
     near, far = scattered(200, 1), scattered(100, 2)
 
     def sizes(a: Sites, b: Sites, reference: int = 1000) -> list[list[int]]:
-        return [list(map(len, maps)) for maps in comparable_maps(a, b, 0.05, reference, 42)]
+        sets = [(sites, thinning_rank(sites, 42)) for sites in (a, b)]
+        return [list(map(len, maps)) for maps in comparable_maps(sets, 0.05, reference)]
 
-    assert comparable_maps(world, near, 0.05, 1000, 42) == ([world], [near])
+    assert sizes(world, near) == [[210], [200]]
     assert sizes(world, far) == [[100, 100], [100]]
     assert sizes(far, world) == [[100], [100, 100]]
     assert sizes(world, near, reference=60) == [[60, 60, 60], [60, 60, 60]]
@@ -51,18 +56,18 @@ def test_sizes_are_matched_only_beyond_the_tolerance():
 
 def test_maps_share_no_site_and_are_at_most_eight():
     world = scattered(1000)
-    maps = maps_at(world, 90, 42)
+    maps = thinned(world, 90)
     ids = np.concatenate([sites.merchant for sites in maps])
     assert [len(sites) for sites in maps] == [90] * 8
     assert len(set(ids.tolist())) == len(ids)
-    assert maps_at(world, 1000, 42) == [world]
+    assert thinned(world, 1000) == [world]
     rank = thinning_rank(world, 42)
     assert disjoint_maps(rank, 90)[0].tolist() == np.argsort(rank, kind="stable")[:90].tolist()
 
 
 def test_distances_are_those_inside_each_map():
     world = scattered(1000)
-    maps = maps_at(world, 90, 42)
+    maps = thinned(world, 90)
     found = nearest_in_maps_m(maps)
     assert found[:90].tolist() == nearest_neighbour_m(maps[0].lon, maps[0].lat).tolist()
     assert len(found) == 720
@@ -70,9 +75,6 @@ def test_distances_are_those_inside_each_map():
 
 def test_a_thinned_map_measures_like_one_that_was_drawn_so():
     dense, sparse = scattered(80_000, 1), scattered(10_000, 2)
-    thinned = tail_ratio(nearest_in_maps_m(maps_at(dense, 10_000, 42)))
-    assert thinned == pytest.approx(tail_ratio(nearest_in_maps_m([sparse])), rel=0.03)
-    medians = [
-        np.median(nearest_in_maps_m(maps_at(world, 10_000, 42))) for world in (dense, sparse)
-    ]
-    assert medians[0] == pytest.approx(medians[1], rel=0.03)
+    thin, drawn = (nearest_in_maps_m(thinned(world, 10_000)) for world in (dense, sparse))
+    assert tail_ratio(thin) == pytest.approx(tail_ratio(drawn), rel=0.03)
+    assert np.median(thin) == pytest.approx(np.median(drawn), rel=0.03)
