@@ -21,14 +21,14 @@ from scripts.geo.grid import Grid
 from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites
 from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
-from scripts.geo.snapshot import IGBP_URBAN, Countries
+from scripts.geo.snapshot import Countries
 from scripts.geo.thinning import Rank, lowest
 from scripts.geo.time_zones import ZonedPlaces
+from scripts.geo.urban import look_up, near_urban_fraction
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 
 DEGREE_GRID = Grid(60.0)
-LAND_COVER_GRID = Grid(3.0)
 RANDOM_MAP_NAMESPACE = "scorers.fidelity.random_map"
 POINTS_NAMESPACE = "scorers.fidelity.points"
 SPLIT_NAMESPACE = "scorers.fidelity.split"
@@ -56,43 +56,6 @@ def by_country(country: Codes, weights: FloatArray) -> FloatArray:
     """Sum by country code; shape (676,)."""
     sums = np.bincount(country, weights=weights, minlength=countries.CODES)
     return sums.astype(np.float64)
-
-
-def near_urban_mask(land_cover: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Cells that are urban or touch an urban cell, across the antimeridian too.
-
-    Parameters
-    ----------
-    land_cover
-        IGBP classes on :data:`LAND_COVER_GRID`, shape (3600, 7200), rows from north to south.
-    """
-    urban = land_cover == IGBP_URBAN
-    wide = urban | np.roll(urban, 1, axis=1) | np.roll(urban, -1, axis=1)
-    near: npt.NDArray[np.bool_] = wide.copy()
-    near[1:] |= wide[:-1]
-    near[:-1] |= wide[1:]
-    return near
-
-
-def look_up(
-    mask: npt.NDArray[np.bool_], lon_deg: FloatArray, lat_deg: FloatArray
-) -> npt.NDArray[np.bool_]:
-    """Value of a mask on :data:`LAND_COVER_GRID` at points."""
-    row, col = LAND_COVER_GRID.row_col_at(lon_deg, lat_deg)
-    return mask[row, col]
-
-
-def near_urban_fraction(
-    mask: npt.NDArray[np.bool_], grid: Grid, tile_id: npt.NDArray[np.uint64], samples: int = 3
-) -> FloatArray:
-    """Share of each tile that lies in the mask, by ``samples`` squared regular points; (n,)."""
-    centre_lon, centre_lat = grid.centre_deg(tile_id)
-    offsets = (np.arange(samples) + 0.5) / samples - 0.5
-    total = np.zeros(len(tile_id))
-    for d_lat in offsets * grid.cell_deg:
-        for d_lon in offsets * grid.cell_deg:
-            total += look_up(mask, centre_lon + d_lon, centre_lat + d_lat)
-    return total / samples**2
 
 
 def population_cells(

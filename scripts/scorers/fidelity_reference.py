@@ -15,8 +15,9 @@ from scripts.contracts import read_dataset, write_dataset
 from scripts.entry import run
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_countries, load_land_cover
+from scripts.geo.urban import near_urban_mask
 from scripts.policies import load_policy
-from scripts.scorers.fidelity import near_urban_mask, population_cells, population_points
+from scripts.scorers.fidelity import population_cells, population_points
 from scripts.scorers.truth.earth import people_width_m
 
 

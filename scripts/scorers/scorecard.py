@@ -30,6 +30,7 @@ from scripts.geo.thinning import (
     thinning_rank,
 )
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
+from scripts.geo.urban import near_urban_mask
 from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity
 from scripts.scorers.fidelity import Cells
@@ -311,7 +312,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         cells,
         read_zoned_places(inputs.places),
         read_points(inputs.points),
-        fidelity.near_urban_mask(load_land_cover(inputs.land_cover)),
+        near_urban_mask(load_land_cover(inputs.land_cover)),
         settings,
         seed,
         read_sites(inputs.baseline_sites) if inputs.baseline_sites else None,

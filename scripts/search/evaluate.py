@@ -13,6 +13,7 @@ from scripts import countries
 from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import load_land_cover, load_places
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
+from scripts.geo.urban import near_urban_mask
 from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
 from scripts.scorers.truth.earth import Earth, read_density, read_width
@@ -77,7 +78,7 @@ def read_yardstick(
         read,
         read_zoned_places(places),
         scorecard.read_points(points),
-        fidelity.near_urban_mask(load_land_cover(land_cover)),
+        near_urban_mask(load_land_cover(land_cover)),
         earth,
         {seed: scorecard.read_sites(path) for seed, path in baseline.items()},
     )

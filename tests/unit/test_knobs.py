@@ -21,9 +21,9 @@ from scripts.errors import ConfigError, StateError
 from scripts.geo import metrics
 from scripts.geo.distance import unit_vectors
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts, load_land_cover
+from scripts.geo.urban import look_up, near_urban_mask
 from scripts.inequality import gini, top_share
 from scripts.policies import check_policy, load_policy, load_schema
-from scripts.scorers.fidelity import look_up, near_urban_mask
 from scripts.search import chain
 from tests.chain_world import make_sources
 from tests.small_world import MERCHANTS, cut_reference

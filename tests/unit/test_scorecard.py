@@ -16,7 +16,7 @@ from scipy.stats import ks_2samp, mannwhitneyu, spearmanr
 from scripts import countries
 from scripts.contracts import read_object
 from scripts.errors import ContractError, ScoreError
-from scripts.geo import metrics
+from scripts.geo import metrics, urban
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import LAND_COVER_SHAPE, Countries
@@ -70,7 +70,7 @@ def test_near_urban_takes_the_eight_neighbours_and_wraps():
     cover = np.zeros(LAND_COVER_SHAPE, dtype=np.uint8)
     cover[1800, 0] = 13
     cover[0, 100] = 13
-    near = fidelity.near_urban_mask(cover)
+    near = urban.near_urban_mask(cover)
     assert near.sum() == 9 + 6
     assert near[1799:1802, [-1, 0, 1]].all()
     assert near[0:2, 99:102].all()
@@ -82,10 +82,10 @@ def test_tiles_are_near_urban_by_the_share_of_their_points():
     near[:, :3600] = True
     grid = Grid(60.0)
     west, east = grid.tile_at(-0.5, 0.5), grid.tile_at(0.5, 0.5)
-    found = fidelity.near_urban_fraction(near, grid, np.array([west, east], dtype=np.uint64))
+    found = urban.near_urban_fraction(near, grid, np.array([west, east], dtype=np.uint64))
     assert found.tolist() == [1.0, 0.0]
     near[:, 3600:3607] = True
-    third = fidelity.near_urban_fraction(near, grid, np.array([east], dtype=np.uint64))
+    third = urban.near_urban_fraction(near, grid, np.array([east], dtype=np.uint64))
     assert third[0] == pytest.approx(1 / 3)
 
 
