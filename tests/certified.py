@@ -27,6 +27,8 @@ FOLDER = small_world.REPOSITORY / "build/worlds"
 RUNS = Path("runs/fix-data-engine")
 # Folder of a world in which its jobs noted what they opened, see `tests/reads`.
 READS = "reads"
+# Worlds of other states of the tree go after a day; another test run may be at them.
+KEPT_S = 86_400.0
 _MADE_FROM = (*small_world.PARTS, "resources/reference", "tests/small_world.py", "tests/reads")
 
 
@@ -105,7 +107,7 @@ def certified(seeds: Sequence[int] = small_world.SEEDS) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _notes(world).is_file() or read_json(_notes(world))["state"] != _state(world):
             for other in FOLDER.iterdir():
-                if other.is_dir() and other != world.parent:
+                if other.is_dir() and time.time() - other.stat().st_mtime > KEPT_S:
                     shutil.rmtree(other)
             _notes(world).unlink(missing_ok=True)
             shutil.rmtree(world, ignore_errors=True)
