@@ -155,10 +155,13 @@ def copy_record(source: str, target: str, old: str, new: str) -> bool:
     return True
 
 
-def planned(
-    target: str, config: Mapping[str, Any], configfiles: Iterable[Path] = ()
-) -> list[tuple[str, Any, set[str]]]:
-    """Jobs that a target would run, in their order: rule, Snakemake's reason, and what it follows.
+def plan(
+    targets: Iterable[str],
+    config: Mapping[str, Any],
+    configfiles: Iterable[Path] = (),
+    resources: Mapping[str, int] | None = None,
+) -> Any:
+    """The graph of jobs of some targets of the Snakefile of this folder, planned and not run.
 
     The interface plans and prints, but gives neither the jobs nor their reasons.
 
@@ -182,34 +185,39 @@ def planned(
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 workflow = api.workflow(
-                    resource_settings=ResourceSettings(cores=1),
+                    resource_settings=ResourceSettings(cores=1, default_resources=resources),
                     config_settings=ConfigSettings(
                         config=dict(config), configfiles=list(configfiles)
                     ),
                     snakefile=Path("Snakefile"),
                 )
                 settings = DAGSettings(
-                    targets={target},
+                    targets=set(targets),
                     rerun_triggers=frozenset(map(RerunTrigger.parse_choice, TRIGGERS)),
                     max_checksum_file_size=sys.maxsize,
                 )
                 workflow.dag(settings).execute_workflow(executor="dryrun")
-            return list(_needed(workflow._workflow.dag))
+            return workflow._workflow.dag
         except (WorkflowError, RuleException) as error:
             failure = str(error)
-    raise GovernanceError("EG80", f"dry run of {target}", failure)
+    raise GovernanceError("EG80", f"dry run of {', '.join(targets)}", failure)
 
 
-def _needed(dag: Any) -> Iterator[tuple[str, Any, set[str]]]:
-    """Jobs of a planned graph that would run."""
-    for level in dag.toposorted():
+def jobs_of(graph: Any) -> list[Any]:
+    """Jobs of a graph, each after those that it stands on."""
+    return [job for level in graph.toposorted() for job in level]
+
+
+def needed(graph: Any) -> Iterator[tuple[str, Any, set[str]]]:
+    """Jobs that would run, in their order: rule, Snakemake's reason, and the rules they follow."""
+    for level in graph.toposorted():
         for job in sorted(level, key=lambda job: (job.rule.name, sorted(map(str, job.output)))):
-            if dag.needrun(job):
-                reason = dag.reason(job)
+            if graph.needrun(job):
+                reason = graph.reason(job)
                 updated = set(map(str, reason.updated_input_run))
                 follows = {
                     before.rule.name
-                    for before, files in dag.dependencies[job].items()
+                    for before, files in graph.dependencies[job].items()
                     if updated & set(map(str, files))
                 }
                 yield job.rule.name, reason, follows

@@ -103,6 +103,6 @@ def explain(
     """
     options.configuration(configfile, config)
     from scripts.governance.explain import gather
-    from scripts.snakemake_private import planned
+    from scripts.snakemake_private import needed, plan
 
-    options.show(gather(planned(target, options.overrides(config), configfile)))
+    options.show(gather(needed(plan([target], options.overrides(config), configfile))))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.contracts import arrow_schema, datasets
+from scripts.snakemake_private import jobs_of, plan
 from scripts.states import CHAIN
 from scripts.tables import write_parquet
 
@@ -40,34 +41,12 @@ class Job:
     outputs: tuple[str, ...]
 
 
-def plan(targets: Iterable[str], config: Json) -> list[Job]:
+def jobs(targets: Iterable[str], config: Json) -> list[Job]:
     """Jobs of some targets of the Snakefile of this folder, in the order of the graph."""
-    from snakemake.api import SnakemakeApi
-    from snakemake.settings.enums import Quietness
-    from snakemake.settings.types import (
-        ConfigSettings,
-        DAGSettings,
-        OutputSettings,
-        ResourceSettings,
-    )
-
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(
-            ResourceSettings(cores=1),
-            config_settings=ConfigSettings(config=dict(config)),
-            snakefile=Path("Snakefile"),
-        )
-        graph = workflow.dag(DAGSettings(targets=set(targets)))
-        graph.execute_workflow(executor="dryrun")
-        # The interface gives no jobs; they stand here in Snakemake 9.27.1.
-        levels = workflow._workflow.dag.toposorted()
-        jobs = [
-            Job(job.rule.name, tuple(map(str, job.input)), tuple(map(str, job.output)))
-            for level in levels
-            for job in level
-        ]
-        return jobs
-    raise SystemExit("the workflow cannot be planned")
+    return [
+        Job(job.rule.name, tuple(map(str, job.input)), tuple(map(str, job.output)))
+        for job in jobs_of(plan(targets, config))
+    ]
 
 
 def read_graph(
@@ -154,4 +133,4 @@ def states(rules: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps([asdict(job) for job in plan(sys.argv[2:], json.loads(sys.argv[1]))]))
+    print(json.dumps([asdict(job) for job in jobs(sys.argv[2:], json.loads(sys.argv[1]))]))

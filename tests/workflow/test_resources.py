@@ -15,27 +15,15 @@ PLAN = """
 import json, sys
 from pathlib import Path
 import yaml
-from snakemake.api import SnakemakeApi
-from snakemake.settings.types import (
-    ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
-)
-config = json.loads(sys.argv[1])
+from scripts.snakemake_private import jobs_of, plan
 profile = yaml.safe_load(Path("profiles/default/config.yaml").read_text())
 default = {k: int(v) for k, v in (pair.split("=") for pair in profile["default-resources"])}
-with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-    workflow = api.workflow(
-        resource_settings=ResourceSettings(cores=1, default_resources=default),
-        config_settings=ConfigSettings(config=config),
-        snakefile=Path("Snakefile"),
-    )
-    dag = workflow.dag(dag_settings=DAGSettings(targets={"certify"}))
-    dag.execute_workflow(executor="dryrun")
-    found = {}
-    for job in workflow._workflow.dag.jobs:
-        for attempt in (1, 2):
-            job.attempt = attempt
-            asked = {k: job.resources.get(k) for k in ("mem_mb", "runtime")}
-            found.setdefault(job.rule.name, {})[attempt] = asked
+found = {}
+for job in jobs_of(plan(["certify"], json.loads(sys.argv[1]), resources=default)):
+    for attempt in (1, 2):
+        job.attempt = attempt
+        asked = {k: job.resources.get(k) for k in ("mem_mb", "runtime")}
+        found.setdefault(job.rule.name, {})[attempt] = asked
 print("PLAN" + json.dumps(found))
 """
 
