@@ -195,6 +195,7 @@ def plan(
                     targets=set(targets),
                     rerun_triggers=frozenset(map(RerunTrigger.parse_choice, TRIGGERS)),
                     max_checksum_file_size=sys.maxsize,
+                    force_incomplete=True,
                 )
                 workflow.dag(settings).execute_workflow(executor="dryrun")
             return workflow._workflow.dag

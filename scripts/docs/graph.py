@@ -65,13 +65,13 @@ def read_graph(
 
 @functools.cache
 def whole_graph() -> tuple[Job, ...]:
-    """Jobs of all targets, and of those that a user's own inputs or formats ask for."""
+    """Jobs of all targets, and of those that a user's own inputs ask for."""
     with tempfile.TemporaryDirectory() as folder:
         own, external = _own_inputs(Path(folder))
         return (
             *read_graph(),
-            *read_graph(["export"], {**own, "format": "geojson"}),
-            *read_graph(["export"], {**external, "format": "gpkg"}),
+            *read_graph(["export"], own),
+            *read_graph(["export"], external),
         )
 
 

@@ -72,6 +72,7 @@ def test_a_file_that_is_no_python_any_more_counts_by_its_bytes(tmp_path):
     assert digest(tmp_path, "x = (") != digest(tmp_path, "x = (  # why")
 
 
+@pytest.mark.slow
 def test_every_supported_python_digests_alike(tmp_path):
     """Records name digests of code; another Python than the one that wrote them must agree."""
     source = Path(code_digest.__file__).read_text(encoding="utf-8")

@@ -295,7 +295,7 @@ def tiles(tmp_path_factory):
 @pytest.mark.parametrize(
     "policy", ["policy.s4.alloc_plan.yaml", "policy.s4.alloc_plan.legacy.yaml"]
 )
-@pytest.mark.parametrize("groups", GROUPS)
+@pytest.mark.parametrize("groups", [1, 7, pytest.param(32, marks=pytest.mark.slow)])
 def test_s4_in_groups_plans_what_one_job_plans(tiles, tmp_path, policy, groups):
     inputs = SimpleNamespace(**tiles, policy=f"config/layer1/1B/policy/{policy}")
 

@@ -150,6 +150,7 @@ def test_an_interval_that_crosses_the_gate_fails_the_status():
     assert statuses(wide, SETTINGS)["country_gini"] == {"B": "pass", "BPLUS": "fail"}
 
 
+@pytest.mark.slow
 def test_the_figure_has_a_panel_a_measure_and_the_same_bytes_twice(tmp_path):
     document, rows = ladder(*steps_and_cards(), SETTINGS)
     texts = []

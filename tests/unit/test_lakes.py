@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import shapely
 
 from scripts.geo.snapshot import LAND_COVER_SHAPE, load_countries, load_land_cover
@@ -30,6 +31,7 @@ def test_a_run_of_cells_is_one_rectangle():
     assert box.bounds == (-125.0, -20.0, -115.0, -15.0)
 
 
+@pytest.mark.slow
 def test_no_shipped_polygon_holds_the_open_water_of_a_lake():
     row, col = np.nonzero(open_water(load_land_cover(SNAPSHOT / "land_cover.parquet")))
     step = 180.0 / LAND_COVER_SHAPE[0]

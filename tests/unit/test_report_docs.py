@@ -63,11 +63,13 @@ def made():
     return {name: makers for name, (makers, _) in makers_and_readers(whole_graph()).items()}
 
 
+@pytest.mark.slow
 def test_states_make_what_lies_in_their_folders(made):
     states = {name for name, rules in made.items() if not set(CHAIN[:-1]).isdisjoint(rules)}
     assert states == set(state_datasets())
 
 
+@pytest.mark.slow
 def test_a_dataset_is_made_by_one_rule_or_by_a_command(made):
     several = {name: rules for name, rules in made.items() if len(rules) > 1}
     assert all(set(rules) == {"generate_1a", "ingest_1a"} for rules in several.values()), several
@@ -103,6 +105,7 @@ def test_links_out_of_the_site_become_text():
     assert on_page_markdown(text) == "see `gates` and [here](metrics.md)"
 
 
+@pytest.mark.slow
 def test_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     build(load_config(str(ROOT / "mkdocs.yml"), site_dir=str(tmp_path / "site"), strict=True))

@@ -90,6 +90,7 @@ def test_a_failed_verdict_keeps_its_evidence(world_copy):
     assert '"BELOW_B"' in certificate.read_text()
 
 
+@pytest.mark.slow
 def test_edited_output_is_found_by_its_digest(world_copy):
     path = next(
         world_copy.glob(

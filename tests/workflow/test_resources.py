@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 
@@ -11,45 +12,57 @@ from scripts.states import CHAIN
 from tests.small_world import REPOSITORY
 
 IN_GROUPS = CHAIN[CHAIN.index("s4_alloc_plan") : CHAIN.index("s8_site_locations")]
+# Small and large world, each in one group of countries and in seven.
+MERCHANTS, GROUPS = (0, 700_000), (1, 7)
 PLAN = """
 import json, sys
 from pathlib import Path
 import yaml
 from scripts.snakemake_private import jobs_of, plan
+
 profile = yaml.safe_load(Path("profiles/default/config.yaml").read_text())
 default = {k: int(v) for k, v in (pair.split("=") for pair in profile["default-resources"])}
-found = {}
-for job in jobs_of(plan(["certify"], json.loads(sys.argv[1]), resources=default)):
-    for attempt in (1, 2):
-        job.attempt = attempt
-        asked = {k: job.resources.get(k) for k in ("mem_mb", "runtime")}
-        found.setdefault(job.rule.name, {})[attempt] = asked
-print("PLAN" + json.dumps(found))
+plans = []
+for config in json.loads(sys.argv[1]):
+    plans.append({})
+    for job in jobs_of(plan(["certify"], config, resources=default)):
+        for attempt in (1, 2):
+            job.attempt = attempt
+            asked = {k: job.resources.get(k) for k in ("mem_mb", "runtime")}
+            plans[-1].setdefault(job.rule.name, {})[attempt] = asked
+print("PLANS" + json.dumps(plans))
 """
 
 
-def plan(tmp_path, merchants: int, groups: int) -> dict[str, dict[str, dict[str, int]]]:
-    """Memory and time by rule and attempt, for a fresh tree."""
-    config = {
-        "runs_root": str(tmp_path / "runs"),
-        "groups": groups,
-        "upstream": {"kind": "builtin", "external_root": "", "merchants_total": merchants},
-    }
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory) -> dict[tuple[int, int], dict[str, dict[str, dict[str, int]]]]:
+    """Memory and time by rule and attempt for a fresh tree, by merchants and groups."""
+    sizes = list(product(MERCHANTS, GROUPS))
+    configs = [
+        {
+            "runs_root": str(tmp_path_factory.mktemp("fresh") / "runs"),
+            "seeds": [42],
+            "certification": {"required_seeds": [42], "release": False},
+            "groups": groups,
+            "upstream": {"kind": "builtin", "external_root": "", "merchants_total": merchants},
+        }
+        for merchants, groups in sizes
+    ]
     result = subprocess.run(
-        [sys.executable, "-c", PLAN, json.dumps(config)],
+        [sys.executable, "-c", PLAN, json.dumps(configs)],
         cwd=REPOSITORY,
         text=True,
         capture_output=True,
         check=False,
     )
-    lines = [line for line in result.stdout.splitlines() if line.startswith("PLAN")]
+    lines = [line for line in result.stdout.splitlines() if line.startswith("PLANS")]
     assert lines, result.stderr[-3000:]
-    return json.loads(lines[0].removeprefix("PLAN"))
+    return dict(zip(sizes, json.loads(lines[0].removeprefix("PLANS")), strict=True))
 
 
-@pytest.mark.parametrize("groups", [1, 7])
-def test_jobs_ask_for_what_their_world_needs(tmp_path, groups):
-    small, large = (plan(tmp_path, merchants, groups) for merchants in (0, 700_000))
+@pytest.mark.parametrize("groups", GROUPS)
+def test_jobs_ask_for_what_their_world_needs(plans, groups):
+    small, large = (plans[merchants, groups] for merchants in MERCHANTS)
     for rule, asked in small.items():
         for name, value in asked["1"].items():
             assert isinstance(value, int), (rule, name)
@@ -59,6 +72,6 @@ def test_jobs_ask_for_what_their_world_needs(tmp_path, groups):
             assert asked["2"]["mem_mb"] >= 2 * asked["1"]["mem_mb"] - 100
     assert large["s9_validation"]["1"]["mem_mb"] > 2 * small["s9_validation"]["1"]["mem_mb"]
     if groups > 1:
-        whole = plan(tmp_path, 700_000, 1)
+        whole = plans[MERCHANTS[1], 1]
         for state in IN_GROUPS:
             assert large[state]["1"]["mem_mb"] < whole[state]["1"]["mem_mb"], state

@@ -66,6 +66,7 @@ def test_copied_runs_are_verified_without_snakemake_tree_or_network(world, tmp_p
     assert result.stdout.splitlines()[-1].endswith("0 faults")
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_is_missed_by_none(world):
     without = ("lock record", "evidence of a lock")
     assert tamper.missed(world, len(tamper.TARGETS) - len(without), 42, without) == []
