@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import json
 import os
+import runpy
 import sys
 from functools import wraps
 
@@ -62,9 +63,8 @@ def wrap_pyarrow():
     file.__init__ = noted(file.__init__, 1)
 
 
-def leave():
+def leave(job):
     """Write what this process opened, if it is a job."""
-    job = getattr(sys.modules["__main__"], "snakemake", None)
     if job is None:
         return
     files = {
@@ -76,8 +76,22 @@ def leave():
         json.dump(record, file)
 
 
+def leave_main():
+    """The same for an interpreter that runs one script."""
+    leave(getattr(sys.modules["__main__"], "snakemake", None))
+
+
+def run_path(*arguments, run=runpy.run_path, **named):
+    """Run a script, in a copy of a process that has the libraries, which runs no exit handlers."""
+    names = run(*arguments, **named)
+    leave(names.get("snakemake"))
+    return names
+
+
 if "NOTE_READS" in os.environ:
     with contextlib.suppress(ImportError):
         wrap_pyarrow()
     sys.addaudithook(hook)
-    atexit.register(leave)
+    atexit.register(leave_main)
+    os.register_at_fork(after_in_child=SEEN.clear)
+    runpy.run_path = run_path
