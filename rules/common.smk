@@ -15,15 +15,21 @@ from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.resources import demand as demand_of
-from scripts.settings import load_settings
-from scripts.snakemake_private import is_job, is_quiet, root_of_jobs, source
+from scripts.settings import load_settings, read_configuration
+from scripts.snakemake_private import (
+    configuration_given,
+    is_job,
+    is_quiet,
+    root_of_jobs,
+    source,
+)
 from scripts.states.groups import part_names
 
 # Sources are files of this folder, also where the runs are in object storage.
 GATES = source("config/gates.yaml")
 
 try:
-    SETTINGS = load_settings(config)
+    SETTINGS = load_settings(read_configuration(*configuration_given(workflow)))
     ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
     promotion.check_fork(SETTINGS, ROOT_OF_JOBS)
     KNOBS = load_knobs("config/knobs.yaml")

@@ -1,5 +1,9 @@
 """Policy files: YAML held against a JSON Schema that gives every key a unit, a range and an effect.
 
+YAML is read by the core schema of its version 1.2, for files and for values of the command line
+alike: ``NO`` is a text, a date is a text. What other readers take for another number (``0742``,
+``1_000``, ``1:30``, ``0x1F``) is refused.
+
 ``policy.s2.tile_weights.legacy.yaml`` is held against ``policy.s2.tile_weights.schema.yaml`` in
 ``config/schemas``: the name up to the third dot says which.
 """
@@ -9,6 +13,7 @@ from __future__ import annotations
 import difflib
 import functools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,7 @@ _MAX_BYTES = 1 << 20
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML without duplicate keys, anchors, aliases or merge keys."""
+    """Safe YAML 1.2 without doubtful numbers, duplicate or other than text keys, and aliases."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -32,16 +37,43 @@ class _StrictLoader(yaml.SafeLoader):
             )
         return super().compose_node(parent, index)
 
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        tag = super().resolve(kind, value, implicit)
+        if kind is not yaml.ScalarNode or not implicit[0]:
+            return tag
+        # What is left of version 1.1: booleans of five spellings, times, merge keys.
+        if tag not in _CORE or (tag == _BOOL and value.lower() not in ("true", "false")):
+            tag = _TEXT
+        if _NUMBER.fullmatch(value):
+            return _INTEGER if value.lstrip("+-").isdecimal() else _FLOAT
+        return _DOUBTFUL if tag == _INTEGER or _NO_NUMBER.fullmatch(value) else tag
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key!r} stands twice", problem_mark=key_node.start_mark
-                )
+            problem = f"key {str(key)[:40]!r} stands twice" if key in seen else ""
+            if not isinstance(key, str):
+                problem = f"key {str(key)[:40]} is no text: quote it"
+            if problem:
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def refuse_number(self, node: Any) -> Any:
+        """A number that is read in more than one way."""
+        raise yaml.MarkedYAMLError(
+            problem=f"{node.value[:40]} is not a plain decimal number: write one or quote the text",
+            problem_mark=node.start_mark,
+        )
+
+
+_TEXT, _BOOL, _INTEGER, _FLOAT = (f"tag:yaml.org,2002:{x}" for x in ("str", "bool", "int", "float"))
+_CORE = (_TEXT, _BOOL, _INTEGER, _FLOAT, "tag:yaml.org,2002:null")
+_DOUBTFUL = "!doubtful"
+_NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_NO_NUMBER = re.compile(r"[-+]?(0[0-9_]+(\.[0-9]*)?|0o[0-7]+|[0-9][0-9_:]*\.[0-9_]*)")
+_StrictLoader.add_constructor(_DOUBTFUL, _StrictLoader.refuse_number)
 
 
 def parse_yaml(path: str | Path) -> Any:
@@ -59,14 +91,23 @@ def parse_yaml(path: str | Path) -> Any:
     if len(data) > _MAX_BYTES:
         raise ConfigError("EC02", path, f"holds {len(data)} bytes", f"at most {_MAX_BYTES}")
     try:
-        return yaml.load(data.decode("utf-8"), Loader=_StrictLoader)
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError("EC02", path, f"is not UTF-8: {error}", "valid YAML") from None
+    return parse_text(text, path)
+
+
+def parse_text(text: str, where: str | Path) -> Any:
+    """Parse YAML that a user has written (``EC02``)."""
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
     # The YAML library lets slip what its constructors stumble over: !!bool x, !!timestamp x.
     except (
         *(yaml.YAMLError, ValueError, TypeError, RecursionError),
         *(LookupError, AttributeError, ArithmeticError),
     ) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path} line {mark.line + 1}" if mark else str(path)
+        place = f"{where} line {mark.line + 1}" if mark else str(where)
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigError("EC02", place, f"is not plain YAML: {problem}", "valid YAML") from None
 
@@ -94,16 +135,24 @@ def _not_finite(value: Any, trail: str = "") -> str | None:
     return None
 
 
+@functools.cache
+def _validator() -> Any:
+    """Validator of JSON Schema to which 700.0 is no integer."""
+    from jsonschema import Draft202012Validator, validators
+
+    def is_integer(checker: Any, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer)
+    return validators.extend(Draft202012Validator, type_checker=types)
+
+
 def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str = "EC10") -> None:
     """Hold a parsed document against a JSON Schema; an error names the key and the remedy."""
-    from jsonschema import Draft202012Validator
-
     key = _not_finite(value)
     if key is not None:
         raise ConfigError(code, where, f"key {key!r}: not a finite number", "a finite number")
-    error = next(
-        iter(sorted(Draft202012Validator(schema).iter_errors(value), key=_error_order)), None
-    )
+    error = next(iter(sorted(_validator()(schema).iter_errors(value), key=_error_order)), None)
     if error is None:
         return
     key = ".".join(str(part) for part in error.absolute_path)
@@ -118,6 +167,8 @@ def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str
     if len(rule) > 200:
         rule = f"{rule[:200]}..."
     remedy = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
+    if error.validator == "type" and error.validator_value == "string":
+        remedy = f"a text, in quotes where it looks like a number; {remedy}"
     raise ConfigError(code, where, f"key {key or '(top)'!r}: {rule}", remedy)
 
 

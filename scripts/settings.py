@@ -1,26 +1,24 @@
 """The configuration as the rules use it: normalised, validated, with every run named.
 
-Values from the command line arrive as text; whole numbers are read as such once, here, before the
-schema sees them.
+Files and values of the command line are read here, by one strict reader of YAML: what Snakemake
+reads of them itself guesses (``0601`` is 601 to it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scripts.errors import ConfigError
-from scripts.policies import load_policy, load_schema, parse_yaml, validate
+from scripts.policies import load_policy, load_schema, parse_text, parse_yaml, validate
 from scripts.records.identity import run_id
 
 CONFIG_FILE = "config/config.yaml"
 SHIPPED_POSTURES = Path("config/postures")
 WITNESS = "witness"
 TILE_POLICIES = ("s1_tile_index", "s1_population")
-_TEXTS = (*("candidate", "posture", "baseline_posture", "runs_root", "reference", "postures"),)
-_PATHS = ("runs_root", "reference", "postures")
 _NAME_MAX = 255
 
 
@@ -116,44 +114,71 @@ class Settings:
         return sorted({self.run_named(n).run_id for n in (self.candidate, self.baseline_posture)})
 
 
-def _whole(value: Any) -> Any:
-    """A text of digits as an integer, ``true`` and ``false`` as booleans, else unchanged."""
-    if isinstance(value, str):
-        text = value.strip()
-        if text.lstrip("-").isdecimal() and text.isascii():
-            return int(text)
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-    return value
+def command_line(values: Iterable[str]) -> dict[str, Any]:
+    """The configuration that ``--config`` gives.
+
+    Raises
+    ------
+    ConfigError
+        ``EC02`` for a value that is not plain YAML, ``EC03`` for a part that is no ``KEY=VALUE``.
+    """
+    config: dict[str, Any] = {}
+    for item in values:
+        key, equals, text = item.partition("=")
+        if not key or not equals:
+            raise ConfigError("EC03", "--config", f"{item!r} is no KEY=VALUE", "seeds=[42,7]")
+        config = merged(config, {key: parse_text(text, f"--config {key}") if text else ""})
+    return config
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with another on top of it, mapping by mapping, as Snakemake does it."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def read_configuration(files: Iterable[str | Path], values: Iterable[str]) -> dict[str, Any]:
+    """``config/config.yaml`` with files and values of the command line on top, not yet validated.
+
+    Raises
+    ------
+    ConfigError
+        ``EC01`` to ``EC03``; ``EC10`` for a file that is no mapping.
+    """
+    config: dict[str, Any] = {}
+    for file in (CONFIG_FILE, *files):
+        document = parse_yaml(file)
+        validate(document, {"type": "object", "description": "keys of config/config.yaml"}, file)
+        config = merged(config, document)
+    return merged(config, command_line(values))
 
 
 def normalise(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Configuration with numbers as numbers and seeds as a sorted list.
+    """Configuration with seeds as sorted lists.
 
     Raises
     ------
     ConfigError
         ``EC03`` for a seed that is not an integer.
     """
-    plain = {
-        key: {k: _whole(v) for k, v in value.items()} if isinstance(value, Mapping) else value
-        for key, value in config.items()
-    }
+    plain = dict(config)
     plain["seeds"] = _seeds(plain.get("seeds"), "seeds")
     certification = plain.get("certification")
-    if isinstance(certification, dict) and "required_seeds" in certification:
-        certification["required_seeds"] = _seeds(
-            certification["required_seeds"], "certification.required_seeds"
-        )
-    for key in _TEXTS:
-        if key in plain and not isinstance(plain[key], str):
-            plain[key] = str(plain[key])
-    if "groups" in plain:
-        plain["groups"] = _whole(plain["groups"])
+    if isinstance(certification, Mapping) and "required_seeds" in certification:
+        key = "certification.required_seeds"
+        seeds = _seeds(certification["required_seeds"], key)
+        plain["certification"] = {**certification, "required_seeds": seeds}
     return plain
 
 
 def _seeds(value: Any, key: str) -> Any:
+    """Seeds of a list, of one number, or of a text such as ``42,7``."""
     if isinstance(value, str):
         value = [part for part in value.strip("[]() ").split(",") if part.strip()]
     if isinstance(value, int) and not isinstance(value, bool):
@@ -162,7 +187,8 @@ def _seeds(value: Any, key: str) -> Any:
         return value
     seeds = []
     for item in value:
-        number = _whole(item)
+        where = f"{CONFIG_FILE} key {key!r}"
+        number = parse_text(item, where) if isinstance(item, str) else item
         if isinstance(number, bool) or not isinstance(number, int):
             raise ConfigError(
                 "EC03", CONFIG_FILE, f"key {key!r}: {item!r} is not an integer", "seeds=[42,7]"
@@ -172,15 +198,54 @@ def _seeds(value: Any, key: str) -> Any:
 
 
 def _check_paths(plain: Mapping[str, Any]) -> None:
-    """Refuse what can be the name of no file (``EC16``): a NUL, or a part of over 255 bytes."""
-    named = {key: plain.get(key, "") for key in _PATHS}
-    named["upstream.external_root"] = plain["upstream"]["external_root"]
-    named["reference_build.admin1"] = plain["reference_build"]["admin1"]
-    for key, value in named.items():
+    """Refuse paths that no rule can name, and sources that are not there.
+
+    Raises
+    ------
+    ConfigError
+        ``EC16`` a NUL or line break, a brace, or a part of over 255 bytes; ``EC17`` no such file or
+        folder; ``EC18`` a runs root that is a file or below one.
+    """
+    upstream, build = plain["upstream"], plain["reference_build"]
+    external = upstream["external_root"] if upstream["kind"] == "external" else ""
+    folders = {
+        "postures": plain["postures"],
+        # A folder that the build is to fill need not be there.
+        "reference": "" if build["update"] else plain["reference"],
+        "upstream.external_root": external,
+    }
+    files = {
+        "polygons.path": plain["polygons"]["path"],
+        "population.raster": plain["population"]["raster"],
+    }
+    others = {
+        "runs_root": plain["runs_root"],
+        "reference": plain["reference"],
+        "upstream.external_root": upstream["external_root"],
+        "reference_build.python": build["python"],
+        "reference_build.admin1": build["admin1"],
+    }
+    for key, value in [*folders.items(), *files.items(), *others.items()]:
         parts = value.encode("utf-8", "surrogatepass").split(b"/")
-        if "\0" in value or max(map(len, parts)) > _NAME_MAX:
+        if set(value) & set("\0\n{}") or max(map(len, parts)) > _NAME_MAX:
             raise ConfigError(
-                "EC16", CONFIG_FILE, f"key {key!r} can be no path", f"parts of {_NAME_MAX} bytes"
+                "EC16",
+                CONFIG_FILE,
+                f"key {key!r}: {value[:80]!r} can be no path",
+                f"no braces, parts of at most {_NAME_MAX} bytes",
+            )
+    for kind, named in (("folder", folders), ("file", files)):
+        for key, value in named.items():
+            there = Path(value).is_dir() if kind == "folder" else Path(value).is_file()
+            if value and not there:
+                raise ConfigError(
+                    "EC17", CONFIG_FILE, f"key {key!r}: no {kind} {value}", f"a {kind}"
+                )
+    root = Path(plain["runs_root"])
+    for path in (root, *root.parents):
+        if path.exists() and not path.is_dir():
+            raise ConfigError(
+                "EC18", CONFIG_FILE, f"key 'runs_root': {path} is no folder", "a folder of its own"
             )
 
 
@@ -235,12 +300,6 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         raise ConfigError(
             "EC06", CONFIG_FILE, "key 'upstream.external_root' is empty", "the folder of your 1A"
         )
-    for key, file in (
-        ("polygons.path", plain["polygons"]["path"]),
-        ("population.raster", plain["population"]["raster"]),
-    ):
-        if file and not Path(file).is_file():
-            raise ConfigError("EC17", CONFIG_FILE, f"key {key!r}: no file {file}", "a file")
     postures_dir = Path(plain["postures"])
     wanted = {plain["posture"], plain["baseline_posture"], *_posture_names(postures_dir)}
     postures = {name: load_posture(name, postures_dir) for name in sorted(wanted)}

@@ -43,6 +43,15 @@ def source(path: Any) -> Any:
     return [source(part) for part in path]
 
 
+def configuration_given(workflow: Any) -> tuple[list[Path], list[str]]:
+    """Files of ``--configfile`` and ``KEY=VALUE`` of ``--config``, as they were written.
+
+    The documented ``config`` holds what Snakemake made of them: ``candidate=0601`` is the number
+    601 there, and of a key that stands twice in a file only the second value is left.
+    """
+    return list(workflow.overwrite_configfiles), list(workflow.config_settings.config_args or ())
+
+
 def is_job(workflow: Any) -> bool:
     """Whether this process reads the workflow to run one job of it, sent by another process."""
     return not workflow.is_main_process
@@ -187,7 +196,8 @@ def plan(
                 workflow = api.workflow(
                     resource_settings=ResourceSettings(cores=1, default_resources=resources),
                     config_settings=ConfigSettings(
-                        config=dict(config), configfiles=list(configfiles)
+                        config_args=[f"{key}={json.dumps(config[key])}" for key in config],
+                        configfiles=list(configfiles),
                     ),
                     snakefile=Path("Snakefile"),
                 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,42 +46,6 @@ class Phase(enum.StrEnum):
     P4 = "P4"
 
 
-def overrides(values: Iterable[str]) -> dict[str, Any]:
-    """The configuration that ``--config`` gives.
-
-    Raises
-    ------
-    ConfigError
-        ``EC03`` for a part that is no ``KEY=VALUE``.
-    """
-    import yaml
-
-    from scripts.errors import ConfigError
-
-    config: dict[str, Any] = {}
-    for item in values:
-        key, equals, text = item.partition("=")
-        if not key or not equals:
-            raise ConfigError("EC03", "--config", f"{item!r} is no KEY=VALUE", "seeds=[42,7]")
-        try:
-            config[key] = yaml.load(text, yaml.BaseLoader) if text else ""
-        except yaml.YAMLError:
-            config[key] = text
-    return config
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with another on top of it, mapping by mapping, as Snakemake does it."""
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            result[key] = merged(below, value)
-        else:
-            result[key] = value
-    return result
-
-
 def check_folder() -> None:
     """Refuse a folder without a workflow (``EG96``), or with one whose code this is not."""
     from scripts.errors import GovernanceError
@@ -100,14 +64,10 @@ def check_folder() -> None:
 
 def configuration(files: Iterable[Path], values: Iterable[str]) -> Settings:
     """The configuration that Snakemake would have under the same options, validated."""
-    from scripts.policies import parse_yaml
-    from scripts.settings import CONFIG_FILE, load_settings
+    from scripts.settings import load_settings, read_configuration
 
     check_folder()
-    config: dict[str, Any] = {}
-    for file in (Path(CONFIG_FILE), *files):
-        config = merged(config, parse_yaml(file))
-    return load_settings(merged(config, overrides(values)))
+    return load_settings(read_configuration(files, values))
 
 
 def make(

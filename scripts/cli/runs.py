@@ -103,6 +103,7 @@ def explain(
     """
     options.configuration(configfile, config)
     from scripts.governance.explain import gather
+    from scripts.settings import command_line
     from scripts.snakemake_private import needed, plan
 
-    options.show(gather(needed(plan([target], options.overrides(config), configfile))))
+    options.show(gather(needed(plan([target], command_line(config), configfile))))

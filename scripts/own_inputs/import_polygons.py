@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from scripts import countries
+from scripts.countries import encode_one
 from scripts.entry import run
 from scripts.errors import ReferenceSnapshotError
 from scripts.geo.grid import polygon_area_m2
-from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import (
     COUNTRIES,
     FACTS,
@@ -33,6 +30,7 @@ from scripts.geo.snapshot import (
     load_places,
     verify_snapshot,
 )
+from scripts.own_inputs.plausible import check_plausible, places_on_land
 from scripts.own_inputs.polygons import read_polygons
 from scripts.reference.facts import to_csv
 from scripts.reference.files import write_countries, write_snapshot_parquet
@@ -46,19 +44,6 @@ def facts_of(text: str, land_km2: Mapping[str, float]) -> list[dict[str, str]]:
         for row in csv.DictReader(io.StringIO(text))
         if row["country_iso"] in land_km2
     ]
-
-
-def places_on_land(places: pa.Table, land: Countries) -> pa.Table:
-    """Places of the countries that stand on their own country's land."""
-    known = pc.is_in(places["country_iso"], pa.array(land.iso))
-    places = places.filter(known)
-    inside = contains_points(
-        land,
-        countries.encode(places["country_iso"]),
-        places["lon_deg"].to_numpy(),
-        places["lat_deg"].to_numpy(),
-    )
-    return places.filter(pa.array(inside))
 
 
 def manifest_of(
@@ -106,7 +91,7 @@ def make_snapshot(
     Raises
     ------
     ReferenceSnapshotError
-        ``ER10`` the shipped snapshot is not as its manifest says; ``ER31`` to ``ER37`` polygons
+        ``ER10`` the shipped snapshot is not as its manifest says; ``ER31`` to ``ER39`` polygons
         that cannot be used.
     """
     manifest = verify_snapshot(shipped)
@@ -117,9 +102,16 @@ def make_snapshot(
     rows = facts_of((shipped / FACTS).read_text(encoding="utf-8"), land_km2)
     require_people(rows, polygons)
 
+    own = Countries(
+        np.array([encode_one(code) for code in land], dtype=np.int16),
+        np.array(list(land.values()), dtype=object),
+    )
+    places = load_places(shipped / PLACES)
+    check_plausible(own, load_countries(shipped / COUNTRIES), places, polygons)
+
     write_countries(files[COUNTRIES], land)
     write_text(files[FACTS], to_csv(rows))
-    places = places_on_land(load_places(shipped / PLACES), load_countries(files[COUNTRIES]))
+    places = places_on_land(places, own)
     write_snapshot_parquet(
         files[PLACES], places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
     )

@@ -1,7 +1,8 @@
 """A user's population raster, summed to the cells of the grid.
 
-Pixels hold persons. A geographic raster is split among cells by the share of each pixel, in
-degrees, that lies in the cell, which is exact. A pixel of an equal-area projection is split into
+Pixels hold persons, after the scale and offset that the file states. A geographic raster is split
+among cells by the share of each pixel, in degrees, that lies in the cell, which is exact. A pixel
+of an equal-area projection is split into
 ``k * k`` points of equal weight, ``k`` such that a point stands for at most a sixteenth of a cell's
 height. Windows of whole rows are read one after the other: memory follows the width of the raster,
 not its size.
@@ -9,6 +10,7 @@ not its size.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,9 @@ _PIXELS_AT_ONCE = 1 << 23
 _POINTS_PER_CELL = 16
 _MOST_POINTS = 16
 _POINTS_AT_ONCE = 1 << 21
+# What the outermost pixels of a map of the Earth may hang over, and hold.
+_EDGE_DEG = 0.1
+_EDGE_SHARE = 1e-3
 _EQUAL_AREA = (
     *("Equal Area", "Mollweide", "Eckert IV", "Eckert VI", "Sinusoidal", "Equal Earth"),
     *("Goode Homolosine", "Albers"),
@@ -97,16 +102,41 @@ def check_raster(raster: Any, where: object) -> tuple[Any, bool]:
     Raises
     ------
     ReferenceSnapshotError
-        ``ER41`` no reference system, ``ER42`` neither geographic nor equal-area, or rotated.
+        ``ER40`` no GeoTIFF, or one of several files; ``ER41`` no reference system; ``ER42`` neither
+        geographic nor equal-area, or rotated; ``ER45`` other than one band of numbers; ``ER46`` no
+        geotransform.
     """
     pyproj = need("pyproj", where)
-    if raster.crs is None:
-        raise ReferenceSnapshotError(
-            "ER41", where, "names no coordinate reference system", "gdal_edit.py -a_srs EPSG:4326"
-        )
+    rasterio = need("rasterio", where)
+    files = ", ".join(Path(file).name for file in raster.files)
+    for holds, code, rule, remedy in (
+        (raster.driver == "GTiff", "ER40", f"is read by the driver {raster.driver}", "a GeoTIFF"),
+        (len(raster.files) == 1, "ER40", f"is of the files {files}", "one GeoTIFF that holds all"),
+        (raster.count == 1, "ER45", f"has {raster.count} bands", "one band of persons"),
+        (
+            raster.colorinterp[0] != rasterio.enums.ColorInterp.palette,
+            "ER45",
+            "holds numbers of colours",
+            "persons",
+        ),
+        ("complex" not in raster.dtypes[0], "ER45", "holds complex numbers", "persons"),
+        (not raster.transform.is_identity, "ER46", "has no geotransform", "a georeferenced raster"),
+        (
+            raster.crs is not None,
+            "ER41",
+            "names no coordinate reference system",
+            "gdal_edit.py -a_srs EPSG:4326",
+        ),
+        (
+            not (raster.transform.b or raster.transform.d),
+            "ER42",
+            "is rotated",
+            "a north-up raster",
+        ),
+    ):
+        if not holds:
+            raise ReferenceSnapshotError(code, where, rule, remedy)
     crs = pyproj.CRS.from_user_input(raster.crs.to_wkt())
-    if raster.transform.b or raster.transform.d:
-        raise ReferenceSnapshotError("ER42", where, "is rotated", "a north-up raster")
     if not crs.is_geographic and not _is_equal_area(crs):
         raise ReferenceSnapshotError(
             "ER42",
@@ -115,6 +145,12 @@ def check_raster(raster: Any, where: object) -> tuple[Any, bool]:
             "EPSG:4326, or an equal-area projection such as ESRI:54009",
         )
     return crs, crs.is_geographic
+
+
+def _off_earth(where: object, rule: str) -> ReferenceSnapshotError:
+    return ReferenceSnapshotError(
+        "ER47", where, f"leaves the Earth: {rule}", "the reference system that its numbers are in"
+    )
 
 
 def windows(raster: Any, where: object) -> Iterator[tuple[int, F64]]:
@@ -127,6 +163,7 @@ def windows(raster: Any, where: object) -> Iterator[tuple[int, F64]]:
     """
     rasterio = need("rasterio", where)
     window_of = rasterio.windows.Window
+    scale, offset = raster.scales[0], raster.offsets[0]
     rows = max(1, _PIXELS_AT_ONCE // raster.width)
     for top in range(0, raster.height, rows):
         height = min(rows, raster.height - top)
@@ -134,10 +171,13 @@ def windows(raster: Any, where: object) -> Iterator[tuple[int, F64]]:
             read = raster.read(1, window=window_of(0, top, raster.width, height), masked=True)
         except rasterio.errors.RasterioError as error:
             raise ReferenceSnapshotError(
-                "ER40", where, f"is not readable ({error})", "a GeoTIFF"
+                "ER40",
+                where,
+                f"is cut or damaged from pixel row {top} on ({error.__cause__ or error})",
+                "the whole file",
             ) from None
-        people = np.where(np.ma.getmaskarray(read), 0, read.data).astype(np.float64)
-        people[np.isnan(people)] = 0.0
+        people = read.data.astype(np.float64) * scale + offset
+        people[np.ma.getmaskarray(read) | np.isnan(people)] = 0.0
         if (people < 0).any() or np.isinf(people).any():
             row, col = np.argwhere((people < 0) | np.isinf(people))[0].tolist()
             raise ReferenceSnapshotError(
@@ -164,7 +204,7 @@ def _sum_projected(raster: Any, crs: Any, grid: Grid, where: object) -> tuple[F6
     metres = crs.axis_info[0].unit_conversion_factor
     pixel_deg = max(abs(raster.transform.a), abs(raster.transform.e)) * metres / 111_320.0
     k = int(np.clip(np.ceil(_POINTS_PER_CELL * pixel_deg / grid.cell_deg), 1, _MOST_POINTS))
-    sums, total, pixels = np.zeros(grid.ntiles), 0.0, 0
+    sums, total, pixels, lost = np.zeros(grid.ntiles), 0.0, 0, 0.0
     for top, people in windows(raster, where):
         row, col = np.nonzero(people)
         total += float(people.sum())
@@ -178,6 +218,9 @@ def _sum_projected(raster: Any, crs: Any, grid: Grid, where: object) -> tuple[F6
             known = np.isfinite(lon) & np.isfinite(lat)
             cell = grid.tile_at(lon[known], lat[known]).astype(np.int64)
             np.add.at(sums, cell, weight[known])
+            lost += float(weight[~known].sum())
+    if lost > _EDGE_SHARE * total:
+        raise _off_earth(where, f"{lost:.0f} of {total:.0f} persons")
     return sums, total, pixels
 
 
@@ -186,8 +229,15 @@ def _sum_geographic(raster: Any, crs: Any, grid: Grid, where: object) -> tuple[F
     # Degrees to the last bit where the unit is the degree.
     unit_deg = round(crs.axis_info[0].unit_conversion_factor * 180.0 / np.pi, 12)
     place = raster.transform
-    across = (place.c + place.a * np.arange(raster.width + 1)) * unit_deg
+    meridian = crs.prime_meridian
+    greenwich = meridian.longitude * round(meridian.unit_conversion_factor * 180.0 / np.pi, 12)
+    across = (place.c + place.a * np.arange(raster.width + 1)) * unit_deg + greenwich
     down = (place.f + place.e * np.arange(raster.height + 1)) * unit_deg
+    west, east = across.min(), across.max()
+    if west < -180.0 - _EDGE_DEG or east > 360.0 + _EDGE_DEG or east - west > 360.0 + _EDGE_DEG:
+        raise _off_earth(where, f"{west:g} to {east:g} degrees east")
+    if np.abs(down).max() > 90.0 + _EDGE_DEG:
+        raise _off_earth(where, f"{down.min():g} to {down.max():g} degrees north")
     by_col = interval_shares((across + 180.0) * per_deg, grid.ncols, wraps=True).T.tocsr()
     edges = (90.0 - down) * per_deg
     sums, total, pixels = np.zeros((grid.nrows, grid.ncols)), 0.0, 0
@@ -213,11 +263,13 @@ def sum_to_cells(path: str | Path, grid: Grid) -> CellSums:
     Raises
     ------
     ReferenceSnapshotError
-        ``ER40`` to ``ER44``.
+        ``ER40`` to ``ER47``.
     """
     rasterio = need("rasterio", path)
     try:
-        raster = rasterio.open(path)
+        # A raster without a geotransform is warned of here and refused below.
+        with warnings.catch_warnings(action="ignore"):
+            raster = rasterio.open(path)
     except rasterio.errors.RasterioError as error:
         raise ReferenceSnapshotError(
             "ER40", path, f"is not readable ({error})", "a GeoTIFF"

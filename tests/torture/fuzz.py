@@ -57,6 +57,10 @@ TEXTS = [
     "~: 1\nnull: 2\n",
     ".nan: 1\n.nan: 2\n",
     "x: *unknown\n",
+    "x: 0742\n",
+    "x: 1_000\n",
+    "x: 1:30\n",
+    "1: x\n",
     "%YAML 9.9\n---\nx: 1\n",
     "",
 ]

@@ -20,7 +20,7 @@ from scripts.errors import SegmentError
 from scripts.policies import load_policy, parse_yaml
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
-from scripts.settings import load_posture, load_settings
+from scripts.settings import load_posture, load_settings, read_configuration
 from scripts.upstream.ingest_external import check_countries, check_worlds_agree, load_table
 from tests import upstream_world
 from tests.chain_world import Sources, run_chain
@@ -102,8 +102,8 @@ def configurations(tally, examples):
     def body(config):
         tally.held(lambda: load_settings(config if isinstance(config, dict) else {}))
         if isinstance(config, dict):
-            told = {k: str(v) if isinstance(v, int | list) else v for k, v in config.items()}
-            tally.held(lambda: load_settings(told))
+            told = [f"{key}={value}" for key, value in config.items()]
+            tally.held(lambda: load_settings(read_configuration([], told)))
 
     drive(tally, fuzz.damaged(document), body, examples // 2)
 

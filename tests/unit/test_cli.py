@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from scripts.cli import options
 from scripts.cli.main import app, one_by_one
-from scripts.errors import ConfigError, GovernanceError
+from scripts.errors import GovernanceError
 from scripts.settings import CONFIG_FILE
 
 VERBS = ("lock", "reopen", "fork", "prune", "status", "explain", "verify", "sign", "margins",
@@ -75,19 +75,6 @@ def test_help_imports_nothing_heavy():
 )
 def test_several_values_follow_one_config_as_for_snakemake(given, spread):
     assert one_by_one(given) == spread
-
-
-def test_values_are_taken_as_they_are_written():
-    given = ["seeds=[42,7]", "candidate=0601", "upstream={kind: external}", "runs_root=", "x=[1"]
-    assert options.overrides(given) == {
-        "seeds": ["42", "7"],
-        "candidate": "0601",
-        "upstream": {"kind": "external"},
-        "runs_root": "",
-        "x": "[1",
-    }
-    with pytest.raises(ConfigError, match="EC03"):
-        options.overrides(["seeds"])
 
 
 def test_the_configuration_is_what_snakemake_would_have(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from scripts.errors import ConfigError
-from scripts.policies import load_policy, parse_yaml
+from scripts.policies import load_policy, parse_text, parse_yaml
 
 POLICY_DIR = Path("config/layer1/1B/policy")
 ALL_POLICIES = sorted(Path("config/layer1").glob("*/policy/*.yaml"))
@@ -69,6 +69,7 @@ def test_relations_between_keys_are_checked(tmp_path, key, change):
     [
         lambda p: p.update(dp=99),
         lambda p: p.update(dp="twelve"),
+        lambda p: p.update(dp=12.0),
         lambda p: p.update(mode="blend_v3"),
         lambda p: p["steering"].update(max_moved_share=float("nan")),
         lambda p: p.pop("steering"),
@@ -92,6 +93,41 @@ def test_only_plain_yaml_is_read(tmp_path, text):
     path = tmp_path / "policy.s2.tile_weights.yaml"
     path.write_text(text)
     assert refusal(path).startswith("EC02 ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NO", "NO"),
+        ("[AD, NO, ON, Y]", ["AD", "NO", "ON", "Y"]),
+        ("{NO: 1}", {"NO": 1}),
+        ("true", True),
+        ("False", False),
+        ("~", None),
+        ("2024-01-31", "2024-01-31"),
+        ("'0742'", "0742"),
+        ("742", 742),
+        ("-7", -7),
+        ("0", 0),
+        ("0.5", 0.5),
+        ("1e3", 1000.0),
+        ("-2.5E-3", -0.0025),
+        ("1.2.3", "1.2.3"),
+        ("{<<: 1}", {"<<": 1}),
+    ],
+)
+def test_values_are_those_of_yaml_1_2(text, value):
+    found = parse_text(text, "here")
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["0742", "-01", "08", "00.5", "0x1F", "0b1", "0o17", "1_000", "1_0.5", "1:30", "1:30.5"]
+)
+def test_numbers_that_others_read_otherwise_are_refused(text):
+    with pytest.raises(ConfigError, match=rf"^EC02 here line 1: .*{text} is not a plain decimal"):
+        parse_text(text, "here")
 
 
 def test_missing_file_is_named(tmp_path):

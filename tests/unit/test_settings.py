@@ -6,7 +6,7 @@ import yaml
 
 from scripts.errors import ConfigError
 from scripts.records.identity import combined_digest, run_id
-from scripts.settings import load_settings
+from scripts.settings import command_line, load_settings, read_configuration
 
 CONFIG = yaml.safe_load(Path("config/config.yaml").read_text())
 
@@ -20,6 +20,62 @@ def test_seeds_from_the_command_line_become_sorted_integers():
     assert typed.seeds == (7, 42, 101, 202)
     assert load_settings(config(seeds="42,7")).seeds == (7, 42)
     assert load_settings(config(seeds=42)).seeds == (42,)
+
+
+def test_values_of_the_command_line_are_exact():
+    given = [
+        *("seeds=[42,7]", "candidate='0601'", "upstream={kind: external}", "runs_root="),
+        *("upstream={merchants_total: 70}", "certification={release: false, minimum_grade: B}"),
+    ]
+    assert command_line(given) == {
+        "seeds": [42, 7],
+        "candidate": "0601",
+        "upstream": {"kind": "external", "merchants_total": 70},
+        "runs_root": "",
+        "certification": {"release": False, "minimum_grade": "B"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ("candidate=0601", "EC02", "0601 is not a plain decimal number"),
+        ("seeds=[0101]", "EC02", "0101 is not"),
+        ("seeds='0101'", "EC02", "0101 is not"),
+        ("seeds=1_0", "EC02", "1_0 is not"),
+        ("groups=2.0", "EC10", "2.0 is not of type 'integer'"),
+        ("groups='2'", "EC10", "'2' is not of type 'integer'"),
+        ("upstream={merchants_total: 700.0}", "EC10", "upstream.merchants_total"),
+        ("upstream={merchants_total: 1, merchants_total: 2}", "EC02", "stands twice"),
+        ("candidate=42", "EC10", "in quotes"),
+        ("runs_root=", "EC10", "runs_root"),
+        ("runs_root=~", "EC10", "runs_root"),
+        ("certification={release: no}", "EC10", "'no' is not of type 'boolean'"),
+        ("x=[1", "EC02", "--config x"),
+        ("seeds", "EC03", "KEY=VALUE"),
+    ],
+)
+def test_doubtful_values_of_the_command_line_are_refused(given, code, words):
+    with pytest.raises(ConfigError, match=f"^{code} ") as caught:
+        load_settings(read_configuration([], [given]))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("groups: 2.0\n", "groups"),
+        ("upstream:\n  merchants_total: 1\n  merchants_total: 2\n", "line 3"),
+        ("seeds: [0101]\n", "0101"),
+        ("- seeds\n", "is not of type 'object'"),
+        ("1: 2\n", "quote it"),
+    ],
+)
+def test_a_configfile_is_read_as_strictly(tmp_path, text, words):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_settings(read_configuration([path], []))
 
 
 def test_the_same_name_is_the_same_folder():
@@ -61,6 +117,31 @@ def test_bad_configuration_gets_one_named_line(changes, code, words):
     assert line.startswith(f"{code} ")
     assert words in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"postures": "config/postuers"}, "EC17", "no folder config/postuers"),
+        ({"reference": "resources/refrence"}, "EC17", "no folder resources/refrence"),
+        ({"runs_root": "README.md"}, "EC18", "README.md is no folder"),
+        ({"runs_root": "README.md/runs"}, "EC18", "README.md is no folder"),
+        (
+            {"upstream": {"kind": "external", "external_root": "/nowhere", "merchants_total": 0}},
+            "EC17",
+            "no folder /nowhere",
+        ),
+        ({"polygons": {"path": "no.gpkg", "iso_column": "iso"}}, "EC17", "no file no.gpkg"),
+        ({"polygons": {"path": "a{b}.gpkg", "iso_column": "iso"}}, "EC16", "no braces"),
+        ({"population": {**CONFIG["population"], "raster": "x" * 300}}, "EC16", "255"),
+        ({"reference": "a\0b"}, "EC16", "can be no path"),
+    ],
+)
+def test_paths_that_cannot_be_used_are_refused(changes, code, words):
+    with pytest.raises(ConfigError, match=f"^{code} ") as caught:
+        load_settings(config(**changes))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_combined_digest_depends_on_names_and_digests_not_on_order():
