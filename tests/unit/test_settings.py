@@ -107,7 +107,7 @@ def test_empty_candidate_is_the_run_of_its_posture():
         ({"candidate": "baseline"}, "EC08", "baseline"),
         ({"sedes": [1]}, "EC10", "did you mean 'seeds'"),
         ({"upstream": {**CONFIG["upstream"], "kind": "external"}}, "EC06", "external_root"),
-        ({"certification": {**CONFIG["certification"], "minimum_grade": "A"}}, "EC10", "grade"),
+        ({"certification": {**CONFIG["certification"], "minimum_grade": "C"}}, "EC10", "grade"),
     ],
 )
 def test_bad_configuration_gets_one_named_line(changes, code, words):
