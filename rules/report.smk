@@ -129,6 +129,32 @@ rule figure_fidelity:
         "../scripts/report/figure_fidelity.py"
 
 
+rule figure_real_outlets:
+    input:
+        release=expand(SITES, seed=SEEDS, allow_missing=True),
+        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS[:1]),
+        cards=expand(SCORECARD, seed=SEEDS, allow_missing=True),
+        points=tiles("fidelity_reference/fidelity_points.parquet"),
+        samples=reference("outlet_samples.csv"),
+        statistics=reference("outlet_statistics.csv"),
+        countries=reference("countries.parquet"),
+        facts=reference("country_facts.csv"),
+        places=reference("places.parquet"),
+    output:
+        maps=figure("real_maps.png", "Truth", figure="beside real outlets"),
+        statistics=figure("real_statistics.svg", "Truth", figure="how outlets lie"),
+    log:
+        logs("1B/{run_id}/figure_real_outlets"),
+    resources:
+        **demand("figure"),
+    params:
+        code=code("report.figure_real_outlets"),
+    conda:
+        ENV
+    script:
+        "../scripts/report/figure_real_outlets.py"
+
+
 rule release_dossier:
     input:
         certificate=reports("segment1b_p5_certification.json"),
@@ -146,6 +172,9 @@ rule release_dossier:
         close_ups=of_release(reports("figures/{run_id}/close_ups.png")),
         fidelity=of_release(reports("figures/{run_id}/fidelity.svg")),
         time_zones=of_release(reports("figures/{run_id}/time_zones.svg")),
+        real_maps=of_release(reports("figures/{run_id}/real_maps.png")),
+        real_statistics=of_release(reports("figures/{run_id}/real_statistics.svg")),
+        outlet_statistics=reference("outlet_statistics.csv"),
         # In the page when `ladder` was run before it.
         ladder=branch(exists(reports("segment1b_ladder.svg")), then=reports("segment1b_ladder.svg")),
         countries=reference("countries.parquet"),

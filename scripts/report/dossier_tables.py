@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GRADE_NAMES
+from scripts.scorers.truth.judgement import TESTS
+from scripts.scorers.truth.ranges import RealRange
 
 Json = Mapping[str, Any]
 YES_OR_NO = ("collapse", "structural", "validation")
@@ -165,6 +167,31 @@ def failing(document: Json) -> list[dict[str, Any]]:
         for row in document["rows"]
         if not row["passed"]
     ]
+
+
+def truth(document: Json, ranges: Mapping[str, RealRange]) -> list[dict[str, Any]]:
+    """Tests of truth: value of each seed, what is accepted, what real outlets measure."""
+    lines = []
+    for test, found in TESTS.items():
+        rows = [row for row in document["rows"] if row["gate"] == f"truth_{test}"]
+        values = [row["observed"] for row in rows]
+        margins = [relative_margin(row) for row in rows]
+        known = [margin for margin in margins if margin is not None]
+        low, high = found.accepted
+        real = ranges.get(test)
+        lines.append(
+            {
+                "label": f"{test} {found.title}",
+                "cells": [{"text": number(v), "value": cell(v)} for v in values],
+                "accepted": " to ".join(limit(end) for end in (low, high) if end is not None)
+                if None not in (low, high)
+                else f"≤ {limit(high)}",
+                "real": "" if real is None else f"{real.p10:.3g} to {real.p90:.3g}",
+                "margin": "" if len(known) < len(margins) else f"{100 * min(known):+.0f} %",
+                "passed": all(row["passed"] for row in rows),
+            }
+        )
+    return lines
 
 
 def fidelity(document: Json) -> list[dict[str, Any]]:

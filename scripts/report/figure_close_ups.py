@@ -4,6 +4,7 @@ Each map is Lambert's equal-area plane about the middle of the country, with a s
 own. Outlines are drawn as the snapshot has them, without simplification.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,19 +83,65 @@ def middle(lon_deg: F64, lat_deg: F64, exterior: npt.NDArray[np.object_]) -> tup
     return float(west + east) / 2.0, float(south + north) / 2.0
 
 
-def draw_country(axes: Any, lon_deg: F64, lat_deg: F64, geometry: Any, name: str) -> None:
+def draw_country(
+    axes: Any,
+    lon_deg: F64,
+    lat_deg: F64,
+    geometry: Any,
+    name: str,
+    colours: str | Sequence[str] = SITE,
+) -> None:
     """Outline and sites of one country; the title counts the sites outside the frame."""
     exterior = shapely.get_exterior_ring(shapely.get_parts(geometry))
     centre = middle(lon_deg, lat_deg, exterior)
     x, y = lambert_azimuthal(lon_deg, lat_deg, *centre)
+    rings = rings_about(exterior, centre)
+    east, north, half = frame(x, y, rings)
+    draw_sites(axes, x, y, rings, (east, north, half), colours)
+    outside = int(((np.abs(x - east) > half) | (np.abs(y - north) > half)).sum())
+    beyond = f", {outside} beyond" if outside else ""
+    axes.set_title(f"{name}\n{len(x)} sites{beyond}", fontsize=9, loc="center")
+
+
+def draw_window(
+    axes: Any,
+    lon_deg: F64,
+    lat_deg: F64,
+    geometry: Any,
+    centre: tuple[float, float],
+    half_m: float,
+    colours: str | Sequence[str] = SITE,
+) -> None:
+    """Outline and sites of a square of a country about a point."""
+    exterior = shapely.get_exterior_ring(shapely.get_parts(geometry))
+    x, y = lambert_azimuthal(lon_deg, lat_deg, *centre)
+    draw_sites(axes, x, y, rings_about(exterior, centre), (0.0, 0.0, half_m), colours)
+
+
+def rings_about(
+    exterior: npt.NDArray[np.object_], centre: tuple[float, float]
+) -> list[npt.NDArray[np.float64]]:
+    """Rings on Lambert's plane about a point, each of shape (n, 2), metres."""
     vertices, owner = shapely.get_coordinates(exterior, return_index=True)
     plane = np.column_stack(lambert_azimuthal(vertices[:, 0], vertices[:, 1], *centre))
-    rings = np.split(plane, np.flatnonzero(np.diff(owner)) + 1)
-    east, north, half = frame(x, y, rings)
+    return np.split(plane, np.flatnonzero(np.diff(owner)) + 1)
+
+
+def draw_sites(
+    axes: Any,
+    x: F64,
+    y: F64,
+    rings: Sequence[npt.NDArray[np.float64]],
+    square: tuple[float, float, float],
+    colours: str | Sequence[str],
+) -> None:
+    """Land, sites and a scale bar; ``square`` is the middle and half the side of the frame."""
+    east, north, half = square
     axes.add_collection(
         PolyCollection(rings, facecolors=LAND, edgecolors="#9a978d", linewidths=0.5)
     )
-    axes.scatter(x, y, s=7.0 if len(x) < 150 else 3.2, c=SITE, alpha=0.55, linewidths=0, zorder=3)
+    size = 7.0 if len(x) < 150 or colours != SITE else 3.2
+    axes.scatter(x, y, s=size, c=colours, alpha=0.6, linewidths=0, zorder=3)
     axes.set(xlim=(east - half, east + half), ylim=(north - half, north + half))
     axes.set_aspect("equal")
     axes.set_axis_off()
@@ -103,9 +150,6 @@ def draw_country(axes: Any, lon_deg: F64, lat_deg: F64, geometry: Any, name: str
     axes.plot([left, left + bar], [bottom, bottom], color=INK, linewidth=2, zorder=4)
     label = f"{bar / 1000:g} km" if bar >= 1000 else f"{bar:g} m"
     axes.text(left, bottom + half * 0.04, label, fontsize=7.5, zorder=4)
-    outside = int(((np.abs(x - east) > half) | (np.abs(y - north) > half)).sum())
-    beyond = f", {outside} beyond" if outside else ""
-    axes.set_title(f"{name}\n{len(x)} sites{beyond}", fontsize=9, loc="center")
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:

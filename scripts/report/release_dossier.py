@@ -22,10 +22,33 @@ from scripts.report import dossier_tables as tables
 from scripts.report.embedding import embed_land, embed_sites
 from scripts.scorers.gates import GRADE_NAMES
 from scripts.scorers.scorecard import read_sites
+from scripts.scorers.truth.ranges import read_statistics, real_ranges, sources_of
 from scripts.tables import read_json, write_text
 
 Json = Mapping[str, Any]
-FIGURES: tuple[tuple[str, str, str, str, str], ...] = (
+Figure = tuple[str, str, str, str, str]
+TRUTH_FIGURES: tuple[Figure, ...] = (
+    (
+        "real_maps",
+        "wide chart",
+        "Beside real outlets",
+        "Maps of three countries: real outlets, and the release's sites of seed {seed}.",
+        "Real networks of the reference snapshot and seed {seed}, thinned to one count: the "
+        "country, and 60 km each way about its largest city. A colour for each of the six largest "
+        "merchants of a map, grey for the others. The real networks are one chain (United States) "
+        "and all fuel stations (France, Italy); the release has merchants of every kind.",
+    ),
+    (
+        "real_statistics",
+        "wide chart",
+        "How outlets lie to each other",
+        "Pairs by distance in three countries; sizes of groups; spread of merchants.",
+        "Top: pairs of outlets over pairs of people at a distance, a line a seed; 1 is what "
+        "outlets drawn at random by people would have. Bottom: grey bars are the first to last "
+        "decile of real outlets with their median, dots the seeds of the release.",
+    ),
+)
+FIGURES: tuple[Figure, ...] = (
     (
         "map_baseline",
         "wide",
@@ -135,7 +158,9 @@ def load_figure(path: str) -> dict[str, Any]:
     }
 
 
-def load_figures(paths: Mapping[str, str], seed: int) -> list[dict[str, Any]]:
+def load_figures(
+    figures: Sequence[Figure], paths: Mapping[str, str], seed: int
+) -> list[dict[str, Any]]:
     """Figures in reading order; those without a path are left out."""
     return [
         {
@@ -146,7 +171,7 @@ def load_figures(paths: Mapping[str, str], seed: int) -> list[dict[str, Any]]:
             "caption": caption.format(seed=seed),
             **load_figure(paths[name]),
         }
-        for name, width, title, alt, caption in FIGURES
+        for name, width, title, alt, caption in figures
         if paths.get(name)
     ]
 
@@ -219,7 +244,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     document = read_object("segment1b_p5_certification", inputs.certificate)
     facts = load_facts(inputs.facts)
     names = dict(zip(facts["country_iso"].to_pylist(), facts["name"].to_pylist(), strict=True))
-    paths = {name: str(inputs.get(name) or "") for name, *_ in FIGURES}
+    paths = {name: str(inputs.get(name) or "") for name, *_ in (*FIGURES, *TRUTH_FIGURES)}
+    statistics = read_statistics(inputs.outlet_statistics)
+    seed = document["seeds"][0]
     page = render(
         Path(inputs.template).read_text(encoding="utf-8"),
         document,
@@ -228,7 +255,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         map_data=_inline(
             map_data(inputs.release, inputs.baseline, document["seeds"], inputs.countries, names)
         ),
-        figures=load_figures(paths, document["seeds"][0]),
+        figures=load_figures(FIGURES, paths, seed),
+        truth_figures=load_figures(TRUTH_FIGURES, paths, seed),
+        truth=tables.truth(document, real_ranges(statistics)),
+        truth_sources=sources_of(statistics),
         licences=tables.licences(read_json(inputs.manifest)),
         **library(str(Path(inputs.leaflet_js).parent)),
     )

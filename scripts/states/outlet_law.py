@@ -9,8 +9,9 @@ field
     keyed by node, so that borders do not interrupt them.
 home
     Every merchant has a home in each of its countries, drawn by weight. One that enters a foreign
-    country with at most ``entry.max_outlets`` outlets opens in the largest city with probability
-    ``entry.share``.
+    country with at most ``entry.max_outlets`` outlets opens about the largest city with probability
+    ``entry.share``: at one person, by weight, of the square that reaches D from the city's tile,
+    ``P(D > r) = spread_km / (spread_km + r)``.
 reach
     A merchant with n outlets in a country is national with probability
     ``few + (many - few) n / (n + half_way)`` and then draws each from the whole country. Any other
@@ -400,8 +401,11 @@ def settle(
     city_y, city_x, known = boxes.find(box, np.maximum(city, 0).astype(np.uint64))
     entry = law["entry"]
     enters = networks.abroad & (n <= entry["max_outlets"]) & (where[:, 1] < entry["share"])
-    enters &= known & (city >= 0)
-    y, x = np.where(enters, city_y, y), np.where(enters, city_x, x)
+    some = np.flatnonzero(enters & known & (city >= 0))
+    far_km = entry["spread_km"] * (how[some, 2] / (1.0 - how[some, 2]))
+    from_y, from_x = (side[some].astype(np.float64) + 0.5 for side in (city_y, city_x))
+    metro = disc_window(boxes, box[some], from_y, from_x, far_km)
+    y[some], x[some] = draw_cells(boxes, box[some], metro, how[some, 3])
     spread = law["reach"]["km_per_outlet"] * np.sqrt(boxes.extent_km / EXTENT_REFERENCE_KM)
     reach_km = spread[box] * n * np.sqrt(how[:, 1] / (1.0 - how[:, 1]))
     share = law["national"]

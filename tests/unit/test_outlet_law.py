@@ -229,7 +229,7 @@ def test_half_of_the_outlets_are_drawn_from_within_the_reach():
     )
 
 
-def test_few_outlets_abroad_open_in_the_largest_city():
+def test_few_outlets_abroad_open_about_the_largest_city():
     boxes, code, tile, _ = world()
     city = tile[code == ABROAD][450]
     cities = np.array([-1, int(city)])
@@ -237,11 +237,20 @@ def test_few_outlets_abroad_open_in_the_largest_city():
     shares = []
     for n, abroad in ((1, True), (5, True), (6, True), (1, False)):
         networks = networks_of([n] * 500, 1, abroad)
-        homes = settle(boxes, networks, cities, law_of(entry__share=0.8), KEY, 0)
+        law = law_of(entry__share=0.8, entry__spread_km=0.01)
+        homes = settle(boxes, networks, cities, law, KEY, 0)
         there = (homes.y.astype(int) == y[0]) & (homes.x.astype(int) == x[0])
         shares.append(there.mean())
     assert shares[:2] == pytest.approx([0.8, 0.8], abs=0.06)
     assert max(shares[2:]) < 0.1
+    distance_km = []
+    for spread in (0.01, 10.0, 40.0):
+        law = law_of(entry__share=1.0, entry__spread_km=spread)
+        homes = settle(boxes, networks_of([1] * 500, 1, True), cities, law, KEY, 0)
+        north = (homes.y - y[0] - 0.5) * boxes.km_lat
+        east = (homes.x - x[0] - 0.5) * boxes.km_lon[boxes.row[1] + y[0]]
+        distance_km.append(float(np.median(np.hypot(north, east))))
+    assert distance_km[0] < boxes.km_lat < distance_km[1] < distance_km[2]
 
 
 def test_others_near_counts_what_a_loop_counts():

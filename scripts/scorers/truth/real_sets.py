@@ -30,11 +30,12 @@ import pyarrow.csv as pa_csv
 
 from scripts import countries
 from scripts.errors import ScoreError, SegmentError
-from scripts.geo.metrics import Sites, country_counts
+from scripts.geo.metrics import FloatArray, IntArray, Sites, country_counts
 from scripts.geo.snapshot import OUTLET_SAMPLES, OUTLET_STATISTICS
 from scripts.geo.thinning import disjoint_maps, thinning_rank
 from scripts.reference.outlets import OUTLET_SETS, OutletSet
-from scripts.scorers.truth.earth import Earth
+from scripts.scorers.fidelity import overlap, spearman
+from scripts.scorers.truth.earth import CELL_GRID, Earth
 from scripts.scorers.truth.measure import (
     GROUPS,
     country_parts,
@@ -54,6 +55,8 @@ INDEX = "INDEX.csv"
 OF_MERCHANTS = ("T5a", "T5b", "T6", "T9")
 SEED = 0
 LEAST_NETWORKS = 5
+# As few sites as config/gates.yaml lets a country's agreement be measured with.
+AGREEMENT_SITES = 30
 SAMPLES_COLUMNS = ("dataset", "merchant", "country_iso", "lon_deg", "lat_deg")
 TEXT = pa_csv.ConvertOptions(column_types={"chain": pa.string()}, include_columns=["chain"])
 
@@ -118,6 +121,7 @@ def set_statistics(sites: Sites, earth: Earth, merchants: bool) -> list[Statisti
             if row["networks"] >= LEAST_NETWORKS
         ]
     outlets = {part.iso: part.sites for part in parts}
+    values += agreement_statistics(sites, earth)
     spacing = ("T1", "T2", "T3", "T4", *GROUPS, "nn_p50_m", "nn_p99_m")
     for table, names, count in (
         (spacing_table(parts), spacing, "sites_a_map"),
@@ -128,6 +132,39 @@ def set_statistics(sites: Sites, earth: Earth, merchants: bool) -> list[Statisti
             iso = row["country_iso"]
             values += [Statistic(iso, outlets[iso], name, row[name], row[count]) for name in names]
     return [statistic for statistic in values if math.isfinite(statistic.value)]
+
+
+def agreement_statistics(sites: Sites, earth: Earth) -> list[Statistic]:
+    """How real outlets agree with the people of one-degree cells, by country, mean of its maps.
+
+    As :func:`scripts.scorers.fidelity.population_agreement` measures a map, at the reference
+    density.
+    """
+    values = []
+    for code in np.unique(sites.country).tolist():
+        here = sites.take(np.flatnonzero(sites.country == code))
+        maps = disjoint_maps(thinning_rank(here, SEED), int(earth.reference_sites[code]))
+        pairs = [
+            cell_counts(here.take(rows), *earth.cells(code))
+            for rows in maps
+            if len(rows) >= AGREEMENT_SITES
+        ]
+        for name, measured in (("overlap", overlap), ("spearman", spearman)):
+            found = [measured(count, people) for count, people in pairs]
+            if found:
+                iso, value = countries.decode_one(code), float(np.mean(found))
+                values.append(Statistic(iso, len(here), name, value, len(maps[0])))
+    return values
+
+
+def cell_counts(sites: Sites, cell: IntArray, people: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sites and people of every one-degree cell that has either, shape (c,) each."""
+    at = CELL_GRID.tile_at(sites.lon, sites.lat).astype(np.int64)
+    key = np.union1d(cell, at)
+    weight = np.zeros(len(key))
+    weight[np.searchsorted(key, cell)] = people
+    count = np.bincount(np.searchsorted(key, at), minlength=len(key)).astype(np.float64)
+    return count, weight
 
 
 def statistics_csv(folder: Path, earth: Earth) -> str:
