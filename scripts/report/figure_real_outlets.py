@@ -1,15 +1,13 @@
 """The release beside real outlets: maps at one count, and how outlets lie to each other.
 
 Three networks whose licence lets them be passed on stand in the reference snapshot at the density
-of the release (``outlet_samples.csv``). Each is drawn beside the release's sites of that country, both
-thinned to the smaller count, with the same colours for the largest merchants of each.
+of the release (``outlet_samples.csv``). Each is drawn beside the release's sites of that country,
+both thinned to the smaller count, with the same colours for the largest merchants of each.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -51,12 +49,12 @@ class Network:
     def __len__(self) -> int:
         return len(self.lon)
 
-    def thinned(self, size: int) -> Network:
+    def thinned(self, size: int) -> Self:
         """Some ``size`` of the outlets, drawn by a key of each."""
         order = np.arange(len(self), dtype=np.int32)
         sites = Sites(self.merchant, np.zeros(len(self), np.int16), order, self.lon, self.lat)
         rows = lowest(thinning_rank(sites, SEED), size)
-        return Network(self.merchant[rows], self.lon[rows], self.lat[rows])
+        return type(self)(self.merchant[rows], self.lon[rows], self.lat[rows])
 
 
 def read_samples(path: str) -> dict[tuple[str, int], Network]:

@@ -69,9 +69,8 @@ class Objective(TypedDict):
     """What a search maximises; see :mod:`scripts.search.score`."""
 
     kind: str
-    grade: NotRequired[str]
+    grade: str
     rows: NotRequired[list[str]]
-    weights: NotRequired[dict[str, float]]
 
 
 class Search(TypedDict):
@@ -117,11 +116,6 @@ def load_search(path: str | Path, groups: dict[str, Group]) -> Search:
     document = parse_yaml(path)
     validate(document, load_schema("search"), path)
     search = cast(Search, document)
-    total = sum(search["objective"].get("weights", {"": 1.0}).values())
-    if abs(total - 1.0) > 1e-9:
-        raise ConfigError(
-            "EC11", path, f"key 'objective.weights': sum to {total:g}", "a sum of exactly 1"
-        )
     for number, cycle in enumerate(search["cycles"]):
         if cycle["group"] not in groups:
             raise ConfigError(

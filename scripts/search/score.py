@@ -2,15 +2,15 @@
 
 Everything is read off *rows* as :mod:`scripts.scorers.gates` judges them: an observed value, its
 threshold, and the margin between them, positive on the passing side. A row's grade says where it
-comes from: ``B`` and ``BPLUS`` are gates, ``report`` the floors of fidelity, ``p3`` holds a metric
-against the same seed of P3. S9 needs a published run, so its rows are no part of a search.
+comes from: ``B`` and ``BPLUS`` are gates, ``A`` the tests of truth, ``report`` the floors of
+fidelity, ``p3`` holds a metric against the same seed of P3. S9 needs a published run, so its rows
+are no part of a search.
 
 =================  ==============================================================================
 objective          what is maximised
 =================  ==============================================================================
 ``least_margin``   the least margin over the chosen rows, as a share of its threshold
 ``shortfall``      minus what the chosen rows lack of their thresholds, summed; 0 is none
-``weighted_mean``  the weighted mean of the ``TERMS`` below, over the seeds
 =================  ==============================================================================
 
 Attempts are ranked by Deb's rules (Deb 2000, "An efficient constraint handling method for genetic
@@ -21,7 +21,7 @@ among those that do not, the smaller violation. The best so far gives way only t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 from scripts.scorers.gates import GATES, Row, evaluate, grade_of, judge
@@ -31,9 +31,6 @@ from scripts.search.policy import Constraint, Objective
 Json = Mapping[str, Any]
 FEASIBLE, INFEASIBLE, REFUSED, NOT_RUN = "feasible", "infeasible", "refused", "not_run"
 NO_SCORE = 1e6
-FULL_MARGIN = 0.5
-# Seeds of one policy differ by this much in the urban share, so less says nothing of a policy.
-URBAN_NOISE_POINTS = 1.0
 
 
 class Aim(TypedDict):
@@ -97,55 +94,8 @@ def margin_rows(cards: Sequence[Json], p3: Sequence[Json], settings: Json) -> li
     ]
 
 
-def _urban_share(card: Json, rows: Sequence[Row], settings: Json) -> float | None:
-    points = card["fidelity"]["urban"]["difference_points"]
-    if points is None:
-        return None
-    beyond: float = max(abs(points) - URBAN_NOISE_POINTS, 0.0)
-    return 1.0 - beyond / float(settings["fidelity"]["urban_difference_points_max"])
-
-
-def _two_sample(card: Json, rows: Sequence[Row], settings: Json) -> float | None:
-    auc = card["fidelity"]["two_sample"]["auc"]
-    return None if auc is None else float(1.0 - 2.0 * abs(auc - 0.5))
-
-
-def _margin(card: Json, rows: Sequence[Row], settings: Json) -> float | None:
-    graded = [row for row in chosen(rows, "BPLUS") if row["metric"] in settings["gates"]]
-    least = least_margin([row for row in graded if row["seed"] == card["seed"]])
-    return None if least is None else min(least, FULL_MARGIN) / FULL_MARGIN
-
-
-# Terms of a weighted mean for one seed, each at most 1 and best there.
-TERMS: Mapping[str, Callable[[Json, Sequence[Row], Json], float | None]] = {
-    "spearman_median": lambda card, *_: card["fidelity"]["population"]["spearman_median"],
-    "overlap_median": lambda card, *_: card["fidelity"]["population"]["overlap_median"],
-    "urban_share": _urban_share,
-    "two_sample": _two_sample,
-    "margin": _margin,
-}
-
-
-def weighted_mean(
-    cards: Sequence[Json], rows: Sequence[Row], settings: Json, weights: Mapping[str, float]
-) -> float | None:
-    """Weighted mean of the terms over the seeds; None where one of them is undefined."""
-    values = [
-        (weight, TERMS[name](card, rows, settings))
-        for card in cards
-        for name, weight in weights.items()
-    ]
-    if any(value is None for _, value in values):
-        return None
-    return float(sum(weight * value for weight, value in values if value is not None)) / len(cards)
-
-
-def objective_of(
-    cards: Sequence[Json], rows: Sequence[Row], settings: Json, objective: Objective
-) -> float | None:
+def objective_of(rows: Sequence[Row], objective: Objective) -> float | None:
     """Value of an objective; None where it is undefined."""
-    if objective["kind"] == "weighted_mean":
-        return weighted_mean(cards, rows, settings, objective["weights"])
     among = chosen(rows, objective["grade"], objective.get("rows"))
     if objective["kind"] == "least_margin":
         return least_margin(among)
@@ -189,7 +139,7 @@ def score(
     return {
         "status": INFEASIBLE if lacking else FEASIBLE,
         "vetoes": list(lacking),
-        "objective": objective_of(cards, rows, settings, aim["objective"]),
+        "objective": objective_of(rows, aim["objective"]),
         "violation": sum(lacking.values()),
         "grade": grade_of(rows),
         "missed": [name_of(row) for row in chosen(rows, "BPLUS") if not row["passed"]],

@@ -498,6 +498,7 @@ CASES = {
             1.0, 1000.0, spread(10, 19), -1, 0.1, {"s4": {"outlets.national.many": 1.0}}
         ),
         "outlets.entry.share": Case(0.0, 1.0, entries_together, 1, 0.2),
+        "outlets.entry.spread_km": Case(1.0, 60.0, entries_together, -1, 0.05),
         "outlets.entry.max_outlets": Case(0, 5, entries_together, 1, 0.2),
         "outlets.reach.km_per_outlet": Case(1.0, 20.0, spread(5, 19), 1, 0.5, ALONE),
         "outlets.reach.max_attempts": Case(1, 64, with_sibling, -1, 0.01, ALONE),
