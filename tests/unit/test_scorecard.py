@@ -24,7 +24,8 @@ from scripts.geo.thinning import thinning_rank
 from scripts.geo.time_zones import ZonedPlaces
 from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
 from scripts.scorers.fidelity import Cells
-from scripts.tables import write_json, write_parquet
+from scripts.scorers.truth.judgement import TESTS
+from scripts.tables import read_parquet, write_json, write_parquet
 
 REFERENCE = "resources/reference"
 POLICIES = "config/layer1/1B/policy"
@@ -397,10 +398,18 @@ def world(tmp_path_factory):
             land_cover=f"{REFERENCE}/land_cover.parquet",
             tile_policy=f"{POLICIES}/policy.s1.tile_index.yaml",
         ),
-        SimpleNamespace(cells=folder / "cells.parquet", points=folder / "points.parquet"),
+        SimpleNamespace(
+            cells=folder / "cells.parquet",
+            points=folder / "points.parquet",
+            width=folder / "width.parquet",
+        ),
         None,
         None,
     )
+    tiles = read_parquet(folder / "tile_index.parquet", ["country_iso", "tile_id"])
+    people = read_parquet(folder / "tile_population.parquet", ["population"])["population"]
+    weight = np.rint(people.to_numpy() * 1e6).astype(np.int64)
+    write_parquet(folder / "tile_weights.parquet", tiles.append_column("weight_fp", [weight]))
     return folder
 
 
@@ -412,6 +421,12 @@ def score(folder, out, name="candidate", baseline="baseline", **changed):
         "outlet_catalogue": folder / f"{name}_catalogue.parquet",
         "cells": folder / "cells.parquet",
         "points": folder / "points.parquet",
+        "width": folder / "width.parquet",
+        "tile_index": folder / "tile_index.parquet",
+        "tile_population": folder / "tile_population.parquet",
+        "tile_weights": folder / "tile_weights.parquet",
+        "tile_policy": f"{POLICIES}/policy.s1.tile_index.yaml",
+        "density": f"{REFERENCE}/outlet_density.csv",
         "facts": f"{REFERENCE}/country_facts.csv",
         "places": f"{REFERENCE}/places.parquet",
         "land_cover": f"{REFERENCE}/land_cover.parquet",
@@ -456,6 +471,11 @@ def test_the_rule_scores_files_and_repeats_to_the_byte(world, tmp_path):
     low, high = card["intervals"]["southern_hemisphere_share"]
     assert low < south < high
     assert card["fidelity"]["two_sample"]["auc"] > 0.45
+    # Too few sites for a test is no pass: 600 of two countries lack the twelve of T8.
+    assert set(card["truth"]) == set(TESTS)
+    assert not card["truth"]["T8"]["measured"]
+    assert not card["truth"]["T8"]["passed"]
+    assert card["truth"]["T1"]["measured"]
 
 
 def test_the_baseline_contracts_by_nothing(world, tmp_path):
