@@ -6,12 +6,16 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.scorers import companions
+from scripts.scorers.truth.judgement import TESTS
 from scripts.search.policy import STATES
 from scripts.search.score import FEASIBLE, order_key
 from scripts.search.search_attempt import publish_policy
 
 Json = Mapping[str, Any]
-FIDELITY = ("spearman_median", "overlap_median", "urban_difference_points", "two_sample_auc")
+FIDELITY = (
+    *("spearman_median", "overlap_median", "urban_difference_points", "two_sample_auc"),
+    *(f"truth_{test}" for test in TESTS),
+)
 METRICS = ("country_gini", "top10_share", "nn_p99_p50_ratio")
 
 

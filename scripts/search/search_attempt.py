@@ -54,6 +54,7 @@ def fidelity_of(card: Json) -> dict[str, float | None]:
         "urban_difference_points": card["fidelity"]["urban"]["difference_points"],
         "two_sample_auc": card["fidelity"]["two_sample"]["auc"],
         "nn_p50_m": card["nn"]["quantiles_m"]["q50"],
+        **{f"truth_{test}": found["value"] for test, found in card["truth"].items()},
     }
 
 
