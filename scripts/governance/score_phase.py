@@ -27,14 +27,15 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     cards = [read_object("segment1b_scorecard", path) for path in inputs.scorecards]
     references = [read_object("segment1b_scorecard", path) for path in inputs.reference_scorecards]
     receipt = read_object("run_receipt", inputs.receipts[0])
+    gates = load_gates(inputs.gates)["gates"]
     if phase == "p1":
         rows = phase_rows.p1_rows(cards, references, read_json(inputs.s2_report))
     elif phase == "p2":
-        rows = phase_rows.p2_rows(cards, references, _s4(inputs.s4), _s4(inputs.reference_s4))
+        s4, before = _s4(inputs.s4), _s4(inputs.reference_s4)
+        rows = phase_rows.p2_rows(cards, references, s4, before, gates)
     else:
-        limit = load_gates(inputs.gates)["gates"]["nn_contraction"]["B"]
         s6 = [read_json(path) for path in inputs.s6]
-        rows = phase_rows.p3_rows(cards, references, s6, limit, params.tuned_seed)
+        rows = phase_rows.p3_rows(cards, references, s6, gates, params.tuned_seed)
     seeds = [card["seed"] for card in cards]
     write_object(
         "segment1b_phase_candidate",

@@ -100,6 +100,9 @@ def rows_of(
 
 
 def _difference(value: float | None, other: float | None) -> float | None:
+    """Movement of a value; none where neither is defined, None where only one is."""
+    if value is None and other is None:
+        return 0.0
     return None if value is None or other is None else value - other
 
 

@@ -190,6 +190,7 @@ def p1(changes=None, s2=None):
 
 
 STILL = s4(0.0, 0.0)
+THRESHOLDS = SETTINGS["gates"]
 # What the runs before P2 and P3 lack of the tests of truth that S4 and S6 are for.
 BEFORE_P2 = {"T3": 0.5, "T5a": 0.0}
 BEFORE_P3 = {"T7": 0.2, "T8": 0.1, "T10": 0.01}
@@ -201,7 +202,8 @@ WORSE_TRUTH = {
 
 def p2(changes=None, mode="outlets_v3"):
     before = card(lacking=BEFORE_P2)
-    return phase_rows.p2_rows([card(**(changes or {}))], [before], [s4(0.0, 0.0, mode)], [STILL])
+    mine, report = [card(**(changes or {}))], [s4(0.0, 0.0, mode)]
+    return phase_rows.p2_rows(mine, [before], report, [STILL], THRESHOLDS)
 
 
 def p3(changes=None, s6=None, flagged=(), tuned=True, before=0.3):
@@ -209,7 +211,7 @@ def p3(changes=None, s6=None, flagged=(), tuned=True, before=0.3):
     entry["collapse"]["flagged"] = list(flagged)
     tuned_seed = entry["seed"] if tuned else entry["seed"] + 1
     reference = card(lacking=BEFORE_P3, nn_contraction=before)
-    return phase_rows.p3_rows([entry], [reference], [s6 or S6], 0.2, tuned_seed)
+    return phase_rows.p3_rows([entry], [reference], [s6 or S6], THRESHOLDS, tuned_seed)
 
 
 PHASES = {"p1": p1, "p2": p2, "p3": p3}
@@ -251,9 +253,11 @@ def phase_violation(phase, check):
         entry["validation"]["failing_structural"] = ["x"]
         extra = {
             "p1": lambda: phase_rows.p1_rows([entry], [card()], S2),
-            "p2": lambda: phase_rows.p2_rows([entry], [card(lacking=BEFORE_P2)], [STILL], [STILL]),
+            "p2": lambda: phase_rows.p2_rows(
+                [entry], [card(lacking=BEFORE_P2)], [STILL], [STILL], THRESHOLDS
+            ),
             "p3": lambda: phase_rows.p3_rows(
-                [entry], [card(lacking=BEFORE_P3)], [S6], 0.2, entry["seed"]
+                [entry], [card(lacking=BEFORE_P3)], [S6], THRESHOLDS, entry["seed"]
             ),
         }
         assert made

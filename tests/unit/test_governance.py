@@ -21,17 +21,19 @@ from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
 from scripts.records.identity import run_id
 from scripts.scorers import phase_rows
+from scripts.scorers.gates import load_gates
 from scripts.settings import Posture, Run
 from scripts.tables import file_digest, write_json
 from tests.unit.test_gates import truth
 
+GATES = load_gates("config/gates.yaml")["gates"]
 A, B, C, D = (letter * 32 for letter in "abcd")
 HEX = "0" * 64
 
 
 def card(seed=7, lacking=None, **changes):
     metrics = {
-        "country_gini": 0.7,
+        "country_gini": 0.66,
         "top1_share": 0.1,
         "top5_share": 0.3,
         "top10_share": 0.5,
@@ -109,19 +111,21 @@ def s4(top1, hhi, mode="outlets_v3"):
 )
 def test_p2_demands_that_outlets_lie_more_like_real_ones(after, before, expected):
     still = s4(0.0, 0.0)
-    rows = phase_rows.p2_rows([card(lacking=after)], [card(lacking=before)], [still], [still])
+    rows = phase_rows.p2_rows(
+        [card(lacking=after)], [card(lacking=before)], [still], [still], GATES
+    )
     assert failing(rows) == expected
 
 
 def test_p2_reports_the_headroom_of_the_allocation():
-    rows = phase_rows.p2_rows([card()], [card()], [s4(0.3, 0.1)], [s4(0.2, 0.2)])
+    rows = phase_rows.p2_rows([card()], [card()], [s4(0.3, 0.1)], [s4(0.2, 0.2)], GATES)
     assert failing(rows) == ["s4_pair_top1_headroom"]
     assert phase_rows.accepted(rows)
 
 
 def test_p2_vetoes_a_regression_of_the_sites():
     worse = card(top1_share=0.1 + 1e-9)
-    rows = phase_rows.p2_rows([worse], [card()], [s4(0.0, 0.0)], [s4(0.0, 0.0)])
+    rows = phase_rows.p2_rows([worse], [card()], [s4(0.0, 0.0)], [s4(0.0, 0.0)], GATES)
     assert failing(rows) == ["top1_share_not_worse_than_p1"]
 
 
@@ -130,7 +134,7 @@ S6 = {"mode": "towns_v3"}
 
 def p3(cards, tuned, **before):
     references = [card(entry["seed"], **before) for entry in cards]
-    rows = phase_rows.p3_rows(cards, references, [S6] * len(cards), 0.2, tuned)
+    rows = phase_rows.p3_rows(cards, references, [S6] * len(cards), GATES, tuned)
     return phase_rows.with_triage(rows)
 
 
@@ -159,6 +163,23 @@ def test_p3_reports_how_far_other_seeds_are_and_refuses_a_tail_that_does_not_con
         rows = p3([card(7), card(101, nn_contraction=flat)], 7)
         assert not phase_rows.accepted(rows)
         assert "nn_tail_contracts" in failing(rows)
+
+
+def test_a_tail_is_reported_where_the_counts_of_countries_fail_b():
+    rows = p3([card(country_gini=0.69, nn_contraction=-1.0)], 7, country_gini=0.69)
+    assert phase_rows.accepted(rows)
+    assert failing(rows) == [
+        "nn_tail_contracts",
+        "nn_tail_reaches_B",
+        "nn_contraction_not_worse_than_p2",
+    ]
+    still = s4(0.0, 0.0)
+    worse, before = card(country_gini=0.69, nn_p99_p50_ratio=20.0), card(country_gini=0.69)
+    rows = phase_rows.p2_rows([worse], [before], [still], [still], GATES)
+    assert failing(rows) == ["nn_p99_p50_ratio_not_worse_than_p1"]
+    assert phase_rows.accepted(rows)
+    rows = phase_rows.p2_rows([card(nn_p99_p50_ratio=20.0)], [card()], [still], [still], GATES)
+    assert not phase_rows.accepted(rows)
 
 
 def test_p3_vetoes_a_tail_or_a_test_of_truth_that_is_worse_than_in_p2():
