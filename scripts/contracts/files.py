@@ -149,13 +149,17 @@ def read_dataset(
 
 
 def dataset_blocks(
-    dataset_id: str, path: str | Path, columns: Sequence[str], rows: int = ROW_GROUP
+    dataset_id: str,
+    path: str | Path,
+    columns: Sequence[str],
+    rows: int = ROW_GROUP,
+    check: Check = "types",
 ) -> Iterator[pa.Table]:
     """The same in blocks of at most ``rows`` rows, so that a file of any size fits the memory."""
     file = open_parquet(path, columns, dictionaries=True)
     with readable(path):
         for table in row_blocks(file, rows, columns):
-            yield _of_declared_types(dataset_id, table, path, cast=False)
+            yield _of_declared_types(dataset_id, table, path, cast=check == "cast")
 
 
 def _of_declared_types(dataset_id: str, table: pa.Table, path: str | Path, cast: bool) -> pa.Table:

@@ -14,13 +14,14 @@ import numpy as np
 
 from scripts import countries
 from scripts.geo.distance import EARTH_RADIUS_M, blocks, unit_vectors
-from scripts.geo.metrics import FloatArray, IntArray, Sites, country_counts
+from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites, country_counts
 from scripts.geo.people import Points
 from scripts.geo.thinning import Rank
 
 # One step of the fourth decimal of a degree, in metres of arc.
 FOURTH_DECIMAL_M = math.radians(1e-4) * EARTH_RADIUS_M
 DISTINCT = ("distinct_ratio", "distinct_lat_ratio", "distinct_lon_ratio")
+WHERE_NOBODY_LIVES = 2048
 _LAT_STEPS = 1_800_001
 _LON_STEPS = 3_600_001
 
@@ -120,31 +121,44 @@ def distinct_coordinates(
     return held
 
 
-def thinned_to(sites: Sites, rank: Rank, most: IntArray) -> Sites:
-    """At most so many sites of each country, those of the lowest keyed rank.
+def lowest_by_country(country: Codes, rank: Rank, most: IntArray) -> IntArray:
+    """Rows of at most so many sites of each country, those of the lowest keyed rank, rising.
 
     Parameters
     ----------
+    country, rank
+        Of the sites, shape (n,).
     most
         Sites to keep by country code, shape (676,).
     """
-    counts = country_counts(sites.country)
+    counts = country_counts(country)
     if (counts <= most).all():
-        return sites
+        return np.arange(len(country))
     # A quarter more than is wanted nearly always holds the lowest, and spares sorting all.
     share = np.minimum(1.25 * most / np.maximum(counts, 1), 1.0)
-    near = rank * 2.0**-64 <= share[sites.country]
-    short = country_counts(sites.country[near]) < np.minimum(most, counts)
-    some = np.flatnonzero(near | short[sites.country])
-    order = some[np.lexsort((rank[some], sites.country[some]))]
-    country = sites.country[order]
-    first = np.searchsorted(country, np.arange(countries.CODES, dtype=np.int16))
-    kept = np.arange(len(order)) - first[country] < most[country]
-    return sites.take(np.sort(order[kept]))
+    near = rank * 2.0**-64 <= share[country]
+    short = country_counts(country[near]) < np.minimum(most, counts)
+    some = np.flatnonzero(near | short[country])
+    order = some[np.lexsort((rank[some], country[some]))]
+    ranked = country[order]
+    first = np.searchsorted(ranked, np.arange(countries.CODES, dtype=np.int16))
+    kept = np.arange(len(order)) - first[ranked] < most[ranked]
+    return np.sort(order[kept])
+
+
+def sites_judged(counts: IntArray, people: Points) -> IntArray:
+    """Sites that a country is judged by: as many as random people where any live; shape (676,)."""
+    drawn = country_counts(people.country)
+    return np.minimum(counts, np.where(drawn > 0, drawn, WHERE_NOBODY_LIVES))
 
 
 def collapse_sentinel(
-    sites: Sites, people: Points, land_m2: FloatArray, limits: CollapseLimits, rank: Rank
+    sites: Sites,
+    rank: Rank,
+    counts: IntArray,
+    people: Points,
+    land_m2: FloatArray,
+    limits: CollapseLimits,
 ) -> list[dict[str, Any]]:
     """Judge every country with at least ``min_sites`` sites for stripes, corridors and piles.
 
@@ -158,16 +172,17 @@ def collapse_sentinel(
 
     Parameters
     ----------
-    sites
-        All sites. A country with more sites than random people is thinned to their number.
+    sites, rank
+        All sites and their keyed ranks, or at least those of the lowest ranks that a country is
+        judged by (:func:`sites_judged`).
+    counts
+        All sites by country, shape (676,).
     people
         Random people of every country.
     land_m2
         Land area by country, square metres, shape (676,).
     limits
         Limits.
-    rank
-        Keyed ranks of the sites, shape (n,), for the thinning.
 
     Returns
     -------
@@ -175,8 +190,6 @@ def collapse_sentinel(
     ``people_anisotropy`` (NaN when the minor axis has no extent), ``linearity``,
     ``distinct_ratio``, ``distinct_lat_ratio``, ``distinct_lon_ratio``, ``flagged`` and ``reasons``.
     """
-    counts = country_counts(sites.country)
-    drawn = country_counts(people.country)
     cohort = np.flatnonzero(counts >= limits.min_sites)
     if not len(cohort):
         return []
@@ -184,8 +197,8 @@ def collapse_sentinel(
     lookup[cohort] = np.arange(len(cohort))
     size = len(cohort)
 
-    most = np.where(lookup < 0, 0, np.where(drawn > 0, drawn, counts))
-    some = thinned_to(sites, rank, most)
+    most = np.where(lookup < 0, 0, sites_judged(counts, people))
+    some = sites.take(lowest_by_country(sites.country, rank, most))
     like = np.flatnonzero((lookup[people.country] >= 0) & (people.rank < counts[people.country]))
     group, reference = lookup[some.country], lookup[people.country[like]]
     here, there = (
@@ -195,7 +208,7 @@ def collapse_sentinel(
     anisotropy, linearity, lat0 = principal_axes(*here)
     of_people, _, _ = principal_axes(*there)
     # Where nobody lives, the limits stand alone.
-    nobody = drawn[cohort] == 0
+    nobody = country_counts(people.country)[cohort] == 0
     of_people[nobody] = 0.0
     line = (
         (anisotropy > limits.anisotropy_max)
@@ -213,7 +226,7 @@ def collapse_sentinel(
         name: np.minimum(
             held[name]
             / np.minimum(
-                np.where(nobody, counts[cohort], lived[name]),
+                np.where(nobody, most[cohort], lived[name]),
                 np.maximum(np.floor(cells[name]), 1.0),
             ),
             1.0,

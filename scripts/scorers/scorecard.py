@@ -193,7 +193,7 @@ def measure(
     )
     boot = settings["bootstrap"]
     collapse = collapse_sentinel(
-        sites, points, world.land_m2, CollapseLimits(**settings["collapse"]), rank
+        sites, rank, counts, points, world.land_m2, CollapseLimits(**settings["collapse"])
     )
     limits = settings["fidelity"]
     score = {

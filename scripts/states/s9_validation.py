@@ -10,7 +10,7 @@ sets the flag.
 import functools
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,9 +18,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.contracts import Check, arrow_schema, read_dataset, read_object, write_object
+from scripts import countries
+from scripts.contracts import (
+    arrow_schema,
+    dataset_blocks,
+    read_dataset,
+    read_object,
+    write_object,
+)
 from scripts.entry import run
 from scripts.geo.people import read_points
 from scripts.geo.snapshot import load_countries, load_facts, read_places
@@ -33,18 +41,20 @@ from scripts.states.s8_site_locations import point_coordinates
 from scripts.states.sites import (
     ALL,
     KEY,
+    Mask,
     PairCounts,
     SiteKeys,
     country_codes,
+    falls,
     read_ledger,
     read_outlets,
     read_parts,
+    read_site_blocks,
     site_keys,
     workers_for,
 )
-from scripts.states.tallies import by_country
 from scripts.states.tiles import coverage_of, read_grid
-from scripts.states.validation_checks import FAIL, evaluate
+from scripts.states.validation_checks import FAIL, Findings, evaluate
 from scripts.states.validation_evidence import AttemptTable, Evidence
 from scripts.tables import file_digest, published, row_count
 
@@ -99,6 +109,7 @@ class Files:
         ]
 
 
+RNG_KEYS = ("family", "namespace", "algorithm")
 _UNIFORMS = ("u_component", "u_anchor", "u_lon", "u_lat")
 
 
@@ -151,8 +162,25 @@ class _Table:
 
 def _read_sites(dataset_id: str, paths: Sequence[str]) -> _Table:
     names = arrow_schema(dataset_id).names
-    check: Check = "cast" if dataset_id == "site_locations" else "types"
-    table = read_parts(dataset_id, paths, names, check)
+    return _of_table(dataset_id, read_parts(dataset_id, paths, names), paths)
+
+
+def _read_egress(path: str, mine: Mask) -> _Table:
+    """The egress of some countries; a column of another type, or a null, is left to the checks."""
+    names = arrow_schema("site_locations").names
+    if mine.all():
+        table = read_dataset("site_locations", path, names, "cast")
+    else:
+        blocks = dataset_blocks("site_locations", path, names, check="cast")
+        table = pa.concat_tables(
+            block.filter(pa.array(mine[country_codes(block.column(KEY[1]), path)]))
+            for block in blocks
+        )
+    return _of_table("site_locations", table, [path])
+
+
+def _of_table(dataset_id: str, table: pa.Table, paths: Sequence[str]) -> _Table:
+    names = arrow_schema(dataset_id).names
     columns = {
         column: table.column(column).to_numpy(zero_copy_only=False)
         for column in names
@@ -177,9 +205,24 @@ def read_homes(path: str | Path) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np
     return merchant, country_codes(table.column("home_country_iso"), path)[first]
 
 
-def plan_anew(files: Files, policy: Mapping[str, Any], seed: int, pairs: PairCounts) -> Plan:
-    """What the law of S4 gives for some pairs; those of countries without tiles are left out."""
-    tiles = read_tiles(files.tile_weights, ALL)
+def plan_anew(
+    files: Files,
+    policy: Mapping[str, Any],
+    seed: int,
+    mine: Mask,
+    world_sites: int,
+    pairs: PairCounts,
+) -> Plan:
+    """What the law of S4 gives for some pairs; those of countries without tiles are left out.
+
+    Parameters
+    ----------
+    mine
+        Their countries, by code.
+    world_sites
+        Sites of all countries, these or others.
+    """
+    tiles = read_tiles(files.tile_weights, mine)
     known = np.isin(pairs.country, list(tiles.rows)) & (pairs.n_sites > 0)
     ids, merchant = np.unique(pairs.merchant[known], return_inverse=True)
     country = pairs.country[known]
@@ -191,60 +234,83 @@ def plan_anew(files: Files, policy: Mapping[str, Any], seed: int, pairs: PairCou
         ground = read_ground(files.places, read_grid(files.tile_policy), policy)
     wanted = Pairs(merchant.astype(np.int64), country.astype(np.int64), pairs.n_sites[known])
     made = allocate(
-        wanted,
-        abroad,
-        ids,
-        tiles,
-        policy,
-        ground,
-        seed,
-        files.tile_weights,
-        int(pairs.n_sites.sum()),
+        wanted, abroad, ids, tiles, policy, ground, seed, files.tile_weights, world_sites
     )
     return Plan(pairs.merchant[known][made.pair], country[made.pair], made.tile_id, made.n_sites)
 
 
-def gather(files: Files, run_id: str, seed: int) -> Evidence:
-    """Read what the checks look at."""
+def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
+    """Fields of the evidence that are the same for all countries, and pairs of all of them."""
     policies = {name: load_policy(path) for name, path in files.policies().items()}
-    sources = {
-        "jitter_log": ("rng_event_in_cell_jitter", files.jitter_log),
-        "assignment": ("s5_site_tile_assignment", files.assignment),
-        "jitter": ("s6_site_jitter", files.jitter),
-        "synthesis": ("s7_site_synthesis", files.synthesis),
-        "egress": ("site_locations", [files.site_locations]),
-        "assignment_log": ("rng_event_site_tile_assign", files.assignment_log),
-    }
     listed = files.listed()
     with ThreadPoolExecutor(workers_for(row_count(files.site_locations))) as pool:
+        digests = dict(zip(listed, pool.map(file_digest, listed), strict=True))
+    return {
+        "seed": seed,
+        "run_id": run_id,
+        "policies": policies,
+        "grid": read_grid(files.tile_policy),
+        "polygons": load_countries(files.countries),
+        "places": read_places(files.places),
+        "facts": load_facts(files.facts),
+        "people": read_points(files.points),
+        "tile_countries": _tile_countries(files.tile_index),
+        "coverage": functools.partial(coverage_of, files.tile_index),
+        "receipt": read_object("run_receipt", files.receipt),
+        "policy_digests": {
+            Path(path).name: file_digest(path) for path in files.policies().values()
+        },
+        "input_digests": {Path(path).as_posix(): digest for path, digest in digests.items()},
+        "egress_fault": egress_fault(files.site_locations),
+        "world_sites": row_count(files.site_locations),
+        "upstream": read_outlets(files.outlet_catalogue),
+        "requirements": _requirements(files.requirements),
+        "steering": read_ledger("s3_steering_ledger", files.steering_ledger),
+        "reroute": read_ledger("s4_reroute_ledger", files.reroute_ledger),
+    }
+
+
+def read_part(
+    files: Files, run: Mapping[str, Any], mine: Mask, part: slice, order: str
+) -> Evidence:
+    """What the checks look at in some countries.
+
+    Parameters
+    ----------
+    run
+        From :func:`read_run`.
+    mine, part
+        The countries, by code, and the parts of the tables that they are in.
+    order
+        What is out of order in the whole egress; empty when nothing.
+    """
+    sources = {
+        "jitter_log": ("rng_event_in_cell_jitter", files.jitter_log[part]),
+        "assignment": ("s5_site_tile_assignment", files.assignment[part]),
+        "jitter": ("s6_site_jitter", files.jitter[part]),
+        "synthesis": ("s7_site_synthesis", files.synthesis[part]),
+        "assignment_log": ("rng_event_site_tile_assign", files.assignment_log[part]),
+    }
+    with ThreadPoolExecutor(workers_for(run["world_sites"])) as pool:
+        egress = pool.submit(_read_egress, files.site_locations, mine)
         reading = pool.map(_read_sites, *zip(*sources.values(), strict=True))
-        hashing = pool.map(file_digest, listed)
-        upstream = read_outlets(files.outlet_catalogue)
-        plan = read_plan(files.plan)
-        tables = dict(zip(sources, reading, strict=True))
-        digests = dict(zip(listed, hashing, strict=True))
+        plan = read_plan(files.plan[part])
+        tables = {**dict(zip(sources, reading, strict=True)), "egress": egress.result()}
     metadata = {name: table.metadata for name, table in tables.items()}
     log = tables.pop("jitter_log")
+    planned = (run["requirements"], *run["reroute"])
+    total = int(sum(pairs.n_sites.sum() for pairs in planned))
+    pairs = {
+        "upstream": run["upstream"].within(mine),
+        "requirements": run["requirements"].within(mine),
+        "steering": [moves.within(mine) for moves in run["steering"]],
+        "reroute": [moves.within(mine) for moves in run["reroute"]],
+    }
+    policy, seed = run["policies"]["plan"], run["seed"]
     return Evidence(
-        seed=seed,
-        run_id=run_id,
-        policies=policies,
-        grid=read_grid(files.tile_policy),
-        polygons=load_countries(files.countries),
-        places=read_places(files.places),
-        facts=load_facts(files.facts),
-        people=read_points(files.points),
-        tile_countries=_tile_countries(files.tile_index),
-        coverage=functools.partial(coverage_of, files.tile_index),
-        receipt=read_object("run_receipt", files.receipt),
-        policy_digests={Path(path).name: file_digest(path) for path in files.policies().values()},
-        input_digests={Path(path).as_posix(): digest for path, digest in digests.items()},
-        upstream=upstream,
-        requirements=_requirements(files.requirements),
-        steering=read_ledger("s3_steering_ledger", files.steering_ledger),
-        reroute=read_ledger("s4_reroute_ledger", files.reroute_ledger),
+        **{**run, **pairs},
         plan=plan,
-        plan_anew=functools.partial(plan_anew, files, policies["plan"], seed),
+        plan_anew=functools.partial(plan_anew, files, policy, seed, mine, total),
         keys={name: table.keys for name, table in tables.items()},
         tables={name: table.columns for name, table in tables.items()},
         attempts=AttemptTable(
@@ -254,94 +320,98 @@ def gather(files: Files, run_id: str, seed: int) -> Evidence:
             log.columns["accepted"],
         ),
         log_metadata=metadata,
-        egress_fault=egress_fault(files.site_locations),
+        egress_order=order,
         geometry=tables["egress"].geometry,
     )
 
 
-def accounting(e: Evidence) -> dict[str, Any]:
+def countries_of_parts(paths: Sequence[str]) -> list[Mask]:
+    """Countries of each part of S7 by code; the first has those that none of them holds."""
+    owner = np.zeros(countries.CODES, dtype=np.int64)
+    for part, path in reversed(list(enumerate(paths))):
+        for table in dataset_blocks("s7_site_synthesis", path, [KEY[1]]):
+            owner[country_codes(table.column(KEY[1]).unique(), path)] = part
+    return [owner == part for part in range(len(paths))]
+
+
+def order_fault(path: str) -> str:
+    """The first row of the egress that is out of order, in words; empty when none is."""
+    last: SiteKeys | None = None
+    for block, _ in read_site_blocks("site_locations", path, ()):
+        keys = block
+        if last is not None:
+            keys = SiteKeys(
+                np.append(last.merchant, block.merchant),
+                np.append(last.country, block.country),
+                np.append(last.order, block.order),
+            )
+        fallen = falls(keys)
+        if len(fallen):
+            return f"{keys.name(int(fallen[0]))}: is out of order"
+        last = keys[-1:]
+    return ""
+
+
+def read_evidence(files: Files, run: Mapping[str, Any]) -> Iterator[Evidence]:
+    """What the checks look at, part by part of the tables; ``run`` from :func:`read_run`."""
+    if len(files.synthesis) == 1:
+        yield read_part(files, run, ALL, slice(None), "")
+        return
+    order = "" if run["egress_fault"] else order_fault(files.site_locations)
+    for part, mine in enumerate(countries_of_parts(files.synthesis)):
+        yield read_part(files, run, mine, slice(part, part + 1), order)
+
+
+def accounting(findings: Findings) -> dict[str, Any]:
     """Events, uniforms and replay failures by RNG family."""
     families = []
-    for name, events, uniforms, missing, failures in (
-        (
-            "assignment_log",
-            len(e.keys["assignment_log"]),
-            len(e.keys["assignment_log"]),
-            len(e.matches["assignment_log"].missing),
-            int(
-                (
-                    (
-                        e.column("assignment_log", "u")
-                        != e.matches["assignment"].take(e.assignment_u)
-                    )
-                    & e.present("assignment", "assignment_log")
-                ).sum()
-            ),
-        ),
-        (
-            "jitter_log",
-            len(e.attempts.keys),
-            4 * len(e.attempts.keys),
-            len(e.attempt_sites.missing),
-            len(e.jitter_replay.other_draw),
-        ),
-    ):
-        metadata = e.log_metadata[name]
+    for name, counted in findings.tally["families"].items():
+        metadata = findings.log_metadata[name]
         families.append(
             {
-                "family": metadata.get("rng.family", ""),
-                "namespace": metadata.get("rng.namespace", ""),
-                "algorithm": metadata.get("rng.algorithm", ""),
-                "events_total": events,
-                "uniforms_total": uniforms,
-                "sites_total": len(e.sites),
-                "sites_without_event": missing,
-                "replay_failures": failures,
+                **{key: metadata.get(f"rng.{key}", "") for key in RNG_KEYS},
+                **counted,
+                "sites_total": findings.tally["sizes"]["sites_s7"],
             }
         )
     return {"families": families}
 
 
-def summarise(e: Evidence, checks: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(run: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
     """The summary: verdict, identity, sizes, every check."""
-    verdict = "FAIL" if any(row["status"] == FAIL for row in checks) else "PASS"
+    failed = any(row["status"] == FAIL for row in findings.rows)
     return {
         "state": "S9",
-        "verdict": verdict,
+        "verdict": "FAIL" if failed else "PASS",
         "identity": {
-            "run_id": e.run_id,
-            "seed": e.seed,
-            "parameter_hash": e.receipt["parameter_hash"],
-            "manifest_fingerprint": e.receipt["manifest_fingerprint"],
-            "policy_version": e.policies["validation"]["policy_version"],
+            "run_id": run["run_id"],
+            "seed": run["seed"],
+            "parameter_hash": run["receipt"]["parameter_hash"],
+            "manifest_fingerprint": run["receipt"]["manifest_fingerprint"],
+            "policy_version": run["policies"]["validation"]["policy_version"],
         },
         "sizes": {
-            "outlets_1A": int(e.upstream.n_sites.sum()),
-            "plan_rows": len(e.plan.n_sites),
-            "sites_s5": len(e.keys["assignment"]),
-            "sites_s6": len(e.keys["jitter"]),
-            "sites_s7": len(e.sites),
-            "sites_s8": len(e.keys["egress"]),
-            "countries_active": len(np.unique(e.keys["egress"].country)),
-            "countries_eligible": int(e.eligible.sum()),
+            **findings.tally["sizes"],
+            "countries_active": len(findings.tally["by_country"]),
+            "countries_eligible": int(findings.map.eligible.sum()),
         },
-        "checks": checks,
+        "checks": findings.rows,
         "realism": {
-            "mode": e.policies["validation"]["realism"]["mode"],
-            "concentration": published(e.concentration),
+            "mode": run["policies"]["validation"]["realism"]["mode"],
+            "concentration": published(findings.map.concentration),
         },
-        "by_country": by_country(e.keys["egress"].country, sites=None),
+        "by_country": findings.tally["by_country"],
     }
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s9_validation``: every output of one folder, index included."""
     files = Files(**{field.name: getattr(inputs, field.name) for field in fields(Files)})
-    evidence = gather(files, wildcards.run_id, int(wildcards.seed))
-    checks = evaluate(evidence)
-    receipt = evidence.receipt
-    write_object("validation_summary_1B", outputs.summary, summarise(evidence, checks))
-    write_object("rng_accounting_1B", outputs.rng_accounting, accounting(evidence))
+    run_read = read_run(files, wildcards.run_id, int(wildcards.seed))
+    findings = evaluate(read_evidence(files, run_read))
+    receipt, digests = run_read["receipt"], run_read["input_digests"]
+    write_object("validation_summary_1B", outputs.summary, summarise(run_read, findings))
+    write_object("rng_accounting_1B", outputs.rng_accounting, accounting(findings))
     write_object(
         "parameter_hash_resolved_1B",
         outputs.parameter_hash,
@@ -361,7 +431,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "files": [
                 {
                     "path": egress.name,
-                    "sha256_hex": evidence.input_digests[egress.as_posix()],
+                    "sha256_hex": digests[egress.as_posix()],
                     "size_bytes": egress.stat().st_size,
                 }
             ],
@@ -383,11 +453,11 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         outputs.manifest,
         {
             "version": "1B.validation.1",
-            "run_id": evidence.run_id,
-            "seed": evidence.seed,
+            "run_id": wildcards.run_id,
+            "seed": int(wildcards.seed),
             "parameter_hash": receipt["parameter_hash"],
             "manifest_fingerprint": receipt["manifest_fingerprint"],
-            "inputs": by_listed_name(evidence.input_digests, receipt["outputs"]),
+            "inputs": by_listed_name(digests, receipt["outputs"]),
             "outputs": sorted([*named, INDEX]),
         },
     )

@@ -185,6 +185,19 @@ def unbalanced(left: Sequence[PairCounts], right: Sequence[PairCounts]) -> PairC
     return sum_pairs([*left, *negated])
 
 
+def falls(keys: SiteKeys) -> I64:
+    """Rows whose key is below that of the row before."""
+    merchant, country, order = keys.merchant, keys.country, keys.order
+    same_merchant = merchant[1:] == merchant[:-1]
+    same_pair = same_merchant & (country[1:] == country[:-1])
+    below = (
+        (merchant[1:] < merchant[:-1])
+        | (same_merchant & (country[1:] < country[:-1]))
+        | (same_pair & (order[1:] < order[:-1]))
+    )
+    return np.flatnonzero(below) + 1
+
+
 def require_sorted(keys: SiteKeys, code: str, where: str | Path) -> None:
     """Refuse site keys that are not strictly ascending; the message names the first row."""
     merchant, country, order = keys.merchant, keys.country, keys.order

@@ -1,19 +1,19 @@
 """The checks of S9: one list, each entry with the one violation that it exists for.
 
-A check looks at an :class:`~scripts.states.validation_evidence.Evidence` and gives what it
-observed against a threshold. *Structural* checks count violations, of which none is allowed.
-*Realism* checks hold a metric of the egress against the S9 policy; a metric that cannot be measured
-fails. All checks run, whatever the others found.
+A check gives what it observed against a threshold. *Structural* checks look at the
+:class:`~scripts.states.validation_evidence.Evidence` of some countries after the other and count
+violations, of which none is allowed. *Realism* checks hold a metric of the egress, its
+:class:`~scripts.states.validation_evidence.MapEvidence`, against the S9 policy; a metric that
+cannot be measured fails. All checks run, whatever the others found.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,13 @@ from scripts.states.sites import (
     SiteKeys,
     absolute_deg,
     count_pairs,
+    falls,
     rng_metadata,
     sum_pairs,
     unbalanced,
-    workers_for,
 )
-from scripts.states.validation_evidence import Evidence
+from scripts.states.tallies import Tally, add
+from scripts.states.validation_evidence import Evidence, MapEvidence
 from scripts.tables import published
 
 STRUCTURAL, REALISM = "structural", "realism"
@@ -52,26 +53,36 @@ class Outcome:
     threshold: float
     reason: str
 
+    def __add__(self, other: Outcome) -> Outcome:
+        """Violations of some countries and of others, told by the first."""
+        total = self.observed + other.observed
+        return Outcome(total, self.threshold, self.reason or other.reason)
+
 
 @dataclass(frozen=True)
 class Check:
-    """One check: stable id, error code, kind, and the violation that it exists for."""
+    """One check: stable id, error code, kind, and the violation that it exists for.
+
+    ``once``: it looks at what is the same for all countries of a run.
+    """
 
     id: str
     code: str
     kind: str
     violation: str
-    run: Callable[[Evidence], Outcome]
+    run: Callable[[Any], Outcome]
+    once: bool
 
 
 CHECKS: list[Check] = []
+Looks = TypeVar("Looks", Evidence, MapEvidence)
 
 
 def _check(
-    code: str, kind: str, violation: str
-) -> Callable[[Callable[[Evidence], Outcome]], Callable[[Evidence], Outcome]]:
-    def register(function: Callable[[Evidence], Outcome]) -> Callable[[Evidence], Outcome]:
-        CHECKS.append(Check(function.__name__, code, kind, violation, function))
+    code: str, kind: str, violation: str, once: bool = False
+) -> Callable[[Callable[[Looks], Outcome]], Callable[[Looks], Outcome]]:
+    def register(function: Callable[[Looks], Outcome]) -> Callable[[Looks], Outcome]:
+        CHECKS.append(Check(function.__name__, code, kind, violation, function, once))
         return function
 
     return register
@@ -97,7 +108,12 @@ def _pairs(wrong: PairCounts, rule: str) -> Outcome:
     return _none(len(wrong.n_sites), f"{wrong.name(0)}: {rule} by {int(wrong.n_sites[0]):+d}")
 
 
-@_check("E905", STRUCTURAL, "a receipt that belongs to another run, policy set or sealed inputs")
+@_check(
+    "E905",
+    STRUCTURAL,
+    "a receipt that belongs to another run, policy set or sealed inputs",
+    once=True,
+)
 def identity(e: Evidence) -> Outcome:
     """The receipt is of this run and seed, and its hashes follow from what it lists."""
     receipt = e.receipt
@@ -116,7 +132,7 @@ def identity(e: Evidence) -> Outcome:
     return _none(len(faults), "; ".join(faults))
 
 
-@_check("E926", STRUCTURAL, "a table that changed after the receipt was written")
+@_check("E926", STRUCTURAL, "a table that changed after the receipt was written", once=True)
 def ledger(e: Evidence) -> Outcome:
     """Every table has the digest that the receipt's ledger holds for it."""
     listed = e.receipt["outputs"]
@@ -146,7 +162,9 @@ def egress_duplicate_keys(e: Evidence) -> Outcome:
     return _rows(e.matches["egress"].repeated, e.keys["egress"], "stands twice")
 
 
-@_check("E904", STRUCTURAL, "an egress with another column, type, null or geometry metadata")
+@_check(
+    "E904", STRUCTURAL, "an egress with another column, type, null or geometry metadata", once=True
+)
 def egress_schema(e: Evidence) -> Outcome:
     """Columns, types and GeoParquet metadata are those of the contract."""
     return _none(1 if e.egress_fault else 0, e.egress_fault)
@@ -155,15 +173,9 @@ def egress_schema(e: Evidence) -> Outcome:
 @_check("E906", STRUCTURAL, "an egress whose rows are out of order")
 def egress_sorted(e: Evidence) -> Outcome:
     """Rows ascend by merchant, country and site_order."""
-    k = e.keys["egress"]
-    same_merchant = k.merchant[1:] == k.merchant[:-1]
-    same_pair = same_merchant & (k.country[1:] == k.country[:-1])
-    falls = (
-        (k.merchant[1:] < k.merchant[:-1])
-        | (same_merchant & (k.country[1:] < k.country[:-1]))
-        | (same_pair & (k.order[1:] < k.order[:-1]))
-    )
-    return _rows(np.flatnonzero(falls) + 1, k, "is out of order")
+    if e.egress_order:
+        return _none(1, e.egress_order)
+    return _rows(falls(e.keys["egress"]), e.keys["egress"], "is out of order")
 
 
 @_check("E921", STRUCTURAL, "a site that S5 or S6 has and S7 has not, or the other way round")
@@ -409,59 +421,59 @@ def _at_least(observed: float, threshold: float, what: str) -> Outcome:
     return Outcome(observed, threshold, "" if holds else f"{what} {observed:.6g} < {threshold:g}")
 
 
-def _limit(e: Evidence, name: str) -> Any:
+def _limit(e: MapEvidence, name: str) -> Any:
     return e.policies["validation"]["realism"][name]
 
 
 @_check("E940", REALISM, "sites concentrated on few countries")
-def country_gini(e: Evidence) -> Outcome:
+def country_gini(e: MapEvidence) -> Outcome:
     """Gini of sites by country, the worse of all eligible and of active countries."""
     return _at_most(e.concentration["country_gini"]["gate"], _limit(e, "country_gini_max"), "Gini")
 
 
-def _top(e: Evidence, name: str) -> Outcome:
+def _top(e: MapEvidence, name: str) -> Outcome:
     return _at_most(e.concentration[name]["gate"], _limit(e, f"{name}_max"), "share")
 
 
 @_check("E941", REALISM, "one country in a hundred with too large a share")
-def top1_share(e: Evidence) -> Outcome:
+def top1_share(e: MapEvidence) -> Outcome:
     """Share of sites in the top 1 % of countries."""
     return _top(e, "top1_share")
 
 
 @_check("E942", REALISM, "one country in twenty with too large a share")
-def top5_share(e: Evidence) -> Outcome:
+def top5_share(e: MapEvidence) -> Outcome:
     """Share of sites in the top 5 % of countries."""
     return _top(e, "top5_share")
 
 
 @_check("E943", REALISM, "one country in ten with too large a share")
-def top10_share(e: Evidence) -> Outcome:
+def top10_share(e: MapEvidence) -> Outcome:
     """Share of sites in the top 10 % of countries."""
     return _top(e, "top10_share")
 
 
 @_check("E944", REALISM, "eligible countries without a site")
-def eligible_country_nonzero_share(e: Evidence) -> Outcome:
+def eligible_country_nonzero_share(e: MapEvidence) -> Outcome:
     """Share of eligible countries that hold a site."""
-    counts = metrics.country_counts(e.egress_sites.country)
-    observed = metrics.eligible_country_nonzero_share(counts, e.eligible)
+    observed = metrics.eligible_country_nonzero_share(e.counts, e.eligible)
     return _at_least(observed, _limit(e, "eligible_country_nonzero_share_min"), "share")
 
 
 @_check("E945", REALISM, "a southern hemisphere with too few sites")
-def southern_hemisphere_share(e: Evidence) -> Outcome:
+def southern_hemisphere_share(e: MapEvidence) -> Outcome:
     """Share of sites south of the equator."""
-    observed = metrics.southern_hemisphere_share(e.egress_sites.lat)
-    return _at_least(observed, _limit(e, "southern_hemisphere_share_min"), "share")
+    return _at_least(
+        e.southern_hemisphere_share, _limit(e, "southern_hemisphere_share_min"), "share"
+    )
 
 
 @_check("E946", REALISM, "a region below its floor in the S2 policy")
-def region_floors(e: Evidence) -> Outcome:
+def region_floors(e: MapEvidence) -> Outcome:
     """Smallest difference between a region's share of sites and its floor."""
     codes = countries.encode(e.facts.column("country_iso")).tolist()
     region_of = dict(zip(codes, e.facts.column("macro_region").to_pylist(), strict=True))
-    shares = metrics.region_shares(metrics.country_counts(e.egress_sites.country), region_of)
+    shares = metrics.region_shares(e.counts, region_of)
     floors = e.policies["weights"]["country_mass"]["region_floor_share"]
     slack = {
         region: shares.get(region, 0.0) - floor
@@ -477,13 +489,13 @@ def region_floors(e: Evidence) -> Outcome:
 
 
 @_check("E947", REALISM, "a long tail of lonely sites, or half of the sites on one another")
-def nn_tail_ratio(e: Evidence) -> Outcome:
+def nn_tail_ratio(e: MapEvidence) -> Outcome:
     """p99 / p50 of nearest-neighbour distances at the reference density."""
     return _at_most(metrics.tail_ratio(e.nearest_m), _limit(e, "nn_tail_ratio_max"), "p99/p50")
 
 
 @_check("E948", REALISM, "a country whose sites collapse to a line, a corridor or a pile")
-def collapse(e: Evidence) -> Outcome:
+def collapse(e: MapEvidence) -> Outcome:
     """Countries that the collapse sentinel flags."""
     land = np.zeros(countries.CODES)
     codes = countries.encode(e.facts.column("country_iso"))
@@ -491,19 +503,50 @@ def collapse(e: Evidence) -> Outcome:
     limits = CollapseLimits(**_limit(e, "collapse"))
     flagged = [
         row["country_iso"]
-        for row in collapse_sentinel(e.egress_sites, e.people, land, limits, e.thinning_rank)
+        for row in collapse_sentinel(e.sites, e.rank, e.counts, e.people, land, limits)
         if row["flagged"]
     ]
     return _none(len(flagged), f"flagged: {', '.join(flagged)}")
 
 
-def evaluate(e: Evidence) -> list[dict[str, Any]]:
-    """Run every check; rows of the summary, in the order of the registry.
+@dataclass(frozen=True)
+class Findings:
+    """What all checks found: rows of the summary in the order of the registry.
 
-    A realism check that does not hold is ``REPORTED`` instead of ``FAIL`` when the policy says so.
+    ``map`` is that of all countries, ``tally`` the sum of :attr:`Evidence.tally`, ``log_metadata``
+    what the parts of each log have in common.
     """
-    report_only = e.policies["validation"]["realism"]["mode"] == "report"
-    outcomes = _outcomes(e)
+
+    rows: list[dict[str, Any]]
+    map: MapEvidence
+    tally: Tally
+    log_metadata: Mapping[str, Mapping[str, str]]
+
+
+def evaluate(parts: Iterable[Evidence]) -> Findings:
+    """Run every check on the evidence of all countries, which comes in one part or several.
+
+    Violations of the parts add up, the first is told. One part is in memory at a time. A realism
+    check that does not hold is ``REPORTED`` instead of ``FAIL`` when the policy says so.
+    """
+    outcomes: dict[str, Outcome] = {}
+    maps, tallies, metadata = [], [], []
+    for part in parts:
+        mine = [
+            check
+            for check in CHECKS
+            if check.kind == STRUCTURAL and not (check.once and check.id in outcomes)
+        ]
+        for check in track(mine, "structural checks", len(mine)):
+            found, so_far = check.run(part), outcomes.get(check.id)
+            outcomes[check.id] = found if so_far is None else so_far + found
+        maps.append(part.map)
+        tallies.append(part.tally)
+        metadata.append(part.log_metadata)
+    whole = MapEvidence.joined(maps)
+    realism = [check for check in CHECKS if check.kind == REALISM]
+    outcomes |= {check.id: check.run(whole) for check in track(realism, "realism", len(realism))}
+    report_only = whole.policies["validation"]["realism"]["mode"] == "report"
     rows = []
     for check in CHECKS:
         outcome = outcomes[check.id]
@@ -521,18 +564,8 @@ def evaluate(e: Evidence) -> list[dict[str, Any]]:
                 "reason": outcome.reason,
             }
         )
-    return rows
-
-
-def _outcomes(e: Evidence) -> dict[str, Outcome]:
-    """Outcome of every check; the two kinds share next to no evidence and go side by side."""
-
-    def of_kind(kind: str) -> dict[str, Outcome]:
-        mine = [check for check in CHECKS if check.kind == kind]
-        return {check.id: check.run(e) for check in track(mine, f"{kind} checks", len(mine))}
-
-    if workers_for(len(e.sites)) == 1:
-        return of_kind(STRUCTURAL) | of_kind(REALISM)
-    with ThreadPoolExecutor(1) as aside:
-        realism = aside.submit(of_kind, REALISM)
-        return of_kind(STRUCTURAL) | realism.result()
+    shared = {
+        name: dict(set.intersection(*(set(logs[name].items()) for logs in metadata)))
+        for name in metadata[0]
+    }
+    return Findings(rows, whole, add(tallies), shared)

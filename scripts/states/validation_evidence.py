@@ -8,9 +8,10 @@ that counts missing and extra rows, while the other checks go on with the rows t
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,18 @@ import pyarrow as pa
 
 from scripts import countries
 from scripts.geo import metrics
+from scripts.geo.collapse import lowest_by_country, sites_judged
 from scripts.geo.grid import Grid
 from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries, Places
-from scripts.geo.thinning import Rank, maps_at, nearest_in_maps_m, thinning_rank
+from scripts.geo.thinning import (
+    NEIGHBOUR_MAPS_AT_MOST,
+    Rank,
+    maps_at,
+    nearest_in_maps_m,
+    thinning_rank,
+)
 from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import Cells, JitterLaw, make_cells
@@ -35,6 +43,7 @@ from scripts.states.sites import (
     first_difference,
     workers_for,
 )
+from scripts.states.tallies import Tally, by_country
 from scripts.states.tiles import used_cells
 
 F64 = npt.NDArray[np.float64]
@@ -118,12 +127,14 @@ class JitterReplay:
 
 @dataclass
 class Evidence:
-    """Everything that the checks look at; see :func:`scripts.states.s9_validation.gather`.
+    """What the checks look at in some or all countries; see
+    :func:`scripts.states.s9_validation.read_evidence`.
 
     ``tables`` holds numeric columns by table and name: ``assignment`` (tile_id), ``jitter``
     (tile_id, delta_lon_deg, delta_lat_deg, component, placed_by), ``synthesis`` (tile_id, lon_deg,
     lat_deg), ``egress`` (lon_deg, lat_deg), ``assignment_log`` (u). ``keys`` holds the keys of the
-    same tables. ``plan_anew`` gives what the law of S4 makes of pairs.
+    same tables. ``plan_anew`` gives what the law of S4 makes of pairs. ``world_sites`` counts the
+    egress of all countries, of which these may be some.
     """
 
     seed: int
@@ -150,6 +161,8 @@ class Evidence:
     attempts: AttemptTable
     log_metadata: dict[str, Mapping[str, str]]
     egress_fault: str
+    egress_order: str
+    world_sites: int
     geometry: tuple[F64, F64] | None
 
     @property
@@ -366,6 +379,96 @@ class Evidence:
         usable = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
         return sites if usable.all() else sites.take(np.flatnonzero(usable))
 
+    @property
+    def tally(self) -> Tally:
+        """What is counted of these countries: sizes, draws and replays by log, sites by country."""
+        made = self.matches["assignment"].take(self.assignment_u)
+        other_u = (self.column("assignment_log", "u") != made) & self.present(
+            "assignment", "assignment_log"
+        )
+        events, attempts = len(self.keys["assignment_log"]), len(self.attempts.keys)
+        return {
+            "sizes": {
+                "outlets_1A": int(self.upstream.n_sites.sum()),
+                "plan_rows": len(self.plan.n_sites),
+                "sites_s5": len(self.keys["assignment"]),
+                "sites_s6": len(self.keys["jitter"]),
+                "sites_s7": len(self.sites),
+                "sites_s8": len(self.keys["egress"]),
+            },
+            "families": {
+                "assignment_log": {
+                    "events_total": events,
+                    "uniforms_total": events,
+                    "sites_without_event": len(self.matches["assignment_log"].missing),
+                    "replay_failures": int(other_u.sum()),
+                },
+                "jitter_log": {
+                    "events_total": attempts,
+                    "uniforms_total": 4 * attempts,
+                    "sites_without_event": len(self.attempt_sites.missing),
+                    "replay_failures": len(self.jitter_replay.other_draw),
+                },
+            },
+            "by_country": by_country(self.keys["egress"].country, sites=None),
+        }
+
+    @functools.cached_property
+    def map(self) -> MapEvidence:
+        """What the realism checks look at, of these countries."""
+        sites = self.egress_sites
+        counts = metrics.country_counts(sites.country)
+        rank = thinning_rank(sites, self.seed)
+        reference = self.policies["validation"]["realism"]["reference_sites"]
+        # A quarter more than the maps are made of.
+        share = 1.25 * NEIGHBOUR_MAPS_AT_MOST * reference / max(self.world_sites, 1)
+        near = np.flatnonzero(rank * 2.0**-64 <= share)
+        judged = lowest_by_country(sites.country, rank, sites_judged(counts, self.people))
+        rows = np.union1d(near, judged)
+        return MapEvidence(
+            policies=self.policies,
+            facts=self.facts,
+            people=self.people,
+            tile_countries=self.tile_countries,
+            counts=counts,
+            south=int((sites.lat < 0.0).sum()),
+            sites=sites.take(rows),
+            rank=rank[rows],
+        )
+
+
+@dataclass
+class MapEvidence:
+    """The map as the realism checks look at it.
+
+    ``counts`` of all sites by country code, shape (676,), and ``south`` of those south of the
+    equator; ``sites`` of the lowest ranks, enough for what is measured on thinned maps, with their
+    keyed ``rank``.
+    """
+
+    policies: Mapping[str, Mapping[str, Any]]
+    facts: pa.Table
+    people: Points
+    tile_countries: npt.NDArray[np.int16]
+    counts: I64
+    south: int
+    sites: metrics.Sites
+    rank: Rank
+
+    @staticmethod
+    def joined(parts: Sequence[MapEvidence]) -> MapEvidence:
+        """The map of all countries, whatever its parts and their order are."""
+        columns = zip(*(vars(part.sites).values() for part in parts), strict=True)
+        sites = metrics.Sites(*(np.concatenate(column) for column in columns))
+        order = np.lexsort((sites.order, sites.country, sites.merchant))
+        return replace(
+            parts[0],
+            counts=np.sum([part.counts for part in parts], axis=0),
+            south=sum(part.south for part in parts),
+            sites=sites.take(order),
+            rank=np.concatenate([part.rank for part in parts])[order],
+        )
+
     @functools.cached_property
     def eligible(self) -> Mask:
         """Countries with people and with tiles, by code; shape (676,)."""
@@ -378,16 +481,16 @@ class Evidence:
     @functools.cached_property
     def concentration(self) -> dict[str, dict[str, float]]:
         """Gini and top shares of sites by country."""
-        counts = metrics.country_counts(self.egress_sites.country)
-        return metrics.concentration(counts, self.eligible)
+        return metrics.concentration(self.counts, self.eligible)
 
-    @functools.cached_property
-    def thinning_rank(self) -> Rank:
-        """Keyed rank of every site for the metrics."""
-        return thinning_rank(self.egress_sites, self.seed)
+    @property
+    def southern_hemisphere_share(self) -> float:
+        """Share of sites south of the equator; NaN without sites."""
+        total = int(self.counts.sum())
+        return self.south / total if total else math.nan
 
     @functools.cached_property
     def nearest_m(self) -> F64:
         """Distance of every site to its nearest other site, at the reference density, metres."""
         size = self.policies["validation"]["realism"]["reference_sites"]
-        return nearest_in_maps_m(maps_at(self.egress_sites, self.thinning_rank, size))
+        return nearest_in_maps_m(maps_at(self.sites, self.rank, size))

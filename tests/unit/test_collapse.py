@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from scripts import countries
-from scripts.geo.collapse import CollapseLimits, collapse_sentinel, local_metres, thinned_to
+from scripts.geo.collapse import (
+    CollapseLimits,
+    collapse_sentinel,
+    local_metres,
+    lowest_by_country,
+    sites_judged,
+)
 from scripts.geo.distance import great_circle_m
-from scripts.geo.metrics import Sites
+from scripts.geo.metrics import Sites, country_counts
 from scripts.geo.people import Points
 from scripts.geo.thinning import thinning_rank
 
@@ -55,9 +61,14 @@ def land(km2: float, *names: str) -> np.ndarray:
     return area
 
 
+def sentinel(world: Sites, people: Points, land_m2: np.ndarray) -> list[dict]:
+    counts = country_counts(world.country)
+    return collapse_sentinel(world, thinning_rank(world, 42), counts, people, land_m2, LIMITS)
+
+
 def judged(world: Sites, km2: float = 1e6, people: Points | None = None) -> dict:
     people = round_people() if people is None else people
-    (row,) = collapse_sentinel(world, people, land(km2, "AA"), LIMITS, thinning_rank(world, 42))
+    (row,) = sentinel(world, people, land(km2, "AA"))
     return row
 
 
@@ -129,11 +140,9 @@ def test_sentinel_flags_a_lattice_of_tile_centres():
 
 def test_sentinel_judges_every_country_of_fifty_sites():
     world = join(cloud(50, 0.0, 0.0, 2.0, 2.0), sites(np.arange(49.0), np.zeros(49), country="AB"))
-    rank = thinning_rank(world, 42)
-    rows = collapse_sentinel(world, round_people(), land(1e6, "AA", "AB"), LIMITS, rank)
+    rows = sentinel(world, round_people(), land(1e6, "AA", "AB"))
     assert [row["country_iso"] for row in rows] == ["AA"]
-    one = sites([0.0], [0.0])
-    assert collapse_sentinel(one, round_people(), land(1e6), LIMITS, thinning_rank(one, 42)) == []
+    assert sentinel(sites([0.0], [0.0]), round_people(), land(1e6)) == []
 
 
 def test_local_metres_keep_distance_and_direction_from_the_centre():
@@ -194,7 +203,7 @@ def test_a_country_is_judged_alike_at_any_size(size):
 
 
 def thinned(world: Sites, most: np.ndarray) -> Sites:
-    return thinned_to(world, thinning_rank(world, 42), most)
+    return world.take(lowest_by_country(world.country, thinning_rank(world, 42), most))
 
 
 def test_a_country_is_thinned_to_its_lowest_ranks_whatever_the_row_order():
@@ -210,4 +219,16 @@ def test_a_country_is_thinned_to_its_lowest_ranks_whatever_the_row_order():
     fewer = thinned(world, np.full(countries.CODES, 500))
     of_first = kept.merchant[kept.country == 0]
     assert set(fewer.merchant[fewer.country == 0].tolist()) < set(of_first.tolist())
-    assert thinned(world, np.full(countries.CODES, 9000)) is world
+    assert len(thinned(world, np.full(countries.CODES, 9000))) == len(world)
+
+
+def test_the_lowest_ranks_of_a_country_are_enough_to_judge_it():
+    world = join(cloud(30_000, 0.0, 0.0, 2.0, 2.0), cloud(60, 3.0, 0.0, 1.0, 2.0))
+    counts, rank, people = country_counts(world.country), thinning_rank(world, 42), round_people()
+    rows = lowest_by_country(world.country, rank, sites_judged(counts, people))
+    some = world.take(rows)
+    assert len(some) == 2048
+    earth = land(1e6, "AA")
+    whole = collapse_sentinel(world, rank, counts, people, earth, LIMITS)
+    assert collapse_sentinel(some, rank[rows], counts, people, earth, LIMITS) == whole
+    assert whole[0]["sites"] == 30_060

@@ -44,7 +44,19 @@ def path(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def valid(path):
-    return s9_validation.gather(files_of(path), RUN_ID, SEED)
+    return evidence(path)
+
+
+def evidence(path):
+    """The evidence of all countries in one."""
+    (whole,) = read(path)
+    return whole
+
+
+def read(path):
+    """The evidence, part by part."""
+    run = s9_validation.read_run(files_of(path), RUN_ID, SEED)
+    return s9_validation.read_evidence(files_of(path), run)
 
 
 def files_of(path):
@@ -60,7 +72,7 @@ def fresh(e, **changes):
 
 
 def failing(e):
-    return [row["check"] for row in evaluate(e) if row["status"] == "FAIL"]
+    return [row["check"] for row in evaluate([e]).rows if row["status"] == "FAIL"]
 
 
 def pick(keys, rows):
@@ -504,7 +516,7 @@ def test_a_nudged_offset_and_a_dropped_site_of_s5_do_not_pass(valid):
 def realism_rows(e, sites):
     e = fresh(e)
     e.__dict__["egress_sites"] = sites
-    return {row["check"]: row for row in evaluate(e) if row["kind"] == REALISM}
+    return {row["check"]: row for row in evaluate([e]).rows if row["kind"] == REALISM}
 
 
 def test_realism_gates_see_unreal_maps_and_fail_closed(valid):
@@ -537,7 +549,7 @@ def test_realism_gates_see_unreal_maps_and_fail_closed(valid):
 
 def test_report_mode_reports_realism_and_enforces_structure(valid):
     lax = with_realism(missing_egress(valid), mode="report", top1_share_max=0.01)
-    status = {row["check"]: row["status"] for row in evaluate(lax)}
+    status = {row["check"]: row["status"] for row in evaluate([lax]).rows}
     assert status["top1_share"] == "REPORTED"
     assert status["egress_missing_rows"] == "FAIL"
 
@@ -605,8 +617,7 @@ def _column(name, values):
 def test_an_egress_of_another_schema_is_judged_all_the_same(path, tmp_path, change, also):
     changed = dict(path, site_locations=str(tmp_path / "site_locations.parquet"))
     write_parquet(changed["site_locations"], change(pq.read_table(path["site_locations"])))
-    e = s9_validation.gather(files_of(changed), RUN_ID, SEED)
-    assert set(failing(e)) == {"ledger", "egress_schema"} | also
+    assert set(failing(evidence(changed))) == {"ledger", "egress_schema"} | also
 
 
 @pytest.mark.parametrize(
@@ -632,10 +643,10 @@ def test_an_input_that_is_no_table_of_the_chain_is_named(path, tmp_path, table, 
     changed = dict(path, **{table: [broken] if in_parts else broken})
     write_parquet(broken, change(pq.read_table(original[0] if in_parts else original)))
     with pytest.raises(ContractError, match=message):
-        s9_validation.gather(files_of(changed), RUN_ID, SEED)
+        evidence(changed)
     (tmp_path / "x.parquet").write_bytes(b"PAR1 torn")
     with pytest.raises(ContractError, match="EX01"):
-        s9_validation.gather(files_of(changed), RUN_ID, SEED)
+        evidence(changed)
 
 
 @pytest.mark.parametrize(
@@ -657,18 +668,57 @@ def test_a_wrong_egress_schema_is_told(path, tmp_path, change, fault):
     assert s9_validation.egress_fault(path["site_locations"]) == ""
 
 
-def test_groups_are_validated_like_one_job(valid, tmp_path):
-    path = s5_s9_world.build(tmp_path / "world", groups=7)
-    e = s9_validation.gather(files_of(path), RUN_ID, SEED)
-    assert failing(e) == []
-    assert e.matches["jitter"].row is None
-    one, seven = (s9_validation.summarise(each, evaluate(each)) for each in (valid, e))
-    assert one["checks"] == seven["checks"]
-    assert one["by_country"] == seven["by_country"]
-    assert s9_validation.accounting(valid) == s9_validation.accounting(e)
-    other = pq.read_table(path["jitter_log"][3])
-    write_parquet(path["jitter_log"][3], other.replace_schema_metadata({"rng.seed": "1"}))
-    assert "jitter_log_accounting" in failing(s9_validation.gather(files_of(path), RUN_ID, SEED))
+def test_groups_are_validated_like_one_job(path, tmp_path):
+    grouped = s5_s9_world.build(tmp_path / "world", groups=7)
+    parts = list(read(grouped))
+    assert len(parts) == 7
+    assert sum(len(part.sites) for part in parts) == sum(len(part.sites) for part in read(path))
+    assert all(part.matches["jitter"].row is None for part in parts)
+    one, seven = (
+        (s9_validation.read_run(files_of(world), RUN_ID, SEED), evaluate(read(world)))
+        for world in (path, grouped)
+    )
+    assert [row for row in seven[1].rows if row["status"] == "FAIL"] == []
+    whole = s9_validation.summarise(*one)
+    assert s9_validation.summarise(*seven) == {
+        **whole,
+        "identity": {
+            **whole["identity"],
+            "parameter_hash": seven[0]["receipt"]["parameter_hash"],
+        },
+    }
+    assert s9_validation.accounting(one[1]) == s9_validation.accounting(seven[1])
+    other = pq.read_table(grouped["jitter_log"][3])
+    write_parquet(grouped["jitter_log"][3], other.replace_schema_metadata({"rng.seed": "1"}))
+    found = {row["check"]: row for row in evaluate(read(grouped)).rows}
+    assert found["jitter_log_accounting"]["status"] == "FAIL"
+    assert found["ledger"]["observed"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "checks"),
+    [
+        (lambda t: t.slice(1), {"egress_missing_rows"}),
+        (lambda t: pa.concat_tables([t, t.slice(t.num_rows - 1)]), {"egress_duplicate_keys"}),
+        (lambda t: t.take(np.arange(t.num_rows)[::-1]), {"egress_sorted"}),
+        (
+            lambda t: t.set_column(1, "legal_country_iso", pa.array(["ZZ", *t[1].to_pylist()[1:]])),
+            {"egress_missing_rows", "egress_extra_rows"},
+        ),
+    ],
+)
+def test_groups_find_what_one_job_finds_in_the_egress(path, tmp_path, change, checks):
+    grouped = s5_s9_world.build(tmp_path / "world", groups=7)
+    observed = []
+    for world, folder in ((path, tmp_path / "one"), (grouped, tmp_path / "seven")):
+        changed = dict(world, site_locations=str(folder / "site_locations.parquet"))
+        table = pq.read_table(world["site_locations"])
+        write_parquet(changed["site_locations"], change(table))
+        rows = {row["check"]: row for row in evaluate(read(changed)).rows}
+        assert {name for name, row in rows.items() if row["status"] == "FAIL"} >= checks
+        observed.append({name: rows[name]["observed"] for name in sorted(checks)})
+    if "egress_sorted" not in checks:
+        assert observed[0] == observed[1]
 
 
 def test_keys_are_matched_in_any_order():
