@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo.metrics import CONCENTRATION, TOP_FRACTIONS, FloatArray, Sites
 from scripts.inequality import top_count
+from scripts.ordering import run_starts
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 
@@ -84,15 +85,19 @@ def population_of(sites: Sites, home: npt.NDArray[np.int64], seed: int) -> Popul
     """
     from scipy.sparse import csr_matrix
 
-    merchant, row = np.unique(sites.merchant, return_inverse=True)
+    # Rows of one merchant and country stand together in an egress; any order gives the same.
+    starts = run_starts(sites.merchant, sites.country)
+    first, n_sites = starts[:-1], np.diff(starts)
+    merchant, row = np.unique(sites.merchant[first], return_inverse=True)
     standing, unit = np.unique(random_groups(merchant, home, seed), return_inverse=True)
     row, merchant = unit[row], merchant[standing]
     pairs = csr_matrix(
-        (np.ones(len(row)), (sites.country.astype(np.int64), row)),
+        (n_sites.astype(np.float64), (sites.country[first].astype(np.int64), row)),
         shape=(countries.CODES, len(merchant)),
     )
     pairs.sum_duplicates()
-    south = np.bincount(row, weights=sites.lat < 0.0, minlength=len(merchant)).astype(np.int64)
+    southern = np.append(0, np.cumsum(sites.lat < 0.0))
+    south = np.bincount(row, np.diff(southern[starts]), len(merchant)).astype(np.int64)
     return Population(merchant, home[standing], pairs, south)
 
 

@@ -35,6 +35,7 @@ SPLIT_NAMESPACE = "scorers.fidelity.split"
 POINTS_A_COUNTRY = 2048
 LAND_ATTEMPTS = 64
 AUC_SITES_MAX = 10_000
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -187,12 +188,14 @@ def population_agreement(sites: Sites, cells: Cells, seed: int, min_sites: int) 
     stop = np.searchsorted(country, np.arange(countries.CODES), side="right")
     floor = np.concatenate(([0.0], running))[start]
     total = np.concatenate(([0.0], running))[stop] - floor
-    u = keyed_uniforms(
-        seed, RANDOM_MAP_NAMESPACE, sites.merchant, country=sites.country, site=sites.order
-    )[:, 0]
-    drawn = np.searchsorted(running, floor[sites.country] + u * total[sites.country], side="right")
-    drawn = np.minimum(drawn, np.maximum(stop[sites.country] - 1, 0))
-    random_map = np.bincount(drawn, minlength=len(key)).astype(np.float64)
+    random_map = np.zeros(len(key))
+    for begin in range(0, len(sites), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        own = sites.country[rows]
+        u = keyed_uniforms(seed, RANDOM_MAP_NAMESPACE, sites.merchant[rows], own, sites.order[rows])
+        drawn = np.searchsorted(running, floor[own] + u[:, 0] * total[own], side="right")
+        drawn = np.minimum(drawn, np.maximum(stop[own] - 1, 0))
+        random_map += np.bincount(drawn, minlength=len(key))
 
     counts = np.bincount(sites.country, minlength=countries.CODES)
     table: list[dict[str, Any]] = []

@@ -31,6 +31,7 @@ from scripts.geo.thinning import (
 )
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.geo.urban import near_urban_mask
+from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity
 from scripts.scorers.fidelity import Cells
@@ -92,15 +93,16 @@ def home_of(
     ScoreError
         ``ES10`` when a merchant with sites is not in the catalogue.
     """
-    known, first = np.unique(merchant, return_index=True)
-    present = np.unique(sites.merchant)
+    rows = run_starts(merchant)[:-1]
+    known, first = np.unique(merchant[rows], return_index=True)
+    present = np.unique(sites.merchant[run_starts(sites.merchant)[:-1]])
     at = np.searchsorted(known, present)
     missing = at >= len(known)
     missing[~missing] = known[at[~missing]] != present[~missing]
     if missing.any():
         name = int(present[np.argmax(missing)])
         raise ScoreError("ES10", where, f"merchant {name} has sites but no row", "the run's own 1A")
-    return home[first[at]].astype(np.int64)
+    return home[rows[first[at]]].astype(np.int64)
 
 
 def tail_against_baseline(
