@@ -64,7 +64,7 @@ DEMANDS = {
     "s6_site_jitter": Demand(600, 350, grouped=True),
     "s7_site_synthesis": Demand(500, 60, grouped=True),
     "s8_site_locations": Demand(900, 30),
-    "s9_validation": Demand(1000, 1000, 30, 10),
+    "s9_validation": Demand(900, 800, 30, 10, grouped=True),
     "scorecard": Demand(1000, 500, 30, 10),
     "site_map": Demand(2000, 300),
     "figure": Demand(2000, 500),
