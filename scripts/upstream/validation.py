@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import optimize, special
+from scipy import special
 
 from scripts import countries
 from scripts.contracts import check_table
@@ -276,6 +276,8 @@ def dispersion_check(log: pa.Table, alpha: float) -> dict[str, Any]:
 
 def _moment_scale(n: F64, mu: F64, phi: F64) -> float | None:
     """Factor on ``phi`` with which the summed truncated variance meets the summed squares."""
+    # A third of a second, which the jobs that only read bands do not pay.
+    from scipy.optimize import brentq
 
     def excess(log_scale: float) -> float:
         mean, variance, _ = laws.truncated_nb_moments(mu, phi * np.exp(log_scale))
@@ -284,7 +286,7 @@ def _moment_scale(n: F64, mu: F64, phi: F64) -> float | None:
     low, high = -3.0, 3.0
     if excess(low) * excess(high) > 0:
         return None
-    return float(np.exp(optimize.brentq(excess, low, high, xtol=1e-9)))
+    return float(np.exp(brentq(excess, low, high, xtol=1e-9)))
 
 
 def validate(
