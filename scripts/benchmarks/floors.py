@@ -1,95 +1,115 @@
 """What the machine and a plain method need for the same rows.
 
-* The *copy floor* of a state is the time to move the bytes of its site tables once, in and out, at
-  the measured bandwidth of this machine's memory.
-* The *sort floor* is the time of one sort of as many 64-bit keys.
+* The *floor* of a state is the CPU time to read its inputs from Parquet, to sort as many 64-bit
+  keys as it puts in order, and to write its outputs.
 * The *pair by pair* law is largest remainder (Hamilton) over all tiles of the country for every
   (merchant, country) on its own: what S4 would be without joint allocation.
 """
 
 from __future__ import annotations
 
+import functools
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from scripts import countries
 from scripts.contracts import read_dataset
+from scripts.tables import read_parquet, row_count, write_parquet
 
-_BYTES = 1 << 29
-_REPEATS = 3
-# Two letters and an offset, as Arrow holds them.
-_COUNTRY_BYTES = 6
-SITE_TABLES: Mapping[str, Sequence[str]] = {
-    "s3_requirements": ("outlet_catalogue", "s3_requirements"),
-    "s4_guard": ("s3_requirements", "s4_guarded_pairs"),
-    "s4_alloc_plan": ("s4_guarded_pairs", "s4_alloc_plan"),
-    "s5_site_tile_assignment": (
-        "s4_alloc_plan",
-        "s5_site_tile_assignment",
-        "rng_event_site_tile_assign",
+
+@dataclass(frozen=True)
+class Work:
+    """What a state cannot do without: the tables of sites or pairs that it reads and writes.
+
+    ``sorts`` are tables with as many rows as it puts in order.
+    """
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    sorts: tuple[str, ...] = ()
+
+
+WORK: Mapping[str, Work] = {
+    "s3_requirements": Work(
+        ("outlet_catalogue", "s3_candidate_set"), ("s3_requirements",), ("s3_requirements",)
     ),
-    "s6_site_jitter": ("s5_site_tile_assignment", "s6_site_jitter", "rng_event_in_cell_jitter"),
-    "s7_site_synthesis": (
-        "outlet_catalogue",
-        "s5_site_tile_assignment",
-        "s6_site_jitter",
-        "s7_site_synthesis",
+    "s4_guard": Work(
+        ("s3_requirements", "s3_candidate_set"), ("s4_guarded_pairs",), ("s3_requirements",)
     ),
-    "s8_site_locations": ("s7_site_synthesis", "site_locations"),
-    "s9_validation": (
-        "outlet_catalogue",
-        "s3_requirements",
-        "s4_alloc_plan",
-        "s5_site_tile_assignment",
-        "rng_event_site_tile_assign",
-        "s6_site_jitter",
-        "rng_event_in_cell_jitter",
-        "s7_site_synthesis",
-        "site_locations",
+    "s4_alloc_plan": Work(
+        ("s4_guarded_pairs", "tile_weights"), ("s4_alloc_plan",), ("s5_site_tile_assignment",)
+    ),
+    "s5_site_tile_assignment": Work(
+        ("s4_alloc_plan",),
+        ("s5_site_tile_assignment", "rng_event_site_tile_assign"),
+        ("s5_site_tile_assignment",),
+    ),
+    "s6_site_jitter": Work(
+        ("s5_site_tile_assignment",), ("s6_site_jitter", "rng_event_in_cell_jitter")
+    ),
+    "s7_site_synthesis": Work(
+        ("outlet_catalogue", "s5_site_tile_assignment", "s6_site_jitter"), ("s7_site_synthesis",)
+    ),
+    "s8_site_locations": Work(("s7_site_synthesis",), ("site_locations",)),
+    # S4's plan and S5's draws are made anew.
+    "s9_validation": Work(
+        (
+            "outlet_catalogue",
+            "s3_requirements",
+            "tile_weights",
+            "s4_alloc_plan",
+            "s5_site_tile_assignment",
+            "rng_event_site_tile_assign",
+            "s6_site_jitter",
+            "rng_event_in_cell_jitter",
+            "s7_site_synthesis",
+            "site_locations",
+        ),
+        (),
+        ("s5_site_tile_assignment", "s5_site_tile_assignment"),
     ),
 }
 
 
-def copy_bandwidth() -> float:
-    """Bytes a second that a copy in memory reads and writes, the best of a few."""
-    source = np.ones(_BYTES // 8)
-    target = np.empty_like(source)
-    best = np.inf
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        best = min(best, time.perf_counter() - start)
-    return 2 * _BYTES / best
+def floor(work: Work, files: Mapping[str, str]) -> dict[str, float]:
+    """CPU seconds of reading the inputs of a state, sorting as many 64-bit keys, and writing.
+
+    Parameters
+    ----------
+    files
+        Files of a finished run by dataset; what the state wrote is written again elsewhere.
+    """
+    read_s = sum(_cpu_seconds(functools.partial(read_parquet, files[name])) for name in work.reads)
+    rows = [row_count(files[name]) for name in work.sorts]
+    return {
+        "read_s": read_s,
+        "sort_s": sum(_sort_seconds(n) for n in rows),
+        "write_s": sum(_write_seconds(files[name]) for name in work.writes),
+    }
 
 
-def sort_seconds(rows: int) -> float:
-    """Seconds of one sort of ``rows`` random 64-bit keys, the best of a few."""
+def _cpu_seconds(call: Callable[[], object]) -> float:
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def _sort_seconds(rows: int) -> float:
     keys = np.random.default_rng(0).integers(0, 1 << 63, rows)
-    best = np.inf
-    for _ in range(_REPEATS):
-        mine = keys.copy()
-        start = time.perf_counter()
-        mine.sort()
-        best = min(best, time.perf_counter() - start)
-    return best
+    return _cpu_seconds(keys.sort)
 
 
-def table_bytes(path: str | Path) -> int:
-    """Bytes of a Parquet table's columns in memory."""
-    file = pq.ParquetFile(path)
-    widths: list[int] = []
-    for field in file.schema_arrow:
-        try:
-            widths.append(max(1, int(field.type.bit_width) // 8))
-        except ValueError:
-            # WKB of a point takes 21 bytes and an offset; all other text is a country or short.
-            widths.append(25 if field.name == "geometry" else _COUNTRY_BYTES)
-    return int(file.metadata.num_rows) * sum(widths)
+def _write_seconds(path: str) -> float:
+    table = read_parquet(path)
+    with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
+        again = Path(folder, "again.parquet")
+        return _cpu_seconds(functools.partial(write_parquet, again, table))
 
 
 def pair_by_pair(

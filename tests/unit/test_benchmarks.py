@@ -5,10 +5,11 @@ import pyarrow as pa
 import pytest
 
 from scripts.benchmarks.collect import collect
-from scripts.benchmarks.floors import pair_by_pair, table_bytes
+from scripts.benchmarks.floors import WORK, Work, floor, pair_by_pair
 from scripts.benchmarks.page import draw, renew
 from scripts.benchmarks.scales import CHAIN, SITE_STATES, combine, parse_sites, slopes, table
 from scripts.benchmarks.sizes import renew_page, size_table
+from scripts.contracts import datasets
 from scripts.entry import run
 from scripts.errors import ConfigError
 from scripts.tables import write_parquet
@@ -52,7 +53,31 @@ def test_pair_by_pair_gives_every_site_a_tile(tmp_path):
     write_parquet(tmp_path / "w.parquet", weights)
     done = pair_by_pair(tmp_path / "r.parquet", tmp_path / "w.parquet", 60.0)
     assert (done["pairs"], done["pairs_done"], done["sites_done"]) == (2, 2, 8)
-    assert table_bytes(tmp_path / "w.parquet") == 4 * (6 + 8)
+
+
+def test_a_floor_is_what_reading_sorting_and_writing_take(tmp_path):
+    table = pa.table({"x": np.random.default_rng(1).integers(0, 1 << 60, 400_000)})
+    files = {name: str(tmp_path / f"{name}.parquet") for name in ("a", "b", "few")}
+    for name, path in files.items():
+        write_parquet(path, table.slice(0, 10) if name == "few" else table)
+    found = floor(Work(("a",), ("b",), ("a", "a")), files)
+    assert all(value > 0.0 for value in found.values())
+    twice = floor(Work(("a", "a"), (), ("a",)), files)
+    assert twice["write_s"] == 0.0
+    assert twice["sort_s"] < found["sort_s"]
+    assert floor(Work(("few",), ("few",), ("few",)), files)["sort_s"] < twice["sort_s"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.parquet",
+        "b.parquet",
+        "few.parquet",
+    ]
+
+
+def test_every_state_of_sites_has_a_floor():
+    assert list(WORK) == list(SITE_STATES)
+    known = datasets()
+    for work in WORK.values():
+        assert set(work.reads + work.writes + work.sorts) <= set(known)
 
 
 def result():
@@ -71,10 +96,10 @@ def result():
             "largest_job_mb": 100.0,
             "verdict_s9": "PASS",
             "failed_checks": [],
-            "copy_bandwidth_gb_s": 10.0,
             "states": dict.fromkeys(CHAIN, cost),
             "floors": {
-                state: {"copy_s": sites / 1e7, "sort_s": sites / 2e6} for state in SITE_STATES
+                state: {"read_s": sites / 1e7, "sort_s": sites / 1e7, "write_s": sites / 3e6}
+                for state in SITE_STATES
             },
             "pair_by_pair": {
                 "pairs": sites // 2,
@@ -96,7 +121,7 @@ def test_table_and_figure_show_every_state(tmp_path):
     text = table(json.loads(json.dumps(result())))
     for state in SITE_STATES:
         assert text.count(f"| {state} |") == 3
-    assert "| 1,000,000 | 2.0 |" in text
+    assert "| 1,000,000 | 1.9 |" in text
     assert "6 s (from 250,000 of them)" in text
     draw(result(), tmp_path / "f.svg")
     assert (tmp_path / "f.svg").read_text(encoding="utf-8").count("s9_validation") >= 1
