@@ -55,13 +55,22 @@ class JobServer:
         atexit.register(self.end)
 
     def run(self, script: str, environment: Mapping[str, str]) -> int:
-        """Run a script to its end in a copy; its exit status, negative for a signal."""
+        """Run a script to its end in a copy; its exit status, negative for a signal.
+
+        Raises
+        ------
+        OSError
+            When nobody is there to run it.
+        """
         with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as stream:
             connection.connect(self._address)
             print(json.dumps({"script": script, "environment": dict(environment)}), file=stream)
             stream.flush()
             answer = stream.readline()
-        return int(answer) if answer else 1
+        if not answer:
+            print(f"{script}: the process that runs the jobs has ended", file=sys.stderr)
+            return 1
+        return int(answer)
 
     def end(self) -> None:
         """End the process, and wait for it; jobs that run are left alone."""

@@ -109,8 +109,8 @@ def scripts_to_run(workflow: Any) -> list[str]:
 def run_scripts_with(run: Callable[[str, Mapping[str, str]], int]) -> None:
     """Let jobs without a conda environment, container or module run their script by a function.
 
-    It is given the file and the environment, and gives the exit status. Every documented way to run
-    a script starts an interpreter for it.
+    It is given the file and the environment, and gives the exit status; where it raises OSError,
+    the script has an interpreter of its own. Every documented way to run a script starts one.
     """
     alone = PythonScript.execute_script
 
@@ -119,7 +119,12 @@ def run_scripts_with(run: Callable[[str, Mapping[str, str]], int]) -> None:
             alone(self, fname, edit)
             return
         folder = str(self.resources.get("tmpdir") or tempfile.gettempdir())
-        status = run(fname, {**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder)})
+        environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), folder)}
+        try:
+            status = run(fname, environment)
+        except OSError:
+            alone(self, fname, edit)
+            return
         if status:
             raise subprocess.CalledProcessError(status, fname)
 

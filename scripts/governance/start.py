@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,7 +53,9 @@ def serve_jobs(scripts: list[str]) -> None:
         return
     files = {script[script.rindex("scripts/") :] for script in scripts}
     modules = sorted(file.removesuffix(".py").replace("/", ".") for file in files)
-    snakemake_private.run_scripts_with(JobServer(["snakemake.script", *modules]).run)
+    # Where it cannot start (no fork, no room, a path too long for a socket), jobs start alone.
+    with contextlib.suppress(OSError):
+        snakemake_private.run_scripts_with(JobServer(["snakemake.script", *modules]).run)
 
 
 def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:

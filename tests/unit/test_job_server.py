@@ -103,6 +103,13 @@ def test_jobs_run_side_by_side_and_leave_nothing_behind(server, tmp_path):
         )
 
 
+def test_a_server_that_has_ended_says_so(tmp_path):
+    server = JobServer([])
+    server.end()
+    with pytest.raises(FileNotFoundError):
+        run(server, tmp_path, "pass")
+
+
 def test_the_server_ends_with_its_workflow_and_its_jobs_run_on(tmp_path):
     done = tmp_path / "done"
     (tmp_path / "slow.py").write_text(f"import time; time.sleep(1); open({str(done)!r}, 'w')")
