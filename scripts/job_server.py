@@ -37,7 +37,8 @@ snakemake = None
 class JobServer:
     """The process and its socket, as the workflow sees them."""
 
-    def __init__(self, modules: Iterable[str]):
+    def __init__(self, prepare: Iterable[str]):
+        """Start it; ``prepare`` names modules to import, or ``module:function`` to call as well."""
         self._folder = Path(tempfile.mkdtemp(prefix="segment1b-"))
         self._address = str(self._folder / "jobs")
         listener = socket.socket(socket.AF_UNIX)
@@ -46,7 +47,7 @@ class JobServer:
         # Linear algebra asks once, at import; every script states one thread.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(listener.fileno()), *modules],
+            [sys.executable, "-m", __name__, str(listener.fileno()), *prepare],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
             env=environment,
@@ -158,10 +159,13 @@ def _answer(connections: dict[int, socket.socket]) -> None:
             connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
-def main(descriptor: str, *modules: str) -> None:
-    """Import, then serve."""
-    for module in modules:
-        importlib.import_module(module)
+def main(descriptor: str, *prepare: str) -> None:
+    """Import and call what is common to jobs, then serve."""
+    for entry in prepare:
+        name, _, function = entry.partition(":")
+        module = importlib.import_module(name)
+        if function:
+            getattr(module, function)()
     serve(socket.socket(fileno=int(descriptor)))
 
 

@@ -22,6 +22,11 @@ ON_DISK = frozenset(
         *("reference_environment", "build_reference", "validate_reference"),
     }
 )
+# What every job does before its own work, and what scripts import inside functions.
+COMMON_TO_JOBS = (
+    *("snakemake.script", "scripts.contracts:datasets", "jsonschema"),
+    *("scipy.sparse.csgraph", "scipy.spatial", "scipy.special"),
+)
 # Below that the interpreters that are saved cost less than the one that waits.
 JOBS_WORTH_A_SERVER = 6
 # What `certify` writes beside a verdict that it made already.
@@ -55,7 +60,7 @@ def serve_jobs(scripts: list[str]) -> None:
     modules = sorted(file.removesuffix(".py").replace("/", ".") for file in files)
     # Where it cannot start (no fork, no room, a path too long for a socket), jobs start alone.
     with contextlib.suppress(OSError):
-        snakemake_private.run_scripts_with(JobServer(["snakemake.script", *modules]).run)
+        snakemake_private.run_scripts_with(JobServer([*COMMON_TO_JOBS, *modules]).run)
 
 
 def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:

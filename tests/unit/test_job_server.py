@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[JobServer]:
-    server = JobServer(["fractions"])
+    server = JobServer(["fractions", "scripts.contracts:datasets"])
     yield server
     server.end()
 
@@ -37,6 +37,7 @@ state = {
     "name": __name__,
     "main": sys.modules["__main__"].__dict__ is globals(),
     "warm": "fractions" in sys.modules,
+    "called": sys.modules["scripts.contracts"].datasets.cache_info().currsize,
     "argv": sys.argv,
     "path": sys.path[0],
     "mark": os.environ.get("MARK"),
@@ -56,6 +57,7 @@ def test_a_script_is_the_main_module_with_its_own_environment(server, tmp_path):
         "name": "__main__",
         "main": True,
         "warm": True,
+        "called": 1,
         "argv": [str(tmp_path / "job.py")],
         "path": str(tmp_path),
         "mark": "1",
