@@ -30,8 +30,8 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-# Says to scripts/__init__.py that this process is one of the rules' jobs.
-snakemake = None
+# The name says to scripts/__init__.py that this process is one of the rules' jobs.
+_PROGRAM = "import sys; snakemake = None; from scripts.job_server import main; main(*sys.argv[1:])"
 
 
 class JobServer:
@@ -47,7 +47,7 @@ class JobServer:
         # Linear algebra asks once, at import; every script states one thread.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(listener.fileno()), *prepare],
+            [sys.executable, "-c", _PROGRAM, str(listener.fileno()), *prepare],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
             env=environment,
@@ -167,7 +167,3 @@ def main(descriptor: str, *prepare: str) -> None:
         if function:
             getattr(module, function)()
     serve(socket.socket(fileno=int(descriptor)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
