@@ -39,8 +39,7 @@ class JobServer:
 
     def __init__(self, prepare: Iterable[str]):
         """Start it; ``prepare`` names modules to import, or ``module:function`` to call as well."""
-        self._folder = Path(tempfile.mkdtemp(prefix="segment1b-"))
-        self._address = str(self._folder / "jobs")
+        self._address = str(Path(tempfile.mkdtemp(prefix="segment1b-"), "jobs"))
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self._address)
         listener.listen(128)
@@ -76,7 +75,6 @@ class JobServer:
     def end(self) -> None:
         """End the process, and wait for it; jobs that run are left alone."""
         self._process.communicate()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def exit_status(error: SystemExit) -> int:
@@ -166,4 +164,7 @@ def main(descriptor: str, *prepare: str) -> None:
         module = importlib.import_module(name)
         if function:
             getattr(module, function)()
-    serve(socket.socket(fileno=int(descriptor)))
+    with socket.socket(fileno=int(descriptor)) as listener:
+        folder = Path(listener.getsockname()).parent
+        serve(listener)
+    shutil.rmtree(folder)

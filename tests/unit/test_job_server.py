@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,9 +108,14 @@ def test_jobs_run_side_by_side_and_leave_nothing_behind(server, tmp_path):
         )
 
 
-def test_a_server_that_has_ended_says_so(tmp_path):
+def test_a_server_that_has_ended_leaves_nothing_and_says_so(tmp_path, monkeypatch):
+    folder = tmp_path / "t"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     server = JobServer([])
+    assert len(list(folder.iterdir())) == 1
     server.end()
+    assert list(folder.iterdir()) == []
     with pytest.raises(FileNotFoundError):
         run(server, tmp_path, "pass")
 
