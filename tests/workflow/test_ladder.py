@@ -22,7 +22,7 @@ REPORTS = ROOT / "reports"
 RELEASE = run_id("1B", "reopened")
 SEARCH = ROOT / RELEASE / "calibration"
 RANGES = {
-    "outlets.entry.share": {"low": 0.2, "high": 0.8},
+    "outlets.entry.share": {"low": 0.35, "high": 0.8},
     "outlets.company.km": {"low": 4.0, "high": 8.0},
 }
 
@@ -43,7 +43,7 @@ def write_search(folder: Path, attempts: int) -> None:
         {"group": "networks", "attempts": 2, "zoom": 1.0},
         {"group": "networks", "attempts": attempts, "zoom": 0.5},
     ]
-    edit(folder / "config/calibration.yaml", cycles=cycles)
+    edit(folder / "config/calibration.yaml", cycles=cycles, starts=[{}])
 
 
 def write_recovery(folder: Path) -> None:
