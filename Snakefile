@@ -53,8 +53,12 @@ rule certify:
 # One workflow at a time on a runs root; then superseded runs are looked at, before a new candidate
 # takes their space.
 onstart:
-    start.begin(workflow, SETTINGS, ROOT_OF_JOBS)
+    start.begin(workflow, SETTINGS, ROOT_OF_JOBS, VIEW)
 
 
 onsuccess:
-    start.end(workflow, SETTINGS, ROOT_OF_JOBS)
+    start.end(workflow, SETTINGS, ROOT_OF_JOBS, VIEW, passed=True)
+
+
+onerror:
+    start.end(workflow, SETTINGS, ROOT_OF_JOBS, VIEW, passed=False)

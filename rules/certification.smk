@@ -73,6 +73,9 @@ def certified():
         "baseline_pointer": BASELINE_POINTER,
         "current_candidate_pointer": CANDIDATE_POINTER,
         "protocol": PROTOCOL,
+        "map": run("scorecard/segment1b_site_map.png").format(
+            run_id=RELEASE_RUN_ID, seed=min(SEEDS)
+        ),
     }
 
 

@@ -6,23 +6,15 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
-from snakemake.exceptions import WorkflowError
-
-from scripts import console, entry, root_lock
+from scripts import entry, root_lock, view
 from scripts.contracts import contracts_digest, dataset, datasets, require_declared, state_datasets
-from scripts.errors import SegmentError
+from scripts.errors import SegmentError, lines
 from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.resources import demand as demand_of
 from scripts.settings import load_settings, read_configuration
-from scripts.snakemake_private import (
-    configuration_given,
-    is_job,
-    is_quiet,
-    root_of_jobs,
-    source,
-)
+from scripts.snakemake_private import configuration_given, is_job, root_of_jobs, source
 from scripts.states.groups import part_names
 
 # Sources are files of this folder, also where the runs are in object storage.
@@ -35,14 +27,15 @@ try:
     KNOBS = load_knobs("config/knobs.yaml")
     SEARCHES = {name: load_search(f"config/{name}.yaml", KNOBS) for name in SEARCH_NAMES}
 except SegmentError as error:
-    raise WorkflowError(str(error)) from None
+    raise SystemExit("\n".join(lines(error))) from None
 
 # What the processes of all jobs inherit.
 entry.export_package_path(workflow.basedir)
-console.export_quiet(is_quiet(workflow))
 root_lock.name_to_jobs(ROOT_OF_JOBS)
 if is_job(workflow):
     root_lock.hold_as_job()
+elif not workflow.output_settings.dryrun:
+    VIEW = view.attach(workflow.output_settings, reads_logs=ROOT_OF_JOBS == SETTINGS.runs_root)
 
 SEEDS = list(SETTINGS.seeds)
 TUNED_SEED = tuned_seed(SEARCHES["calibration"], SEEDS)

@@ -95,6 +95,7 @@ rule pin_baseline:
     params:
         code=code("governance.pin_baseline"),
         runs_root=runs_root,
+        repin=SETTINGS.repin,
     conda:
         ENV
     script:

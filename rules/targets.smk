@@ -11,19 +11,8 @@ rule baseline:
 rule candidate:
     """Score the candidate on every configured seed."""
     input:
-        scorecards=of_candidate(run("scorecard/segment1b_scorecard.json")),
-        pointer=CANDIDATE_POINTER,
-        gates=GATES,
-    log:
-        logs("1B/candidate"),
-    localrule: True
-    params:
-        code=code("report.scorecard_summary"),
-        name=SETTINGS.candidate,
-    conda:
-        ENV
-    script:
-        "../scripts/report/scorecard_summary.py"
+        of_candidate(run("scorecard/segment1b_scorecard.json")),
+        CANDIDATE_POINTER,
 
 
 rule freeze_guard:
@@ -41,14 +30,4 @@ rule site_maps:
 rule dossier:
     """Write the dossier: verdict, gates, a zoomable map and figures in one offline page."""
     input:
-        dossier=reports("segment1b_p5_dossier.html"),
-        certificate=CERTIFICATE,
-    log:
-        logs("1B/dossier"),
-    localrule: True
-    params:
-        code=code("report.dossier_summary"),
-    conda:
-        ENV
-    script:
-        "../scripts/report/dossier_summary.py"
+        reports("segment1b_p5_dossier.html"),

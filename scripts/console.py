@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TextIO
 
 GOOD, BAD, STRONG = "\033[32m", "\033[31m", "\033[1m"
 _PLAIN = "\033[0m"
-QUIET = "SEGMENT_1B_QUIET"
+# Set where a view tells what the logs of jobs say, so that the jobs need not.
+VIEW = "SEGMENT_1B_VIEW"
 
 
 def coloured(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -20,25 +21,6 @@ def coloured(stream: TextIO, environment: Mapping[str, str]) -> bool:
 def paint(text: str, tone: str, colours: bool) -> str:
     """Text in a tone where colours are wanted."""
     return f"{tone}{text}{_PLAIN}" if colours else text
-
-
-def export_quiet(quiet: bool) -> None:
-    """Let this process and those that it starts know whether they were asked to be quiet."""
-    if quiet:
-        os.environ[QUIET] = "1"
-    else:
-        os.environ.pop(QUIET, None)
-
-
-def is_quiet() -> bool:
-    """Whether this process was asked to be quiet."""
-    return bool(os.environ.get(QUIET))
-
-
-def say(lines: Iterable[str]) -> None:
-    """Print lines to standard output unless quiet."""
-    if not is_quiet():
-        print("\n".join(lines), flush=True)
 
 
 def colours_wanted() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts import progress
-from scripts.errors import ContractError, SegmentError
+from scripts.console import VIEW
+from scripts.errors import ContractError, RefusedError, SegmentError, lines
 from scripts.root_lock import hold_as_job
 
 
@@ -27,10 +27,11 @@ def export_package_path(folder: str) -> None:
 def run(main: Callable[..., None], smk: Any) -> None:
     """Call ``main(input, output, params, wildcards)`` for a rule.
 
-    A :class:`SegmentError` becomes one line on standard error and in the rule's log file, and exit
-    status 1; so does what the operating system refuses (``EX20``: disk full, read-only, gone).
-    Anything else is a defect and keeps its traceback. A job that succeeds leaves its cost in the
-    log file: seconds of ``main`` alone, and CPU seconds and peak memory of the process.
+    A :class:`SegmentError` becomes one line in the rule's log file, or on standard error where no
+    view reads the logs, and exit status 1; so does what the operating system refuses (``EX20``:
+    disk full, read-only, gone), and each error of a group. Anything else is a defect and keeps its
+    traceback. A job that succeeds leaves its cost in the log file: seconds of ``main`` alone, and
+    CPU seconds and peak memory of the process.
     """
     hold_as_job()
     if smk.log:
@@ -38,27 +39,29 @@ def run(main: Callable[..., None], smk: Any) -> None:
     start = time.perf_counter()
     try:
         main(smk.input, smk.output, smk.params, smk.wildcards)
-    except SegmentError as error:
-        line = f"{type(error).__name__}: {error}"
+    except (SegmentError, RefusedError) as error:
+        told = lines(error)
     except OSError as error:
-        line = f"ContractError: {os_error(error, smk.output)}"
+        told = lines(os_error(error, smk.output))
     else:
         cost = cost_of_process() | {"main_s": round(time.perf_counter() - start, 3)}
-        _log(smk, json.dumps(cost, sort_keys=True))
+        _log(smk, [json.dumps(cost, sort_keys=True)])
         return
-    _log(smk, line)
-    print(line, file=sys.stderr)
+    if not (_log(smk, told) and os.environ.get(VIEW)):
+        print("\n".join(told), file=sys.stderr)
     raise SystemExit(1)
 
 
-def _log(smk: Any, line: str) -> None:
-    """A last line of the rule's log, where the disk still takes one."""
-    if smk.log:
-        with (
-            contextlib.suppress(OSError),
-            Path(str(smk.log[0])).open("a", encoding="utf-8") as file,
-        ):
-            file.write(line + "\n")
+def _log(smk: Any, last: list[str]) -> bool:
+    """Last lines of the rule's log; whether the disk took them."""
+    if not smk.log:
+        return False
+    try:
+        with Path(str(smk.log[0])).open("a", encoding="utf-8") as file:
+            file.write("\n".join([*last, ""]))
+    except OSError:
+        return False
+    return True
 
 
 def cost_of_process() -> dict[str, float]:

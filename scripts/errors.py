@@ -14,6 +14,8 @@ part of the package that raised it:
 ========  =================================================================================
 """
 
+from collections.abc import Sequence
+
 
 class SegmentError(Exception):
     """A broken rule that the user can put right.
@@ -68,3 +70,20 @@ class GovernanceError(SegmentError):
 
 class ContractError(SegmentError):
     """Dictionary, schemas and table contents (``EX..``)."""
+
+
+class RefusedError(Exception):
+    """Several broken rules at once, each with a line of its own."""
+
+    def __init__(self, errors: Sequence[SegmentError]):
+        super().__init__(*errors)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
+
+
+def lines(error: SegmentError | RefusedError) -> list[str]:
+    """An error as it is told: its kind and text, a line for each broken rule."""
+    errors = error.errors if isinstance(error, RefusedError) else (error,)
+    return [f"{type(one).__name__}: {one}" for one in errors]

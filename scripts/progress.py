@@ -1,20 +1,15 @@
-"""Progress of a long job: a line every few seconds in its log, and on a terminal.
+"""Progress of a long job: a line every few seconds in its log.
 
 A state wraps the loop that takes its time in :func:`track`. Outside a job nothing is written; a
-job that ends within ``INTERVAL_S`` writes nothing either. Lines go to the log of the rule, never
-to a published file, and to standard error when that is a terminal and Snakemake was not asked to
-be quiet.
+job that ends within ``INTERVAL_S`` writes nothing either.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
-
-from scripts.console import is_quiet
 
 T = TypeVar("T")
 INTERVAL_S = 5.0
@@ -54,5 +49,3 @@ def _tell(line: str) -> None:
     _last = now
     with _log.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
-    if sys.stderr.isatty() and not is_quiet():
-        print(f"{_log.stem} {line}", file=sys.stderr, flush=True)

@@ -81,6 +81,8 @@ class Settings:
     reference_admin1: str
     reference_update: bool
     export_format: str
+    verdict_json: str
+    repin: bool
     required_seeds: tuple[int, ...]
     minimum_grade: str
     release: bool
@@ -357,6 +359,8 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         reference_admin1=plain["reference_build"]["admin1"],
         reference_update=plain["reference_build"]["update"],
         export_format=plain["format"],
+        verdict_json=plain.get("verdict_json", ""),
+        repin=plain.get("repin", "") == plain["baseline_posture"],
         required_seeds=tuple(certification["required_seeds"]),
         minimum_grade=certification["minimum_grade"],
         release=certification["release"],

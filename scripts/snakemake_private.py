@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +25,7 @@ from snakemake.script import PythonScript
 
 from scripts.errors import GovernanceError
 from scripts.tables import publish
+from scripts.view import Planned
 
 METADATA = Path(".snakemake/metadata")
 # Those of profiles/default.
@@ -57,11 +58,6 @@ def is_job(workflow: Any) -> bool:
     return not workflow.is_main_process
 
 
-def is_quiet(workflow: Any) -> bool:
-    """Whether Snakemake was asked for no output at all (``--quiet all``)."""
-    return any(kind.name == "ALL" for kind in workflow.output_settings.quiet or ())
-
-
 def in_storage(workflow: Any, path: str) -> Any:
     """Object of a path at the default storage provider; None where files are on disk.
 
@@ -81,10 +77,43 @@ def root_of_jobs(workflow: Any, runs_root: str) -> str:
     return runs_root if stored is None else str(stored.local_path())
 
 
-def store(workflow: Any, path: str, local: Path) -> None:
-    """Bring a file that no rule declares to object storage, and delete the local one."""
+def store(workflow: Any, path: str) -> None:
+    """Bring a file that no rule declares to object storage."""
     workflow.async_run(in_storage(workflow, path).managed_store())
-    local.unlink()
+
+
+def fetch(workflow: Any, path: str) -> Path:
+    """A local copy of a file in object storage."""
+    stored = in_storage(workflow, path)
+    workflow.async_run(stored.managed_retrieve())
+    return Path(stored.local_path())
+
+
+def planned_jobs(workflow: Any) -> dict[int, Planned]:
+    """Jobs that will run, by their number; the logger's events name jobs by it."""
+    jobs = workflow.dag.needrun_jobs()
+    return {
+        workflow.dag.jobid(job): Planned(
+            job.rule.name, str(job.wildcards.get("seed", "")), next(map(str, job.log), "")
+        )
+        for job in jobs
+    }
+
+
+def asked_for(workflow: Any) -> dict[str, list[str]]:
+    """Targets of a run: rule or file, with the files that it asks for."""
+    found = {}
+    for job in workflow.dag.targetjobs:
+        made = sorted(map(str, job.output))
+        found[", ".join(made) or job.rule.name] = made or sorted(map(str, job.input))
+    return found
+
+
+def unmade(workflow: Any) -> frozenset[str]:
+    """Outputs of jobs that had to run and did not end well."""
+    dag = workflow.dag
+    left = (job for job in dag.jobs if dag.needrun(job) and not dag.finished(job))
+    return frozenset(str(path) for job in left for path in job.output)
 
 
 def rules_to_run(workflow: Any) -> set[str]:
@@ -224,11 +253,17 @@ def jobs_of(graph: Any) -> list[Any]:
     return [job for level in graph.toposorted() for job in level]
 
 
-def needed(graph: Any) -> Iterator[tuple[str, Any, set[str]]]:
-    """Jobs that would run, in their order: rule, Snakemake's reason, and the rules they follow."""
+def needed(
+    graph: Any, files: Container[str] | None = None
+) -> Iterator[tuple[str, Any, set[str]]]:
+    """Jobs that would run, in their order: rule, Snakemake's reason, and the rules they follow.
+
+    With ``files``, those that write one of them.
+    """
     for level in graph.toposorted():
         for job in sorted(level, key=lambda job: (job.rule.name, sorted(map(str, job.output)))):
-            if graph.needrun(job):
+            writes = files is None or any(str(path) in files for path in job.output)
+            if graph.needrun(job) and writes:
                 reason = graph.reason(job)
                 updated = set(map(str, reason.updated_input_run))
                 follows = {

@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from scripts.cli import phases, records, runs, studies
-from scripts.errors import ContractError, SegmentError
+from scripts.cli import phases, records, releases, runs, studies
+from scripts.errors import ContractError, RefusedError, SegmentError, lines
 
 app = typer.Typer(
     name="segment1b",
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (phases, runs, records, studies):
+for group in (releases, phases, runs, records, studies):
     app.add_typer(group.app)
 
 
@@ -40,10 +40,10 @@ def main() -> None:
     """Run a command."""
     try:
         app(one_by_one(sys.argv[1:]))
-    except SegmentError as error:
-        failure: SegmentError = error
+    except (SegmentError, RefusedError) as error:
+        failure: SegmentError | RefusedError = error
     except OSError as error:
         where, reason = error.filename or "segment1b", error.strerror or str(error)
         failure = ContractError("EX20", where, f"the operating system says: {reason}")
-    print(f"{type(failure).__name__}: {failure}", file=sys.stderr)
+    print("\n".join(lines(failure)), file=sys.stderr)
     raise SystemExit(1)

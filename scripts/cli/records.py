@@ -18,7 +18,8 @@ app = typer.Typer()
 def verify(
     *,
     run: Annotated[
-        str, typer.Argument(help="Name, run id or folder; the candidate when none is given.")
+        str,
+        typer.Argument(help="Name, run id, release or folder; by default the candidate."),
     ] = "",
     public_key: Annotated[
         Path | None,
@@ -44,12 +45,17 @@ def verify(
     """
     from scripts.errors import GovernanceError
     from scripts.governance import verification
+    from scripts.governance.releases import FOLDER, folder_of, read_release, refuse_changed
 
     if Path("Snakefile").is_file() or configfile or config:
         settings = options.configuration(configfile, config)
         run = run or settings.run_named(settings.candidate).run_id
         runs_root = runs_root or Path(settings.runs_root)
         tree, reference = tree or Path(), reference or Path(settings.reference)
+    if list((runs_root or Path()).glob(f"{FOLDER}/{run}*/release.json")) and run:
+        runs_root = folder_of(runs_root or Path(), run)
+        refuse_changed(runs_root)
+        run, tree = read_release(runs_root)["run"]["run_id"], None
     folder = verification.folder_of(run, runs_root or Path())
     result = verification.verify(folder, tree=tree, reference=reference, public_key=public_key)
     lines = verification.lines(result, folder)

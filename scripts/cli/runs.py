@@ -76,6 +76,23 @@ def prune(
 
 
 @app.command()
+def repin(
+    *,
+    name: Annotated[str, typer.Argument(callback=given, help="Name of the baseline.")],
+    configfile: ConfigFiles,
+    config: Values,
+) -> None:
+    """Run the pinned baseline again and pin it anew; the pointer keeps the digests of the old one.
+
+    Example: segment1b repin baseline
+    """
+    settings = options.configuration(configfile, config)
+    if name != settings.baseline_posture:
+        raise typer.BadParameter(f"is not the baseline, {settings.baseline_posture}")
+    options.make("baseline", configfile, [*config, f"repin={name}"])
+
+
+@app.command()
 def status(*, configfile: ConfigFiles, config: Values) -> None:
     """Show phases, locks, pointers and runs, with grade, age and size.
 

@@ -4,11 +4,9 @@ Locks and seeds were looked at before anything ran; what is not in order stands 
 and refuses here. Then the baseline is hashed again, the witness must agree, and every row hold.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
-from scripts.console import say
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
@@ -16,7 +14,6 @@ from scripts.governance import locks
 from scripts.governance.pointers import verify_baseline
 from scripts.scorers import phase_rows
 from scripts.scorers.classification import RED
-from scripts.scorers.triage import failing_line
 
 
 def check_witness(check: dict[str, Any], where: object) -> str:
@@ -38,9 +35,8 @@ def enforce_candidate(record: dict[str, Any], where: object) -> list[str]:
     """Lines of an accepted P1, P2 or P3 (``EG43`` when a row fails)."""
     lines = phase_rows.table(record["rows"])
     if not record["checks_all_pass"]:
-        print("\n".join(lines[:-1]), file=sys.stderr)
         raise GovernanceError(
-            "EG43", where, f"{record['phase']} is not accepted: {lines[-1]}", "see the rows above"
+            "EG43", where, f"{record['phase']} is not accepted: {lines[-1]}", "see its rows"
         )
     return [
         *lines,
@@ -66,11 +62,6 @@ def remedy_of(lane: str | None, evidence: object) -> str:
 def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:
     """Lines of a P4 that is not RED (``EG45`` when it is)."""
     if record["classification"] == RED:
-        for entry in record["rows"]:
-            if entry["grade"] == "B" and not entry["passed"]:
-                print(failing_line(entry), file=sys.stderr)
-        failing = [entry for entry in record["no_regression"] if not entry["passed"]]
-        print("\n".join(phase_rows.table(failing)[:-1]), file=sys.stderr)
         raise GovernanceError(
             "EG45",
             where,
@@ -82,19 +73,16 @@ def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Enforce."""
-    for line in params.faults:
-        print(line, file=sys.stderr)
     locks.refuse(params.faults)
     pin = read_object("baseline_pointer", inputs.baseline_pointer)
     verify_baseline(pin, Path(params.runs_root), inputs.baseline_pointer)
     if hasattr(inputs, "integrated"):
         record = read_object("segment1b_p4_integrated", inputs.integrated)
-        lines = enforce_integrated(record, inputs.integrated)
+        enforce_integrated(record, inputs.integrated)
     else:
         record = read_object("segment1b_phase_candidate", inputs.candidate)
-        lines = enforce_candidate(record, inputs.candidate)
-    lines.append(check_witness(read_object("segment1b_repro_check", inputs.check), inputs.check))
-    say(lines)
+        enforce_candidate(record, inputs.candidate)
+    check_witness(read_object("segment1b_repro_check", inputs.check), inputs.check)
 
 
 if "snakemake" in globals():

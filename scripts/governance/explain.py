@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+MISSING, INCOMPLETE = "output is missing", "output is incomplete"
+
 
 @dataclass
 class Cause:
@@ -34,9 +36,9 @@ def own_causes(reason: Any) -> list[str]:
     if reason.software_stack_changed:
         causes.append("its environment changed")
     if reason.missing_output:
-        causes.append("output is missing")
+        causes.append(MISSING)
     if reason.incomplete_output:
-        causes.append("output is incomplete")
+        causes.append(INCOMPLETE)
     return causes
 
 

@@ -10,7 +10,6 @@ an output before its job, and jobs publish by renaming a temporary file over the
 it is still shared.
 """
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,21 +17,11 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.errors import GovernanceError
+from scripts.governance.releases import share
 from scripts.records.identity import run_id
 from scripts.records.ledger import Ledger
 from scripts.settings import Run
 from scripts.snakemake_private import copy_record
-
-
-def share(source: Path, target: Path) -> str:
-    """Hard link of a file, or a copy with its times where links cannot reach; says which."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-        return "copy"
-    return "hard_link"
 
 
 def received(root: Path, receipts: Iterable[Path]) -> dict[str, str]:

@@ -4,7 +4,6 @@ A lock is written only for a run whose every check holds and whose witness agree
 standing locks of the earlier phases. A lock that stands is never written over: reopen it first.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -106,12 +105,9 @@ def lock_record(
 
 
 def refuse_lock(settings: Settings, phase: str) -> None:
-    """Refuse a lock before anything runs: print why, raise the first fault (``EG41``)."""
+    """Refuse a lock before anything runs (``EG41`` for each fault)."""
     found = locks.read_locks(Path(settings.runs_root) / "segment_1B/reports")
-    lines = lock_faults(settings, found, phase)
-    for line in lines:
-        print(line, file=sys.stderr)
-    locks.refuse(lines)
+    locks.refuse(lock_faults(settings, found, phase))
 
 
 def lock_phase(settings: Settings, phase: str) -> list[str]:

@@ -18,7 +18,6 @@ Json = Mapping[str, Any]
 RECORDS = (
     "baseline_authority/baseline_pointer.json",
     "current_candidate/current_candidate_pointer.json",
-    "last_good/last_good_pointer.json",
     "iteration_protocol.json",
     "reports/segment1b_p0_baseline_*.json",
     "reports/segment1b_p[1-3]_candidate_*.json",
@@ -31,6 +30,11 @@ RECORDS = (
     "reports/segment1b_p4_red_reopen_*.json",
     "reports/segment1b_p5_certification.json",
 )
+
+
+def record_files(segment: Path) -> list[Path]:
+    """Records of a promotion that are there."""
+    return [path for pattern in RECORDS for path in segment.glob(pattern)]
 
 
 def final_lock_set(
@@ -58,7 +62,6 @@ def final_lock_set(
     standing = locks.lock_set(segment / "reports")
     kept = retention.kept_runs(segment, named)
     folders = retention.run_folders(segment)
-    records = [path for pattern in RECORDS for path in segment.glob(pattern)]
     content = {
         "phase": "P5",
         "run": dict(certificate["run"]),
@@ -71,7 +74,7 @@ def final_lock_set(
         "files": locks.surface_digests("P4", policies),
         "rule_versions": locks.rule_versions("P4"),
         "scorecards": dict(certificate["digests"]["scorecards"]),
-        "records": Ledger.of(root, records).digests,
+        "records": Ledger.of(root, record_files(segment)).digests,
         "retained_runs": {run_id: kept[run_id] for run_id in sorted(folders) if run_id in kept},
         "superseded_runs": sorted(set(folders) - set(kept)),
     }

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.contracts import read_object
-from scripts.errors import GovernanceError, SegmentError
+from scripts.errors import GovernanceError, RefusedError, SegmentError
 from scripts.policies import schema_name
 from scripts.records.code_digest import PACKAGE, code_digest, modules_of, source_of, syntax_digest
 from scripts.states import CHAIN
@@ -261,15 +261,10 @@ def _other_policies(lock: Lock, policies: Mapping[str, str], told: Iterable[str]
 
 
 def refuse(lines: Sequence[str]) -> None:
-    """Raise ``EG41`` with the first fault when there is any; the caller prints the others."""
+    """Raise ``EG41`` for each fault when there is any."""
     if lines:
-        more = f" (and {len(lines) - 1} more)" * (len(lines) > 1)
-        raise GovernanceError(
-            "EG41",
-            "promotion",
-            f"{lines[0]}{more}",
-            "restore the file, or open the phase again: segment1b reopen PHASE",
-        )
+        remedy = "restore the file, or open the phase again: segment1b reopen PHASE"
+        raise RefusedError([GovernanceError("EG41", "promotion", line, remedy) for line in lines])
 
 
 def refuse_moved_baseline(locks: Sequence[Lock], report: Json, digests: Json) -> None:

@@ -9,7 +9,7 @@ pointer                claims
 =====================  ==========================================================================
 ``baseline``           P0 said GO to this run: everything is measured against it
 ``current_candidate``  every configured seed of this run has a scorecard
-``last_good``          the certificate of this run met its minimum grade
+``last_good``          the certificate of this release met its minimum grade
 =====================  ==========================================================================
 """
 
@@ -71,8 +71,10 @@ def candidate_pointer(
     return pointer("current_candidate", receipts, {"scorecards": len(cards)}, digests)
 
 
-def last_good_pointer(certificate: Json, digests: Json, where: object) -> dict[str, Any]:
-    """Pointer to the run of a certificate (``EG32``: its minimum grade was not met)."""
+def last_good_pointer(
+    certificate: Json, root: Path, release: Path, where: object
+) -> dict[str, Any]:
+    """Pointer to the release of a certificate (``EG32``: its minimum grade was not met)."""
     verdict = certificate["verdict"]
     if not verdict["minimum_grade_met"]:
         raise GovernanceError(
@@ -84,7 +86,29 @@ def last_good_pointer(certificate: Json, digests: Json, where: object) -> dict[s
     run = {**certificate["run"], "parameter_hash": certificate["parameter_hash"]}
     receipts = [{**run, "seed": seed} for seed in certificate["seeds"]]
     claim = {key: verdict[key] for key in ("grade", "minimum_grade", "release")}
-    return pointer("last_good", receipts, claim, digests)
+    digests = Ledger.of(root, [release / "release.json"]).digests
+    return {**pointer("last_good", receipts, claim, digests), "release": release.name}
+
+
+def pinned_files(pinned: Json, root: Path) -> set[str]:
+    """Receipts that a pointer pins and the outputs that they list, below the runs root."""
+    receipts = [path for path in pinned["digests"] if path.endswith("run_receipt.json")]
+    made = {
+        path for r in receipts if (root / r).is_file() for path in read_json(root / r)["outputs"]
+    }
+    return {*receipts, *made}
+
+
+def refuse_unasked_repin(before: Json, digests: Json, where: object) -> None:
+    """Refuse another baseline than the pinned one (``EG35``): a receipt of it has changed."""
+    for path, digest in sorted(before["digests"].items()):
+        if path.endswith("run_receipt.json") and digests.get(path, digest) != digest:
+            raise GovernanceError(
+                "EG35",
+                where,
+                f"pins {path} with digest {digest}, it has {digests[path]}",
+                "restore what changed, or ask for it by name: segment1b repin baseline",
+            )
 
 
 def verify(pinned: Json, root: Path, where: object) -> None:

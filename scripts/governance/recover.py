@@ -4,7 +4,6 @@ It ends well whether or not an attempt reached BPLUS: a candidate in ``AMBER_NEA
 and the best safe attempt, or the candidate as it is, is accepted. Nothing is certified here.
 """
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,8 +39,6 @@ def summary(record: Json, runs_root: str, where: object) -> list[str]:
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``recover``; refused before anything runs when promotion is (``EG41``)."""
-    for line in params.faults:
-        print(line, file=sys.stderr)
     locks.refuse(params.faults)
     record = read_object("segment1b_p4_recovery", inputs.record)
     say(summary(record, params.runs_root, inputs.record))

@@ -1,19 +1,27 @@
-"""What a workflow does before its first job and after its last one."""
+"""What a workflow does before its first job, and the verdict that it ends with."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts import root_lock, snakemake_private
-from scripts.contracts import dataset_path
-from scripts.errors import GovernanceError, SegmentError
+from scripts import console, root_lock, snakemake_private
+from scripts.contracts import dataset_path, read_object
+from scripts.errors import GovernanceError, RefusedError, SegmentError, lines
+from scripts.governance import releases
+from scripts.governance.closing import Outcome, closing
+from scripts.governance.explain import INCOMPLETE, MISSING, gather, own_causes
+from scripts.governance.pointers import pinned_files
 from scripts.governance.retention import prune
+from scripts.governance.verdict import text
 from scripts.job_server import JobServer
 from scripts.settings import Settings
+from scripts.tables import write_json
+from scripts.view import View
 
 # Rules that look at a whole run tree, not at declared inputs: it has to be on disk.
 ON_DISK = frozenset(
@@ -63,7 +71,22 @@ def serve_jobs(scripts: list[str]) -> None:
         snakemake_private.run_scripts_with(JobServer([*COMMON_TO_JOBS, *modules]).run)
 
 
-def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
+def refuse_to_remake_baseline(workflow: Any, settings: Settings) -> None:
+    """Refuse to run the pinned baseline again (``EG36``), unless files are missing alone."""
+    root = Path(settings.runs_root)
+    path = dataset_path(root, "baseline_pointer")
+    if settings.repin or not path.is_file():
+        return
+    files = pinned_files(read_object("baseline_pointer", path), root)
+    written = {f"{root.as_posix()}/{file}" for file in files}
+    jobs = list(snakemake_private.needed(workflow.dag, written))
+    if any(set(own_causes(reason)) - {MISSING, INCOMPLETE} for _, reason, _ in jobs):
+        remedy = "restore what changed, or ask for another baseline: segment1b repin"
+        faults = [f"would run again: {line}" for line in gather(jobs)]
+        raise RefusedError([GovernanceError("EG36", "baseline", f, remedy) for f in faults])
+
+
+def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> None:
     """Take the runs root, then see to superseded runs; one line and status 1 on refusal."""
     snakemake_private.handle_sigterm_in_thread()
     rules = snakemake_private.rules_to_run(workflow)
@@ -74,17 +97,42 @@ def begin(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
         root_lock.take(root_of_jobs)
         root_lock.refuse_later_files(root_of_jobs, snakemake_private.files_to_read(workflow))
         if not in_storage:
+            refuse_to_remake_baseline(workflow, settings)
             list_superseded(settings)
         serve_jobs(snakemake_private.scripts_to_run(workflow))
-    except (SegmentError, OSError) as error:
+    except (SegmentError, RefusedError) as error:
+        raise SystemExit("\n".join(lines(error))) from None
+    except OSError as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from None
+    view.begin(snakemake_private.planned_jobs(workflow))
 
 
-def end(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
-    """Bring what ``certify`` wrote beside its verdict to object storage, if runs are there."""
-    if root_of_jobs == settings.runs_root:
-        return
+def end(workflow: Any, settings: Settings, root_of_jobs: str, view: View, passed: bool) -> None:
+    """Print the verdict on every target, and write it where ``verdict_json`` says."""
+    view.end()
+    in_storage = root_of_jobs != settings.runs_root
+    if in_storage and passed:
+        store_beside_verdict(workflow, settings, root_of_jobs)
+    verdicts = []
+    unmade = snakemake_private.unmade(workflow)
+    for target, files in snakemake_private.asked_for(workflow).items():
+        reader = partial(snakemake_private.fetch, workflow) if in_storage else Path
+        failed = [failure.job for failure in view.failures]
+        outcome = Outcome(target, passed, files, unmade, failed, reader)
+        verdicts.append(closing(settings, outcome))
+        print("\n".join(text(verdicts[-1], console.colours_wanted())), flush=True)
+    if settings.verdict_json:
+        write_json(settings.verdict_json, verdicts)
+
+
+def store_beside_verdict(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
+    """Bring what ``certify`` wrote beside its verdict to object storage."""
+    root = Path(root_of_jobs)
+    made = [dataset_path(root, name) for name in BESIDE_VERDICT]
+    made += sorted((root / releases.FOLDER).rglob("*"))
+    for local in filter(Path.is_file, made):
+        path = Path(settings.runs_root, local.relative_to(root))
+        snakemake_private.store(workflow, path.as_posix())
     for name in BESIDE_VERDICT:
-        local = dataset_path(root_of_jobs, name)
-        if local.is_file():
-            snakemake_private.store(workflow, str(dataset_path(settings.runs_root, name)), local)
+        dataset_path(root, name).unlink(missing_ok=True)
+    releases.discard(root / releases.FOLDER)

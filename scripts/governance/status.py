@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.contracts import dataset_path
 from scripts.errors import SegmentError
-from scripts.governance import locks, retention
+from scripts.governance import locks, releases, retention
+from scripts.scorers.gates import GRADE_NAMES
 from scripts.scorers.phase_rows import REPORT
 from scripts.tables import read_json
 
@@ -88,6 +90,22 @@ def pointer_lines(segment: Path, now: float) -> list[str]:
     return lines
 
 
+def release_lines(root: Path) -> list[str]:
+    """One line a sealed release, the last one first; a star marks the one in force."""
+    pointer = _read(dataset_path(root, "last_good_pointer")) or {}
+    lines = []
+    for manifest, note in releases.listed(root):
+        name, verdict = manifest["release"], manifest["verdict"]
+        star = "*" if name == pointer.get("release") else " "
+        kind = "release" if verdict["release"] else "trial"
+        seeds = ", ".join(map(str, manifest["seeds"]))
+        lines.append(
+            f"{star} {name:<32} {note['date']}  grade {GRADE_NAMES[verdict['grade']]:<8} {kind}, "
+            f"seeds {seeds}, version {note['version']}, commit {note['commit'][:12]}"
+        )
+    return lines or ["none is sealed yet: snakemake certify"]
+
+
 def candidate_lines(segment: Path, names: Mapping[str, str], now: float) -> list[str]:
     """One line a run folder: name, posture, parent, seeds, S9, grade, age, bytes of its own."""
     certificate = _read(segment / "reports/segment1b_p5_certification.json")
@@ -136,6 +154,9 @@ def board(
         "",
         "Pointers",
         *pointer_lines(segment, now),
+        "",
+        "Releases",
+        *release_lines(root),
         "",
         "Runs",
         *(candidate_lines(segment, names, now) or ["none"]),

@@ -17,7 +17,7 @@ from scripts.geo.urban import near_urban_mask
 from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
 from scripts.scorers.truth.earth import Earth, read_density, read_width
-from scripts.search.chain import Fixed, Merchants, densities, sites_of
+from scripts.search.chain import Density, Fixed, Merchants, densities, sites_of
 from scripts.search.policy import Policies
 from scripts.tables import published
 
@@ -110,27 +110,40 @@ def scorecards(
     for state, policy in policies.items():
         check_policy(policy, SCHEMAS[state], f"policy {state}")
     density = densities(fixed, policies["s2"])
-    earth = replace(yardstick.earth, weight=density.weights.value.astype(np.float64))
     for merchants in upstream:
         sites = sites_of(fixed, merchants, density, policies)
-        score, _, _ = scorecard.measure(
-            sites,
-            scorecard.home_of(sites, merchants.ids, merchants.homes.astype(np.int16), "1A"),
-            yardstick.world,
-            yardstick.cells,
-            yardstick.places,
-            yardstick.points,
-            yardstick.near_urban,
-            settings,
-            merchants.seed,
-            yardstick.baseline.get(merchants.seed),
-        )
-        yield published(
-            {
-                "seed": merchants.seed,
-                "region_floors": policies["s2"]["country_mass"]["region_floor_share"],
-                "validation": NOT_VALIDATED,
-                **score,
-                "truth": scorecard.truth_of(sites, earth, merchants.seed),
-            }
-        )
+        yield card_of(sites, merchants, yardstick, density, policies, settings)
+
+
+def card_of(
+    sites: Sites,
+    merchants: Merchants,
+    yardstick: Yardstick,
+    density: Density,
+    policies: Policies,
+    settings: Json,
+) -> dict[str, Any]:
+    """Scorecard of the sites of one seed, S9 apart."""
+    earth = replace(yardstick.earth, weight=density.weights.value.astype(np.float64))
+    score, _, _ = scorecard.measure(
+        sites,
+        scorecard.home_of(sites, merchants.ids, merchants.homes.astype(np.int16), "1A"),
+        yardstick.world,
+        yardstick.cells,
+        yardstick.places,
+        yardstick.points,
+        yardstick.near_urban,
+        settings,
+        merchants.seed,
+        yardstick.baseline.get(merchants.seed),
+    )
+    card: dict[str, Any] = published(
+        {
+            "seed": merchants.seed,
+            "region_floors": policies["s2"]["country_mass"]["region_floor_share"],
+            "validation": NOT_VALIDATED,
+            **score,
+            "truth": scorecard.truth_of(sites, earth, merchants.seed),
+        }
+    )
+    return card

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.contracts import dataset_path, read_object, write_object
 from scripts.errors import ScoreError
-from scripts.governance import certify, certify_release, run_receipt
+from scripts.governance import certify, certify_release, pointers, run_receipt
 from scripts.governance.locks import SURFACES
 from scripts.governance.pointers import pointer
 from scripts.records.ledger import Ledger
@@ -132,7 +132,9 @@ class Runs:
             claim = {"decision": "GO"}
             write_json(pins[f"{kind}_pointer"], pointer(kind, [receipt], claim, digests))
         certify.main(
-            SimpleNamespace(certificate=path, **pins),
+            Inputs(
+                certificate=path, policies=[S9_POLICY], bands=S9_POLICY, gates=S9_POLICY, **pins
+            ),
             None,
             SimpleNamespace(
                 demands=DEMANDS,
@@ -171,14 +173,30 @@ class Runs:
         return read_object("segment1b_p0_baseline", out["report"]), out
 
 
+class Inputs(list):
+    """Input files of a rule: a list of all, and each by its name."""
+
+    def __init__(self, **named):
+        super().__init__(path for name, path in named.items() if name != "policies")
+        vars(self).update(named)
+
+
+def sealed(root, certificate, digest, files, policies):
+    """The files here are no tables; tests/workflow/test_releases.py seals real ones."""
+    folder = root / "releases" / f"{certificate['run']['name']}-{digest[:8]}"
+    write_json(folder / "release.json", {path: file_digest(path) for path in map(str, files)})
+    return folder
+
+
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     # The files here are no whole run tree; tests/workflow/test_verify.py verifies real ones.
     monkeypatch.setattr(certify, "verify_records", lambda run_id, root, reference: None)
+    monkeypatch.setattr(certify, "seal", sealed)
     return Runs(tmp_path)
 
 
-def test_a_sound_release_is_certified(runs, capsys):
+def test_a_sound_release_is_certified(runs):
     found = runs.certify_release()
     assert found["verdict"] == {
         "grade": "A",
@@ -192,9 +210,10 @@ def test_a_sound_release_is_certified(runs, capsys):
     assert len(found["digests"]["state_outputs"]) == 5
     assert len(found["digests"]["scorecards"]) == 8
     runs.enforce()
-    assert "grade A (minimum B): release certified" in capsys.readouterr().out
     good = read_object("last_good_pointer", dataset_path(runs.root, "last_good_pointer"))
     assert good["run_id"] == RELEASE
+    assert good["release"].startswith("candidate-")
+    pointers.verify(good, runs.root, "last_good")
     final = read_object("segment1b_p5_lock_set", dataset_path(runs.root, "segment1b_p5_lock_set"))
     assert final["grade"] == "A"
     assert not final["complete"]
@@ -274,32 +293,27 @@ def test_scorecards_of_other_worlds_or_gates_are_refused(runs, run_id, edit):
         runs.certify_release()
 
 
-def test_a_failing_release_keeps_its_evidence_and_exits_with_lines(runs, capsys):
+def test_a_failing_release_keeps_its_evidence(runs):
     runs.change(RELEASE, 42, lambda card: card["metrics"].update(country_gini=0.70))
     found = runs.certify_release()
     assert found["verdict"]["grade"] == "BELOW_B"
     assert not found["verdict"]["release"]
     path = runs.folder / "certificate.json"
-    with pytest.raises(ScoreError, match=r"ES31.*grade BELOW_B is below B, 1 gates failed"):
+    with pytest.raises(ScoreError, match=r"ES31.*grade BELOW_B is below B"):
         runs.enforce()
     assert path.exists()
     assert not dataset_path(runs.root, "last_good_pointer").exists()
-    (line,) = capsys.readouterr().err.splitlines()
-    for part in ("country_gini", "seed 42", "0.7", "0.68", "distance 0.02", "S2", "cap_share_soft"):
-        assert part in line
 
 
-def test_the_minimum_grade_decides_which_gates_matter(runs, capsys):
+def test_the_minimum_grade_decides_which_gates_matter(runs):
     runs.change(RELEASE, 42, lambda card: card["metrics"].update(country_gini=0.62))
     found = runs.certify_release()
     assert found["verdict"]["grade"] == "B"
     assert found["verdict"]["release"]
-    assert certify.enforce(found, DEMANDS, "certificate")
+    certify.enforce(found, DEMANDS, "certificate")
     strict = {**DEMANDS, "minimum_grade": "BPLUS"}
     with pytest.raises(ScoreError, match="ES31"):
         certify.enforce(found, strict, "certificate")
-    assert [row["gate"] for row in certify.obstacles(found, "BPLUS")] == ["country_gini"]
-    assert certify.obstacles(found, "B") == []
 
 
 def test_a_small_world_is_scored_but_never_a_release(runs):
@@ -314,7 +328,7 @@ def test_a_small_world_is_scored_but_never_a_release(runs):
     trial = {**DEMANDS, "release": False}
     found = runs.certify_release(trial)
     assert not found["verdict"]["release"]
-    assert certify.enforce(found, trial, "certificate")[-1].endswith("trial, not a release")
+    certify.enforce(found, trial, "certificate")
 
 
 def test_missing_seeds_make_no_release(runs):

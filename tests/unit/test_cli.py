@@ -15,7 +15,7 @@ from scripts.errors import GovernanceError
 from scripts.settings import CONFIG_FILE
 
 VERBS = ("lock", "reopen", "fork", "prune", "status", "explain", "verify", "sign", "margins",
-         "sizes", "truth", "bench")  # fmt: skip
+         "sizes", "truth", "bench", "releases", "compare", "rollback", "new", "repin")  # fmt: skip
 HEAVY = ("numpy", "pyarrow", "yaml", "jsonschema", "snakemake", "rich")
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.errors import GovernanceError
+from scripts.errors import GovernanceError, RefusedError
 from scripts.governance import (
     enforce_phase,
     explain,
     fork,
     locks,
     pointers,
+    releases,
     reopen,
     retention,
     status,
@@ -275,8 +276,8 @@ def test_a_changed_file_is_named_with_both_digests(repository):
     before = lock["files"]["policies"][policies["s2"]]
     now = file_digest(policies["s2"])
     assert line == f"lock P1: {policies['s2']} has digest {now}, locked is {before}"
-    with pytest.raises(GovernanceError, match="EG41"):
-        locks.refuse([line])
+    with pytest.raises(RefusedError, match=r"EG41.*\nEG41 promotion: more"):
+        locks.refuse([line, "more"])
 
 
 def test_code_is_locked_by_its_syntax(repository):
@@ -396,7 +397,7 @@ def test_candidate_pointer_needs_a_scorecard_for_every_receipt():
 def test_last_good_needs_the_minimum_grade():
     certificate = {"verdict": {"minimum_grade_met": False, "grade": "B", "minimum_grade": "BPLUS"}}
     with pytest.raises(GovernanceError, match="EG32 w: grade B is below BPLUS"):
-        pointers.last_good_pointer(certificate, {}, "w")
+        pointers.last_good_pointer(certificate, Path(), Path(), "w")
 
 
 def test_a_pointer_finds_the_file_that_changed(tmp_path):
@@ -461,13 +462,13 @@ def test_share_copies_with_times_where_links_cannot_reach(tmp_path, monkeypatch)
     source = tmp_path / "source"
     source.write_text("x")
     os.utime(source, ns=(10**18, 10**18))
-    assert fork.share(source, tmp_path / "a/linked") == "hard_link"
+    assert releases.share(source, tmp_path / "a/linked") == "hard_link"
 
     def refuse(*_):
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    assert fork.share(source, tmp_path / "copied") == "copy"
+    assert releases.share(source, tmp_path / "copied") == "copy"
     for name in ("a/linked", "copied"):
         assert (tmp_path / name).stat().st_mtime_ns == 10**18
 

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "scripts"
 LAYERS = (
     "errors",
     "console",
+    "view",
     "base",
     "contracts",
     "records",

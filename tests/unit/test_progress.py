@@ -1,10 +1,8 @@
 """Progress lines: seldom, in the log alone, and none outside a job."""
 
-import sys
-
 import pytest
 
-from scripts import console, progress
+from scripts import progress
 
 
 @pytest.fixture
@@ -26,16 +24,6 @@ def test_a_new_run_of_the_job_starts_its_log_anew(job):
     list(progress.track("abcdefg", "letters", 7))
     progress.begin(job)
     assert not job.exists()
-
-
-@pytest.mark.parametrize(
-    ("terminal", "quiet", "told"), [(True, "", 1), (True, "1", 0), (False, "", 0)]
-)
-def test_a_terminal_is_told_unless_quiet(job, monkeypatch, capsys, terminal, quiet, told):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
-    monkeypatch.setenv(console.QUIET, quiet)
-    list(progress.track("abc", "letters", 3))
-    assert capsys.readouterr().err.count("s4 letters: 2 of 3") == told
 
 
 def test_outside_a_job_nothing_is_written(tmp_path, monkeypatch):

@@ -57,7 +57,9 @@ def published(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.relative_to(root).parts[0] not in ("logs", "benchmarks")
+        if path.is_file()
+        and path.relative_to(root).parts[0] not in ("logs", "benchmarks")
+        and path.name != "sealed.json"
     ]
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from scripts.contracts import dataset
-from scripts.governance import attestation, locks
+from scripts.governance import attestation, locks, releases
 from scripts.governance.verification.view import SEGMENT, Record, View, agree, same
 
 CERTIFICATE = "segment1b_p5_certification"
@@ -89,25 +89,24 @@ def candidate_has_its_scorecards(view: View, certificate: Record | None) -> Iter
         yield from same(pointer.path, "seeds", len(pointer["seeds"]), cards, "its scorecards")
 
 
-def last_good_is_the_certified_run(view: View, certificate: Record | None) -> Iterator[str]:
-    """The pointer to the last good run repeats the certificate that it was written for."""
+def last_good_is_a_sealed_release(view: View, certificate: Record | None) -> Iterator[str]:
+    """The release in force is as it was sealed, and its pointer repeats its manifest."""
     pointer = view.record_if_there("last_good_pointer")
     if pointer is None:
         return
-    if certificate is not None:
-        run, verdict = certificate["run"], certificate["verdict"]
-        if pointer["run_id"] != run["run_id"] or not verdict["minimum_grade_met"]:
-            view.skipped.add(f"{pointer.path}: its certificate was superseded")
-            return
-        stated = {
-            "claim": {key: verdict[key] for key in ("grade", "minimum_grade", "release")},
-            "name": run["name"],
-            "posture": run["posture"],
-            "parameter_hash": certificate["parameter_hash"],
-            "seeds": sorted(certificate["seeds"]),
-        }
-        yield from agree(pointer, Record(certificate.path, stated), stated)
     yield from _pinned(view, pointer, "last_good")
+    folder = view.below_root(releases.FOLDER) / pointer["release"]
+    sealed = view.record("release", release=pointer["release"])
+    yield from releases.verify_release(folder)
+    run, verdict = sealed["run"], sealed["verdict"]
+    stated = {
+        "claim": {key: verdict[key] for key in ("grade", "minimum_grade", "release")},
+        "name": run["name"],
+        "posture": run["posture"],
+        "parameter_hash": sealed["parameter_hash"],
+        "seeds": sorted(sealed["seeds"]),
+    }
+    yield from agree(pointer, Record(sealed.path, stated), stated)
 
 
 def _pinned(view: View, pointer: Record, kind: str) -> Iterator[str]:
@@ -217,7 +216,7 @@ BESIDE = (
     locks_are_sealed,
     locked_files_are_those_of_the_tree,
 )
-BESIDE_AFTER_PROMOTION = (last_good_is_the_certified_run, locks_keep_their_evidence)
+BESIDE_AFTER_PROMOTION = (last_good_is_a_sealed_release, locks_keep_their_evidence)
 OF_CERTIFICATE = (
     certified_files_are_there,
     verdict_follows_from_the_scorecards,

@@ -1,0 +1,252 @@
+"""Releases: what a passing ``certify`` seals, under a name of its own.
+
+A release is a folder ``releases/{name}`` of the runs root and a runs root itself: every file that
+the certificate rests on lies there under the same path, as a hard link where the file system can.
+Jobs publish by renaming, so that a later run of the same name leaves the release as it is.
+``release.json`` lists every file with its digest and holds the policies to the byte;
+``egress/`` holds the sites with run, seed, grade and licence in the metadata of each file, and the
+data dictionary. ``sealed.json`` says when and from which commit, and is no published data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from scripts.contracts import dataset, dataset_path, dataset_stream, read_object, write_object
+from scripts.errors import GovernanceError
+from scripts.governance.pointers import last_good_pointer
+from scripts.records.ledger import Ledger
+from scripts.tables import file_digest, publish
+
+Json = Mapping[str, Any]
+FOLDER = "releases"
+CRS = "OGC:CRS84"
+PACKAGE = "segment1b"
+
+
+def release_name(certificate: Json, digest: str) -> str:
+    """Name of a release: its run's, and the start of the digest of its certificate."""
+    return f"{certificate['run']['name']}-{digest[:8]}"
+
+
+def folder_of(root: Path, name: str) -> Path:
+    """Folder of a release by its name or the start of it (``EG97``: none, or several)."""
+    found = [path.parent for path in (root / FOLDER).glob("*/release.json")]
+    exact = [path for path in found if path.name == name]
+    alike = exact or [path for path in found if name and path.name.startswith(name)]
+    if len(alike) != 1:
+        names = ", ".join(sorted(path.name for path in found)) or "none"
+        rule = "is the start of several releases" if alike else "is no release"
+        raise GovernanceError("EG97", name or "release", rule, f"one of: {names}")
+    return alike[0]
+
+
+def read_release(folder: Path) -> Any:
+    """Manifest of a release."""
+    return read_object("release", folder / "release.json")
+
+
+def verify_release(folder: Path) -> Iterator[str]:
+    """Lines for what is not as it was sealed: a file gone, changed or added."""
+    manifest = read_release(folder)
+    for file, now, listed in Ledger(folder, manifest["files"]).changes():
+        yield f"{file}: has digest {now}, {folder.name} says {listed}"
+    known = {*manifest["files"], "release.json", "sealed.json"}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if not path.is_dir() and relative not in known:
+            yield f"{path}: is no file of {folder.name}"
+
+
+def refuse_changed(folder: Path) -> None:
+    """Refuse a release that is not as it was sealed (``EG98``)."""
+    for line in verify_release(folder):
+        raise GovernanceError("EG98", folder, line, "restore the file from a copy")
+
+
+def share(source: Path, target: Path) -> str:
+    """Hard link of a file, or a copy with its times where links cannot reach; says which."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+        return "copy"
+    return "hard_link"
+
+
+def seal(
+    root: Path, certificate: Json, digest: str, files: Iterable[Path], policies: Iterable[str]
+) -> Path:
+    """Seal a release; the folder that has it already, where it was sealed before.
+
+    Parameters
+    ----------
+    root
+        Runs root.
+    certificate, digest
+        The certificate that passed, and its SHA-256.
+    files
+        Files below the runs root that it rests on.
+    policies
+        Policy files, the gates among them.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG98`` a release of this name is there and was changed.
+    """
+    name = release_name(certificate, digest)
+    folder = root / FOLDER / name
+    if folder.is_dir():
+        refuse_changed(folder)
+        return folder
+    partial = root / FOLDER / f".{name}.partial"
+    discard(partial)
+    for file in sorted(set(files)):
+        share(file, partial / file.relative_to(root))
+    write_egress(partial, certificate, name)
+    sealed = sorted(path for path in partial.rglob("*") if path.is_file())
+    verdict = certificate["verdict"]
+    manifest = {
+        "release": name,
+        "run": dict(certificate["run"]),
+        "baseline_run_id": certificate["baseline_run_id"],
+        "seeds": list(certificate["seeds"]),
+        "verdict": dict(verdict),
+        "parameter_hash": certificate["parameter_hash"],
+        "certificate_sha256": digest,
+        "policies": {
+            path: {"sha256": file_digest(path), "text": Path(path).read_text(encoding="utf-8")}
+            for path in sorted(set(policies))
+        },
+        "files": Ledger.of(partial, sealed).digests,
+    }
+    write_object("release", partial / "release.json", manifest)
+    write_object("release_seal", partial / "sealed.json", when_and_from())
+    partial.rename(folder)
+    for inside in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
+        inside.chmod(0o555)
+    return folder
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder, read-only ones inside it among them."""
+    if folder.is_dir():
+        for inside in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            inside.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def when_and_from() -> dict[str, Any]:
+    """Day, commit and version of a sealing; ``unknown`` where there is none."""
+    git = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        said = subprocess.run(git, capture_output=True, text=True, check=False)
+        commit = said.stdout.strip() or "unknown"
+    except OSError:
+        commit = "unknown"
+    try:
+        installed = version(PACKAGE)
+    except PackageNotFoundError:
+        installed = "unknown"
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": commit,
+        "version": installed,
+    }
+
+
+def egress_metadata(certificate: Json, name: str, seed: int) -> dict[str, Any]:
+    """What a published file of sites says of itself."""
+    entry = dataset("site_locations")
+    return {
+        "run": certificate["run"]["name"],
+        "run_id": certificate["run"]["run_id"],
+        "seed": seed,
+        "release": name,
+        "parameter_hash": certificate["parameter_hash"],
+        "manifest_fingerprint": certificate["manifest_fingerprint"][str(seed)],
+        "grade": certificate["verdict"]["grade"],
+        "certified_release": certificate["verdict"]["release"],
+        "crs": CRS,
+        "licence": entry.licence,
+        "columns": {column["name"]: column["description"] for column in entry.columns},
+    }
+
+
+def write_egress(folder: Path, certificate: Json, name: str) -> None:
+    """Publish the sites of every seed with their metadata, and the data dictionary beside them."""
+    run_id = certificate["run"]["run_id"]
+    for seed in certificate["seeds"]:
+        source = pq.ParquetFile(dataset_path(folder, "site_locations", run_id=run_id, seed=seed))
+        said = {key.decode(): value.decode() for key, value in source.metadata.metadata.items()
+                if key == b"geo"}  # fmt: skip
+        about = egress_metadata(certificate, name, seed)
+        said["segment_1b"] = json.dumps(about, sort_keys=True)
+        target = folder / f"egress/seed={seed}/site_locations.parquet"
+        with dataset_stream("site_locations", target, said) as stream:
+            for group in range(source.num_row_groups):
+                stream.write(source.read_row_group(group))
+    entry = dataset("site_locations")
+    dictionary = {
+        "description": entry.description,
+        "crs": CRS,
+        "licence": entry.licence,
+        "keys": list(entry.keys),
+        "columns": [dict(column) for column in entry.columns],
+    }
+    write_object("data_dictionary", folder / "egress/data_dictionary.json", dictionary)
+
+
+def listed(root: Path) -> list[tuple[Json, Json]]:
+    """Manifest and seal of every release, the last sealed first."""
+    found = []
+    for path in (root / FOLDER).glob("*/release.json"):
+        folder = path.parent
+        found.append(
+            (path.stat().st_mtime_ns, read_release(folder),
+             read_object("release_seal", folder / "sealed.json"))
+        )  # fmt: skip
+    return [(manifest, note) for _, manifest, note in sorted(found, key=lambda f: -f[0])]
+
+
+def rollback(root: Path, name: str) -> list[str]:
+    """Put a sealed release in force; what to tell.
+
+    Raises
+    ------
+    GovernanceError
+        ``EG97``, ``EG98`` as :func:`folder_of` and :func:`refuse_changed`.
+    """
+    folder = folder_of(root, name)
+    refuse_changed(folder)
+    manifest = read_release(folder)
+    path = dataset_path(root, "last_good_pointer")
+    write_object("last_good_pointer", path, last_good_pointer(manifest, root, folder, path))
+    differ = [
+        policy
+        for policy, sealed in manifest["policies"].items()
+        if not Path(policy).is_file() or file_digest(policy) != sealed["sha256"]
+    ]
+    lines = [f"{folder.name} is in force"]
+    return lines + [f"{policy} differs from the sealed one" for policy in differ]
+
+
+def restore_policies(root: Path, name: str) -> list[str]:
+    """Write the policies of a sealed release back over those of the working folder."""
+    manifest = read_release(folder_of(root, name))
+    for path, sealed in manifest["policies"].items():
+        with publish(path) as temporary:
+            temporary.write_bytes(sealed["text"].encode())
+    return [f"{path} restored" for path in manifest["policies"]]

@@ -1,0 +1,201 @@
+"""The verdict on a target: gates by seeds in one table, what failed, what to turn, what is next.
+
+One mapping, printed as text and written as JSON, on success and on failure alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scripts.console import BAD, GOOD, STRONG, paint
+from scripts.scorers.gates import AT_MOST, BELOW, GRADE_NAMES, GRADES, grade_of
+
+Json = Mapping[str, Any]
+Row = Mapping[str, Any]
+# Families whose rows are true or not; they share a line of the table.
+CHECKS = ("structural", "validation", "collapse")
+TITLE, COLUMN, LONGEST = 31, 10, 6
+
+
+def relative_margin(row: Row) -> float | None:
+    """Distance of a row to its threshold in units of the threshold; None where undefined."""
+    if row["margin"] is None:
+        return None
+    return float(row["margin"]) / (abs(row["threshold"]) or 1.0)
+
+
+def _thinnest(rows: Iterable[Row]) -> Row:
+    def key(row: Row) -> float:
+        margin = relative_margin(row)
+        return float("-inf") if margin is None else margin
+
+    return min(rows, key=key)
+
+
+def gate_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """One entry a gate, the thinnest margin first; rows that are true or not come last, as one.
+
+    A gate's interval and its value count as one gate, and so do the regions of a floor and the
+    metrics that must be stable: an entry shows the row with the thinnest margin to the best grade,
+    seed by seed.
+    """
+    by_gate: dict[str, dict[str, list[Row]]] = {}
+    for row in rows:
+        name = "checks" if row["family"] in CHECKS else row["gate"].removesuffix("_interval")
+        by_gate.setdefault(name, {}).setdefault(str(row["seed"]), []).append(row)
+    entries = []
+    for name, by_seed in by_gate.items():
+        cells = {}
+        for seed, found in by_seed.items():
+            best = _thinnest([r for r in found if r["grade"] != GRADES[0]] or found)
+            cells[seed] = {
+                "metric": best["metric"],
+                "observed": best["observed"],
+                "margin": relative_margin(best),
+                "interval": best["gate"].endswith("_interval"),
+                "grade": grade_of(found),
+            }
+        rows_of_gate = [row for found in by_seed.values() for row in found]
+        asked = {grade: {r["threshold"] for r in rows_of_gate if r["grade"] == grade}
+                 for grade in GRADES}  # fmt: skip
+        margins = [cell["margin"] for cell in cells.values()]
+        entries.append(
+            {
+                "gate": name,
+                "title": _title(name, rows_of_gate[0]["metric"]),
+                "direction": rows_of_gate[0]["direction"],
+                "thresholds": {g: one.pop() if len(one) == 1 else None for g, one in asked.items()},
+                "seeds": cells,
+                "margin": None if None in margins else min(margins),
+            }
+        )
+    return sorted(
+        entries,
+        key=lambda e: (e["gate"] == "checks", e["margin"] is not None, e["margin"] or 0.0),
+    )
+
+
+def _title(gate: str, metric: str) -> str:
+    """What a gate is called in the table: a test of truth with what it measures."""
+    if gate == "checks":
+        return "S9, structure, collapse"
+    test = gate.removeprefix("truth_")
+    return gate if test == gate else f"{test} {metric.removeprefix('truth.')}"
+
+
+def failing_gates(rows: Iterable[Row], grade: str) -> list[dict[str, Any]]:
+    """What fails of a grade, each gate once: its seeds, the worst row's reason, what to turn."""
+    by_gate: dict[str, list[Row]] = {}
+    for row in rows:
+        if not row["passed"] and row["grade"] == grade:
+            name = f"{row['gate'].removesuffix('_interval')} {row['metric']}"
+            by_gate.setdefault(name, []).append(row)
+    found = []
+    for rows_of_gate in by_gate.values():
+        worst = _thinnest(rows_of_gate)
+        ends = " (end of its interval)" if worst["gate"].endswith("_interval") else ""
+        found.append(
+            {
+                "gate": worst["gate"].removesuffix("_interval"),
+                "grade": grade,
+                "seeds": sorted({str(row["seed"]) for row in rows_of_gate}, key=_by_number),
+                "reason": f"{worst['metric']}{ends}: {worst['reason']}",
+                "triage": worst["triage"],
+            }
+        )
+    return found
+
+
+def _by_number(seed: str) -> tuple[int, str]:
+    return (int(seed), "") if seed.isdecimal() else (-1, seed)
+
+
+def grade_text(verdict: Json) -> str:
+    """Grade, the minimum and whether it is a release, in words."""
+    grade, minimum = (GRADE_NAMES[verdict[key]] for key in ("grade", "minimum_grade"))
+    kind = "release" if verdict["release"] else "no release"
+    return f"grade {grade} (minimum {minimum}), {kind}"
+
+
+def text(verdict: Json, colours: bool) -> list[str]:
+    """Lines of a verdict.
+
+    Parameters
+    ----------
+    verdict
+        ``target``, ``passed``, ``says``; where they apply ``gates``, ``failing``, ``because``,
+        ``made``, ``next``.
+    colours
+        Whether the headline is painted.
+    """
+    ended, tone, word = ("passed", GOOD, "NOTE") if verdict["passed"] else ("failed", BAD, "FAIL")
+    headline = f"{paint(verdict['target'], STRONG, colours)} {paint(ended, tone, colours)}"
+    lines = ["", f"{headline}: {verdict['says']}"]
+    lines += table_lines(verdict.get("gates") or [])
+    for entry in (verdict.get("failing") or [])[:LONGEST]:
+        seeds = ", ".join(entry["seeds"])
+        lines.append(
+            f"{word} {GRADE_NAMES[entry['grade']]} {entry['gate']} seed {seeds}: {entry['reason']}"
+        )
+        lines += [f"     {line}" for line in turns(entry["triage"])]
+    more = len(verdict.get("failing") or []) - LONGEST
+    lines += [f"... and {more} gates more"] if more > 0 else []
+    because = verdict.get("because") or []
+    lines += because[:LONGEST]
+    lines += [f"... and {len(because) - LONGEST} lines more"] if len(because) > LONGEST else []
+    made = verdict.get("made") or []
+    lines += [f"made  {path}" for path in made[:LONGEST]]
+    lines += [f"... and {len(made) - LONGEST} files more"] if len(made) > LONGEST else []
+    return lines + [f"next  {command}" for command in verdict.get("next") or []]
+
+
+def turns(triage: Json | None) -> list[str]:
+    """What to turn for a failing row, and why."""
+    if triage is None:
+        return []
+    knobs = ", ".join(triage["knobs"])
+    return [f"turn {triage['state']}: {knobs or 'nothing'}; {triage['why']}"]
+
+
+def table_lines(gates: Sequence[Json]) -> list[str]:
+    """Gates by seeds as text; a star where B+ is missed, two for B."""
+    if not gates:
+        return []
+    seeds = sorted({s for g in gates for s in g["seeds"] if s != "all"}, key=_by_number)
+    grades = [GRADE_NAMES[grade] for grade in GRADES]
+    head = "".join(f"{text:>{COLUMN}}" for text in (*grades, *seeds, "margin"))
+    lines = [f"{'gate':<{TITLE}}{head}"]
+    for gate in gates:
+        checks = gate["gate"] == "checks"
+        sign = "<= " if gate["direction"] == AT_MOST else ">= "
+        limits = gate["thresholds"]
+        asked = [
+            "" if checks or limits[grade] is None else f"{sign}{limits[grade]:.3g}"
+            for grade in GRADES
+        ]
+        shared = gate["seeds"].get("all")
+        cells = [_cell(gate["seeds"].get(seed, shared), checks) for seed in seeds]
+        if shared:
+            cells = [_cell(shared, checks), *[""] * (len(seeds) - 1)]
+        margin = "" if checks else percent(gate["margin"])
+        columns = "".join(f"{text:>{COLUMN}}" for text in (*asked, *cells, margin))
+        lines.append(f"{gate['title'][: TITLE - 1]:<{TITLE}}{columns}".rstrip())
+    if any(cell["interval"] for gate in gates for cell in gate["seeds"].values()):
+        lines.append("i: end of the 95 % interval, the thinner one; misses A ', B+ *, B **")
+    return lines
+
+
+def _cell(cell: Json | None, check: bool) -> str:
+    if cell is None:
+        return "-"
+    mark = {"A": "", "BPLUS": "'", "B": "*", BELOW: "**"}[cell["grade"]]
+    if check:
+        return "FAIL" if mark else "ok"
+    value = "none" if cell["observed"] is None else f"{cell['observed']:.4g}"
+    return f"{value}{'i' * cell['interval']}{mark}"
+
+
+def percent(margin: float | None) -> str:
+    """A relative margin as it is printed."""
+    return "none" if margin is None else f"{100.0 * margin:+.1f} %"

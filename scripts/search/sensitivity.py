@@ -1,0 +1,329 @@
+"""How every knob moves every gate: each turned down and up by itself, the map made and measured.
+
+Policies of one world are turned in one process (:mod:`scripts.search.chain`). The table says for
+each knob and step which sites it moved and by how much the margin of each gate changed, as a share
+of its threshold; a knob that moves nothing has the value at which it begins to, where its schema
+lets it. Advice on a failed gate is read from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.contracts import dataset_path
+from scripts.errors import ConfigError, StateError
+from scripts.geo.metrics import Sites
+from scripts.policies import check_policy, load_policy, load_schema
+from scripts.records.code_digest import code_digest
+from scripts.scorers.gates import evaluate, load_gates
+from scripts.scorers.margins import chosen, relative_margin
+from scripts.search.chain import (
+    Density,
+    Fixed,
+    Merchants,
+    assigned,
+    densities,
+    guarded,
+    placed,
+    read_fixed,
+    read_merchants,
+    required,
+)
+from scripts.search.evaluate import SCHEMAS, Yardstick, card_of, read_yardstick
+from scripts.search.policy import STATES, Policies
+from scripts.search.proposal import get_key, with_keys
+from scripts.settings import Settings
+from scripts.states.pairs import Pairs
+from scripts.states.s2_tile_weights import country_table, group_starts
+from scripts.states.s5_site_tile_assignment import Assignment
+from scripts.tables import published, read_json, write_json
+
+Json = Mapping[str, Any]
+STEP = 0.25
+HALVINGS = 7
+# Numbers that are no law: digits of a file, ceilings of retries that no draw reaches.
+NO_KNOBS = ("policy_version", "dp", "max_attempts", "of_sites")
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A number or switch of a policy, with the range that its schema allows."""
+
+    state: str
+    key: str
+    value: float
+    low: float
+    high: float
+
+    @property
+    def steps(self) -> list[float]:
+        """Values to try: a step below and above, where the range has room."""
+        if isinstance(self.value, bool):
+            return [not self.value]
+        size = STEP * (abs(self.value) or min(self.high - self.low, 1.0) * STEP)
+        if isinstance(self.value, int):
+            size = max(1, round(size))
+        tried = (max(self.low, self.value - size), min(self.high, self.value + size))
+        return [round(value, 6) for value in tried if value != self.value]
+
+
+def _numbers(policy: Json, schema: Json, trail: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Dotted key, value and range of every number and switch of a policy."""
+    for key, value in policy.items():
+        known = schema.get("properties", {}).get(key, schema.get("additionalProperties", {}))
+        known = known if isinstance(known, Mapping) else {}
+        if isinstance(value, Mapping):
+            yield from _numbers(value, known, (*trail, key))
+        elif isinstance(value, int | float) and key not in NO_KNOBS:
+            low = known.get("minimum", known.get("exclusiveMinimum", 0.0))
+            high = known.get("maximum", known.get("exclusiveMaximum", max(1.0, 4.0 * value)))
+            yield ".".join((*trail, key)), value, low, high
+
+
+def knobs_of(policies: Policies) -> list[Knob]:
+    """Every knob of S2, S4 and S6."""
+    return [
+        Knob(state, *found)
+        for state in STATES
+        for found in _numbers(policies[state], load_schema(SCHEMAS[state]))
+    ]
+
+
+def turned(policies: Policies, knob: Knob, value: float) -> Policies:
+    """Policies with one knob turned; shares of a mix that sum to 1 make room for it."""
+    policy = with_keys(policies[knob.state], {knob.key: value})
+    parent, _, last = knob.key.rpartition(".")
+    if parent.endswith("basis_mix"):
+        mix = get_key(policy, parent)
+        others = {key: part for key, part in mix.items() if key != last}
+        left, whole = 1.0 - value, sum(others.values())
+        for key, part in others.items():
+            share = left * part / whole if whole else left / len(others)
+            policy = with_keys(policy, {f"{parent}.{key}": round(share, 6)})
+    return {**policies, knob.state: policy}
+
+
+@dataclass(frozen=True)
+class World:
+    """What the policies act on, for one seed."""
+
+    fixed: Fixed
+    merchants: Merchants
+    yardstick: Yardstick
+    settings: Json
+
+
+@dataclass(frozen=True)
+class Made:
+    """What some policies made: mass and pairs, the tile of every site, sites, margins of gates."""
+
+    policies: Policies
+    density: Density
+    pairs: Pairs
+    assignment: Assignment
+    sites: Sites
+    margins: Mapping[str, float | None]
+
+
+def checked(policies: Policies) -> Policies:
+    """Policies that keep their schemas (``EC10``, ``EC11``)."""
+    for state, policy in policies.items():
+        check_policy(policy, SCHEMAS[state], f"policy {state}")
+    return policies
+
+
+def pairs_of(world: World, policies: Policies, base: Made | None) -> tuple[Density, Pairs]:
+    """S2 to the guard of S4; weights of tiles are made again where their law was turned alone."""
+    s2, fixed = policies["s2"], world.fixed
+    if base is None or s2["tile_density"] != base.policies["s2"]["tile_density"]:
+        density = densities(fixed, s2)
+    elif s2["country_mass"] == base.policies["s2"]["country_mass"]:
+        density = base.density
+    else:
+        starts = group_starts(fixed.code)
+        mass, _ = country_table(
+            fixed.code, starts, fixed.area_m2, fixed.people, fixed.facts, s2, "policy s2"
+        )
+        density = Density(base.density.weights, mass)
+    pairs = required(world.merchants, density, s2)
+    return density, guarded(pairs, world.merchants, density, policies)
+
+
+def same(found: tuple[Density, Pairs], base: Made) -> bool:
+    """Whether weights of tiles and counts of outlets are those of the base."""
+    (density, pairs), before = found, base.pairs
+    return (
+        np.array_equal(pairs.merchant, before.merchant)
+        and np.array_equal(pairs.country, before.country)
+        and np.array_equal(pairs.n_sites, before.n_sites)
+        and np.array_equal(density.weights.value, base.density.weights.value)
+    )
+
+
+def gate_margins(rows: Iterable[Json]) -> dict[str, float | None]:
+    """Least relative margin of every gate of B+ and A that one seed alone decides, S9 apart."""
+    found: dict[str, float | None] = {}
+    for row in (*chosen(rows, "BPLUS"), *chosen(rows, "A")):
+        if row["family"] in ("structural", "validation", "stability"):
+            continue
+        name, margin = row["gate"].removesuffix("_interval"), relative_margin(row)
+        before = found.get(name, margin)
+        found[name] = None if margin is None or before is None else min(before, margin)
+    return found
+
+
+def make(world: World, policies: Policies, base: Made | None = None) -> Made:
+    """S2 to S7 and the gates; what is as in the base is not made again."""
+    checked(policies)
+    density, pairs = pairs_of(world, policies, base)
+    if base is not None and same((density, pairs), base) and policies["s4"] == base.policies["s4"]:
+        assignment = base.assignment
+    else:
+        assignment = assigned(world.fixed, world.merchants, density, policies)
+    sites = placed(world.fixed, world.merchants.seed, assignment, policies["s6"])
+    card = card_of(
+        sites, world.merchants, world.yardstick, density, policies, world.settings
+    )
+    margins = gate_margins(evaluate([card], world.settings)["rows"])
+    return Made(policies, density, pairs, assignment, sites, margins)
+
+
+def moved_share(before: Sites, after: Sites) -> float:
+    """Share of sites that stand elsewhere; of all when their number differs."""
+    if len(before.lon) != len(after.lon):
+        return 1.0
+    return float(np.mean((before.lon != after.lon) | (before.lat != after.lat)))
+
+
+def effect(world: World, base: Made, knob: Knob, value: float) -> Json:
+    """What turning a knob to a value does, or which rule refuses it."""
+    try:
+        tried = checked(turned(base.policies, knob, value))
+        reaches_pairs = knob.state == "s2" or not knob.key.startswith(("outlets", "time_zone"))
+        if knob.state != "s6" and reaches_pairs and same(pairs_of(world, tried, base), base):
+            return {"value": value, "moved": 0.0, "margins": {}}
+        made = make(world, tried, base)
+    except (ConfigError, StateError) as error:
+        return {"value": value, "refused": f"{error.code} {error.rule}"}
+    changes = {
+        gate: published(after - before)
+        for gate, after in made.margins.items()
+        if (before := base.margins[gate]) is not None and after is not None and after != before
+    }
+    return {"value": value, "moved": moved_share(base.sites, made.sites), "margins": changes}
+
+
+def begins_at(changes: Callable[[float], bool], value: float, end: float) -> float | None:
+    """Value nearest to the one in force, towards an end, that changes something; None for none."""
+    if not changes(end):
+        return None
+    still, moving = value, end
+    for _ in range(HALVINGS):
+        middle = (still + moving) / 2.0
+        still, moving = (still, middle) if changes(middle) else (middle, moving)
+    return round(moving, 4)
+
+
+def onset(world: World, base: Made, knob: Knob) -> dict[str, float | None]:
+    """Where a knob that moves nothing begins to, downwards and upwards."""
+
+    def changes(value: float) -> bool:
+        try:
+            found = pairs_of(world, checked(turned(base.policies, knob, value)), base)
+        except (ConfigError, StateError):
+            return False
+        return not same(found, base)
+
+    return {"down": begins_at(changes, knob.value, knob.low),
+            "up": begins_at(changes, knob.value, knob.high)}  # fmt: skip
+
+
+def measure(
+    world: World, policies: Policies, tell: Callable[[str], None], only: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The table of a world: the margin of every gate, and what each knob does to it."""
+    base = make(world, policies)
+    wanted, entries = set(only), []
+    for knob in knobs_of(policies):
+        if wanted and knob.key not in wanted:
+            continue
+        steps = [effect(world, base, knob, value) for value in knob.steps]
+        idle = all(step.get("moved", 0.0) == 0.0 for step in steps)
+        entry = {
+            "state": knob.state.upper(),
+            "knob": knob.key,
+            "value": knob.value,
+            "steps": steps,
+        }
+        if idle and not isinstance(knob.value, bool) and knob.state != "s6":
+            entry["begins_at"] = onset(world, base, knob)
+        entries.append(entry)
+        tell(f"{entry['state']} {knob.key}: {'moves nothing' if idle else 'measured'}")
+    return {"seed": world.merchants.seed, "margins": base.margins, "knobs": entries}
+
+
+def read_world(settings: Settings, seed: int) -> World:
+    """The world of the candidate's finished run (``EC18``: it has none of this seed)."""
+    root, reference = Path(settings.runs_root), Path(settings.reference)
+    run, baseline = (
+        settings.run_named(name) for name in (settings.candidate, settings.baseline_posture)
+    )
+
+    def of(name: str, **tokens: object) -> str:
+        path = dataset_path(root, name, **tokens)
+        if not path.is_file():
+            raise ConfigError("EC18", path, f"is not there for seed {seed}", "snakemake certify")
+        return path.as_posix()
+
+    tiles, world = {"tiles_id": run.tiles_id}, {"run_id": run.upstream_id, "seed": seed}
+    fixed = read_fixed(
+        of("tile_index", **tiles),
+        of("tile_population", **tiles),
+        *(str(reference / f"{name}") for name in ("countries.parquet", "country_facts.csv")),
+        str(reference / "places.parquet"),
+        run.posture.policies["s1_tile_index"],
+        run.posture.policies["s5"],
+    )
+    outlets, candidates = of("outlet_catalogue", **world), of("s3_candidate_set", **world)
+    sites = of("site_locations", run_id=baseline.run_id, seed=seed)
+    yardstick = read_yardstick(
+        fixed,
+        of("fidelity_cells", **tiles),
+        of("fidelity_points", **tiles),
+        of("people_width", **tiles),
+        str(reference / "places.parquet"),
+        str(reference / "outlet_density.csv"),
+        str(reference / "land_cover.parquet"),
+        {seed: sites},
+    )
+    return World(
+        fixed, read_merchants(outlets, candidates, seed), yardstick, load_gates("config/gates.yaml")
+    )
+
+
+def policies_of(settings: Settings) -> Policies:
+    """Policies of S2, S4 and S6 of the candidate."""
+    files = settings.run_named(settings.candidate).posture.policies
+    return {state: dict(load_policy(files[state])) for state in STATES}
+
+
+def versions() -> dict[str, str]:
+    """Digests of the laws that a table was measured under."""
+    laws = ("states.s2_tile_weights", "states.s4_alloc_plan", "states.s6_site_jitter")
+    return {law: code_digest(law) for law in laws}
+
+
+def write_table(path: Path, settings: Settings, seed: int, tell: Callable[[str], None]) -> None:
+    """Measure the candidate's world and write the table."""
+    table = measure(read_world(settings, seed), policies_of(settings), tell)
+    write_json(path, {"measured_under": versions(), **table})
+
+
+def read_table(path: str | Path) -> Any:
+    """The measured table, or None where none was made."""
+    return read_json(path) if Path(path).is_file() else None

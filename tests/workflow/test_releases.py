@@ -1,0 +1,146 @@
+"""A passing certify seals a release: it stays, is found by name, compared and gone back to."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from scripts.contracts import dataset
+from scripts.governance import pointers, releases
+from scripts.tables import file_digest, read_json
+from tests import small_world
+
+RUNS = Path("runs/fix-data-engine")
+POINTER = RUNS / "segment_1B/last_good/last_good_pointer.json"
+S6 = Path("config/layer1/1B/policy/policy.s6.jitter.yaml")
+
+
+@pytest.fixture(scope="module")
+def world(certified_world, tmp_path_factory) -> Path:
+    """One copy of the certified world for this file; its tests build on each other."""
+    folder = tmp_path_factory.mktemp("released") / "world"
+    shutil.copytree(certified_world, folder, symlinks=True)
+    return folder
+
+
+def command(folder, *arguments, status=0):
+    result = small_world.segment1b(folder, *arguments)
+    assert result.returncode == status, (result.stdout + result.stderr)[-3000:]
+    return result.stdout + result.stderr
+
+
+def sealed(folder):
+    (found,) = (folder / RUNS / releases.FOLDER).iterdir()
+    return found
+
+
+def test_a_release_holds_every_file_by_link_and_digest(certified_world):
+    folder = sealed(certified_world)
+    manifest = releases.read_release(folder)
+    assert folder.name == f"reopened-{manifest['certificate_sha256'][:8]}"
+    assert list(releases.verify_release(folder)) == []
+    run = manifest["run"]["run_id"]
+    for seed in small_world.SEEDS:
+        name = f"segment_1B/{run}/seed={seed}/s8_site_locations/site_locations.parquet"
+        assert os.path.samefile(folder / name, certified_world / RUNS / name)
+    for part in ("certification", "attestation", "lock_set"):
+        assert f"segment_1B/reports/segment1b_p5_{part}.json" in manifest["files"]
+    held = manifest["policies"][str(S6)]
+    assert held["text"].encode() == (certified_world / S6).read_bytes()
+    assert held["sha256"] == file_digest(certified_world / S6)
+    note = read_json(folder / "sealed.json")
+    assert set(note) == {"date", "commit", "version"}
+
+
+def test_a_published_file_says_what_it_is(certified_world):
+    folder = sealed(certified_world)
+    seed = small_world.SEEDS[0]
+    file = pq.ParquetFile(folder / f"egress/seed={seed}/site_locations.parquet")
+    about = json.loads(file.metadata.metadata[b"segment_1b"])
+    certificate = read_json(folder / "segment_1B/reports/segment1b_p5_certification.json")
+    assert (about["run"], about["seed"], about["release"]) == ("reopened", seed, folder.name)
+    assert about["grade"] == certificate["verdict"]["grade"]
+    assert about["parameter_hash"] == certificate["parameter_hash"]
+    assert list(about["columns"]) == dataset("site_locations").column_names
+    run = certificate["run"]["run_id"]
+    source = f"segment_1B/{run}/seed={seed}/s8_site_locations/site_locations.parquet"
+    assert file.read().equals(pq.read_table(folder / source))
+    assert b"geo" in file.metadata.metadata
+    dictionary = read_json(folder / "egress/data_dictionary.json")
+    assert all(column["description"] for column in dictionary["columns"])
+
+
+def test_a_release_is_verified_by_its_name(world):
+    assert "0 faults" in command(world, "verify", sealed(world).name)
+
+
+def test_another_map_of_the_same_run_leaves_the_release_as_it_is(world):
+    folder, before = sealed(world), (world / POINTER).read_bytes()
+    document = yaml.safe_load((world / S6).read_text())
+    document["towns"]["open_share"] = 0.6
+    text = (world / S6).read_text()
+    (world / S6).write_text(yaml.safe_dump(document))
+    seed = small_world.SEEDS[0]
+    run = small_world.snakemake(world, "candidate", "--config", f"seeds=[{seed}]")
+    assert run.returncode == 0, run.stderr[-3000:]
+    name = releases.read_release(folder)["run"]["run_id"]
+    egress = f"segment_1B/{name}/seed={seed}/s8_site_locations/site_locations.parquet"
+    assert file_digest(world / RUNS / egress) != file_digest(folder / egress)
+    assert list(releases.verify_release(folder)) == []
+    assert (world / POINTER).read_bytes() == before
+    pointers.verify(read_json(world / POINTER), world / RUNS, "last_good")
+
+    again = small_world.snakemake(world, "certify")
+    assert again.returncode == 0, again.stdout[-3000:]
+    both = sorted((world / RUNS / releases.FOLDER).iterdir())
+    assert len(both) == 2
+    assert read_json(world / POINTER)["release"] != folder.name
+    listing = command(world, "releases")
+    assert [line.split()[0] for line in listing.splitlines()] == ["*", folder.name]
+
+    other = next(path for path in both if path != folder)
+    page = world / "compared.html"
+    told = command(world, "compare", folder.name, other.name, "--html", str(page))
+    assert "policy.s6.jitter: towns.open_share" in told
+    compared = json.loads(command(world, "compare", folder.name, other.name, "--json"))
+    assert compared["policies"] == {"policy.s6.jitter: towns.open_share": [0.7, 0.6]}
+    assert compared["releases"] == [folder.name, other.name]
+    assert page.read_text().count("data:image/png;base64,") == 2
+
+    assert f"{S6} differs" in command(world, "rollback", folder.name)
+    assert read_json(world / POINTER)["release"] == folder.name
+    command(world, "rollback", folder.name, "--policies")
+    assert (world / S6).read_text() == text
+
+
+def test_a_changed_release_is_never_put_in_force(world):
+    folder = sealed_first(world)
+    record = folder / "segment_1B/reports/segment1b_p5_certification.json"
+    before = record.read_bytes()
+    folder.joinpath("segment_1B/reports").chmod(0o755)
+    record.unlink()
+    record.write_bytes(before + b" ")
+    assert "EG98" in command(world, "rollback", folder.name, status=1)
+    assert "EG97" in command(world, "rollback", "nothing", status=1)
+    record.write_bytes(before)
+
+
+def sealed_first(folder):
+    return sorted((folder / RUNS / releases.FOLDER).iterdir())[0]
+
+
+def test_a_new_run_is_ready_to_edit(world):
+    said = command(world, "new", "mine", "--policy", "s6", "--policy", "upstream")
+    posture = yaml.safe_load((world / "config/postures/mine.yaml").read_text())
+    assert posture["policies"]["s6"].endswith("policy.s6.jitter.mine.yaml")
+    assert posture["policies"]["s4"].endswith("policy.s4.alloc_plan.yaml")
+    assert posture["upstream_policy"].endswith("policy.1a.generator.mine.yaml")
+    assert (world / posture["policies"]["s6"]).read_bytes() == (world / S6).read_bytes()
+    assert "snakemake candidate --config posture=mine" in said
+    assert "EG99" in command(world, "new", "mine", status=1)
+    plan = small_world.snakemake(world, "candidate", "-n", "--config", "posture=mine")
+    assert plan.returncode == 0, plan.stderr
