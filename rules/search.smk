@@ -4,7 +4,7 @@ from scripts.search.policy import attempts_of, seeds_of, turn_of
 
 ATTEMPTS = {search: attempts_of(SEARCHES[search]) for search in SEARCHES}
 SEARCH_SEEDS = {search: seeds_of(SEARCHES[search], SEEDS) for search in SEARCHES}
-RECOVERY_FAULTS = promotion_faults("P4", CANDIDATE)
+RECOVERY_FAULTS = promotion.recovery_faults(SETTINGS, LOCKS)
 
 
 def seeds_of_search(wildcards):

@@ -14,6 +14,7 @@ from typing import Any
 from scripts.contracts import dataset_path, read_object
 from scripts.errors import SegmentError
 from scripts.governance import locks, promotion
+from scripts.governance.recover import summary
 from scripts.governance.verdict import failing_gates, gate_table, grade_text
 from scripts.scorers import phase_rows
 from scripts.scorers.classification import AMBER, RED
@@ -113,8 +114,10 @@ def _refusals(settings: Settings, target: str) -> list[str]:
     candidate = settings.run_named(settings.candidate)
     if target == "certify":
         return promotion.faults(settings, found, candidate, None)
-    if target in ("integrated", "recover"):
+    if target == "integrated":
         return promotion.faults(settings, found, candidate, "P4")
+    if target == "recover":
+        return promotion.recovery_faults(settings, found)
     phase = target.upper()
     if phase in locks.PHASES:
         return promotion.faults(settings, found, promotion.phase_run(settings, phase), phase)
@@ -226,6 +229,23 @@ def _integrated(records: Records) -> Verdict:
     }
 
 
+def _recover(records: Records) -> Verdict:
+    settings = records.settings
+    run = settings.run_named(settings.candidate)
+    record = records.read("segment1b_p4_recovery", run_id=run.run_id)
+    if record is None:
+        return _integrated(records)
+    path = records.path("segment1b_p4_recovery", run_id=run.run_id)
+    return {
+        "run": run.name,
+        "seeds": record["seeds"],
+        "says": f"{run.name}: {record['outcome']}",
+        "because": summary(record, settings.runs_root, path),
+        "made": [path],
+        "next": ["snakemake integrated"],
+    }
+
+
 def _baseline(records: Records) -> Verdict:
     run = records.settings.run_named(records.settings.baseline_posture)
     report = records.read("segment1b_p0_baseline", run_id=run.run_id)
@@ -259,6 +279,7 @@ _BY_TARGET: dict[str, Callable[[Records], Verdict]] = {
     "certify": _certify,
     "candidate": _candidate,
     "baseline": _baseline,
+    "recover": _recover,
     **dict.fromkeys(("p1", "p2", "p3"), _phase),
     **dict.fromkeys(("p4", "integrated"), _integrated),
 }

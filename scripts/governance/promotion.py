@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from scripts.contracts import dataset_path
 from scripts.errors import ConfigError
 from scripts.governance import locks
-from scripts.records.identity import run_id
+from scripts.records.identity import parameter_hash, run_id
+from scripts.records.ledger import by_name
+from scripts.scorers.classification import AMBER
 from scripts.scorers.phase_rows import REFERENCE
 from scripts.settings import WITNESS, Run, Settings
 from scripts.tables import read_json
@@ -84,6 +86,22 @@ def faults(
     missing = sorted(set(settings.required_seeds) - set(settings.seeds))
     if phase == "P4" and missing:
         lines.append(f"P4 judges all required seeds, {missing} are missing")
+    return lines
+
+
+def recovery_faults(settings: Settings, found: Mapping[str, locks.Lock]) -> list[str]:
+    """Why a recovery is refused before anything runs: as P4, or there is nothing to recover.
+
+    A record of these very policies says so; without one, P4 has to find out.
+    """
+    run, root = settings.run_named(settings.candidate), settings.runs_root
+    lines = faults(settings, found, run, "P4")
+    now = parameter_hash(by_name(policies(run).values()))
+    integrated = dataset_path(root, "segment1b_p4_integrated", run_id=run.run_id)
+    if integrated.is_file() and (record := read_json(integrated))["parameter_hash"] == now:
+        grade, kind = record["grade"], record["classification"]
+        if kind != AMBER:
+            lines.append(f"{run.name} is {kind}, grade {grade}: a recovery starts from {AMBER}")
     return lines
 
 

@@ -7,8 +7,6 @@ and the best safe attempt, or the candidate as it is, is accepted. Nothing is ce
 from collections.abc import Mapping
 from typing import Any
 
-from scripts.console import say
-from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.governance import locks
 
@@ -40,8 +38,6 @@ def summary(record: Json, runs_root: str, where: object) -> list[str]:
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``recover``; refused before anything runs when promotion is (``EG41``)."""
     locks.refuse(params.faults)
-    record = read_object("segment1b_p4_recovery", inputs.record)
-    say(summary(record, params.runs_root, inputs.record))
 
 
 if "snakemake" in globals():

@@ -6,9 +6,8 @@ that fails with coverage has its cause in the countries that 1A offers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -146,15 +145,3 @@ def advise(family: str, failing: Collection[str]) -> Advice:
 def number(value: float | None) -> str:
     """A measure as it is printed."""
     return "undefined" if value is None else f"{value:.6g}"
-
-
-def failing_line(row: Mapping[str, Any]) -> str:
-    """One failing gate in one line."""
-    advice = row["triage"]
-    knobs = ", ".join(advice["knobs"]) or "none"
-    distance = "undefined" if row["margin"] is None else f"{-row['margin']:.6g}"
-    return (
-        f"FAIL {row['grade']} {row['gate']} seed {row['seed']}: {row['metric']} is "
-        f"{number(row['observed'])}, threshold {number(row['threshold'])}, distance {distance} "
-        f"({row['reason']}); retune {advice['state']}: {knobs}"
-    )

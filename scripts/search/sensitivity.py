@@ -186,9 +186,7 @@ def make(world: World, policies: Policies, base: Made | None = None) -> Made:
     else:
         assignment = assigned(world.fixed, world.merchants, density, policies)
     sites = placed(world.fixed, world.merchants.seed, assignment, policies["s6"])
-    card = card_of(
-        sites, world.merchants, world.yardstick, density, policies, world.settings
-    )
+    card = card_of(sites, world.merchants, world.yardstick, density, policies, world.settings)
     margins = gate_margins(evaluate([card], world.settings)["rows"])
     return Made(policies, density, pairs, assignment, sites, margins)
 
