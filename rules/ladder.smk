@@ -76,7 +76,7 @@ rule ladder:
         reports("segment1b_ladder.json"),
         reports("segment1b_ladder.csv"),
         reports("segment1b_ladder.svg"),
-        reports("segment1b_p4_red_reopen_{run_id}.json").format(run_id=P4_RUN_ID),
+        reports("segment1b_p4_integrated_{run_id}.json").format(run_id=P4_RUN_ID),
 
 
 def upstream_guards(wildcards):

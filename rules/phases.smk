@@ -64,6 +64,14 @@ def promotion_faults(phase, judged):
     return promotion.faults(SETTINGS, LOCKS, judged, phase)
 
 
+def accepted_1a():
+    """Verdict of the freeze guard on the candidate's 1A; none where promotion is refused."""
+    if promotion_faults("P4", CANDIDATE):
+        return {}
+    path = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_accepted.json")
+    return {"freeze_guard": path.format(run_id=CANDIDATE.upstream_id)}
+
+
 def phase_records(phase, judged):
     """Inputs of a phase's target; none where it is refused, so that nothing runs for it."""
     if promotion_faults(phase, judged):
@@ -239,7 +247,6 @@ rule assess_p4:
         gates=GATES,
     output:
         integrated=reports("segment1b_p4_integrated_{run_id}.json"),
-        red_reopen=reports("segment1b_p4_red_reopen_{run_id}.json"),
     log:
         logs("1B/{run_id}/assess_p4"),
     params:
@@ -302,6 +309,7 @@ use rule p1 as integrated with:
     """Hold the candidate against every gate, as P4 does, before it is certified."""
     input:
         **phase_records("P4", CANDIDATE),
+        **accepted_1a(),
     log:
         logs("1B/integrated"),
     params:

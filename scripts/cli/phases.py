@@ -62,10 +62,9 @@ def reopen(
     """
     settings = options.configuration(configfile, config)
     from scripts import root_lock
-    from scripts.governance.locks import GATES
     from scripts.governance.reopen import reopen_phase
 
     root_lock.take(settings.runs_root)
     root = Path(settings.runs_root)
-    lines = reopen_phase(root, phase.value, approved_by, reason, str(evidence), GATES)
+    lines = reopen_phase(root, phase.value, approved_by, reason, str(evidence))
     options.show(lines, quiet)

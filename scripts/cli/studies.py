@@ -98,6 +98,42 @@ def sizes(
 
 
 @app.command()
+def knobs(
+    *,
+    gate: Annotated[
+        str, typer.Option(help="List what moves this gate the right way, the furthest first.")
+    ] = "",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Turn every knob in the candidate's world first.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of --measure.")] = 42,
+    configfile: ConfigFiles,
+    config: Values,
+) -> None:
+    """Say what every knob of S2, S4 and S6 moves, and where one that moves nothing begins to.
+
+    Read from config/sensitivity.json; --measure makes it anew from the candidate's finished run,
+    which takes some minutes and is due when a law or a shipped policy has changed.
+
+    Example: segment1b knobs --gate nn_contraction
+    """
+    settings = options.configuration(configfile, config)
+    from scripts.scorers import levers
+    from scripts.search.sensitivity import budgets, lines, write_table
+
+    if measure:
+        write_table(Path(levers.TABLE), settings, seed, lambda line: print(line, flush=True))
+    table = levers.read_table()
+    if table is None:
+        raise typer.BadParameter("no table: segment1b knobs --measure", param_hint="knobs")
+    if gate:
+        found = [lever.text() for lever in levers.levers(table, gate)]
+        options.show(found or [f"no knob moves {gate}; gates: {', '.join(table['margins'])}"])
+    else:
+        options.show([*lines(table), *budgets(settings)])
+
+
+@app.command()
 def truth(
     *,
     file: Annotated[Path, typer.Argument(help="Outlets as CSV, Parquet or GeoParquet.")],

@@ -1,8 +1,8 @@
-"""Rule ``assess_p4``: all gates of one run in one table, classified, with the case for reopening.
+"""Rule ``assess_p4``: all gates of one run in one table, classified.
 
-The gates are evaluated once. ``segment1b_p4_integrated`` holds the whole table, what got worse than
-in P3 and the class. ``segment1b_p4_red_reopen`` is the part that a reopening is argued with: what
-fails, with its numbers, the lane that the triage map recommends, and what 1A offers.
+``segment1b_p4_integrated`` holds the whole table, what got worse than in P3, the class, and what 1A
+offers. The part of it that a reopening is argued with is written when the class is RED
+(:func:`reopening_case`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.governance.pointers import verify_baseline
 from scripts.records.ledger import Ledger
-from scripts.scorers.classification import AMBER, RED, verdict
+from scripts.scorers.classification import AMBER, RED, failing_rows, verdict
 from scripts.scorers.gates import evaluate, load_gates
 from scripts.scorers.phase_rows import deltas, p4_rows, with_triage
 from scripts.tables import file_digest, published
@@ -28,10 +28,8 @@ POSTURES = {
 }
 
 
-def assess(
-    cards: Sequence[Json], references: Sequence[Json], settings: Json
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Table and class of a run over all its seeds, and the case for reopening.
+def assess(cards: Sequence[Json], references: Sequence[Json], settings: Json) -> dict[str, Any]:
+    """Table and class of a run over all its seeds.
 
     Parameters
     ----------
@@ -45,13 +43,10 @@ def assess(
     compared = with_triage(p4_rows(cards, references))
     regressions = [row for row in compared if not row["passed"]]
     classification = RED if regressions else judged["class"]
-    shared = {
+    return {
         "classification": classification,
         "reopen_required": classification == RED,
-        **{key: judged[key] for key in ("grade", "lanes", "recommended_lane")},
-    }
-    table = {
-        **shared,
+        **{key: judged[key] for key in ("grade", "deciding_grade", "lanes", "recommended_lane")},
         "posture_holds": {
             name: all(
                 row["passed"] for row in rows if row["grade"] == "B" and row["family"] in families
@@ -62,15 +57,21 @@ def assess(
         "rows": rows,
         "no_regression": compared,
         "delta": deltas(cards, references),
-    }
-    case = {
-        **shared,
-        "deciding_grade": judged["deciding_grade"],
-        "failing_gates": judged["failing"],
-        "regressions": regressions,
         "countries_offered": countries_offered(cards, settings),
     }
-    return table, case
+
+
+def reopening_case(record: Json) -> dict[str, Any]:
+    """What a reopening is argued with: the failing rows of P4, and the lane that mends them."""
+    same = (
+        *("phase", "run_id", "posture", "seeds", "metrics", "classification", "grade"),
+        *("reopen_required", "deciding_grade", "lanes", "recommended_lane", "countries_offered"),
+    )
+    return {
+        **{key: record[key] for key in same},
+        "failing_gates": failing_rows(record["rows"], record["deciding_grade"]),
+        "regressions": [row for row in record["no_regression"] if not row["passed"]],
+    }
 
 
 def countries_offered(cards: Sequence[Json], settings: Json) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     cards = [read_object("segment1b_scorecard", path) for path in inputs.scorecards]
     references = [read_object("segment1b_scorecard", path) for path in inputs.reference_scorecards]
     receipt = read_object("run_receipt", inputs.receipts[0])
-    table, case = assess(cards, references, load_gates(inputs.gates))
+    table = assess(cards, references, load_gates(inputs.gates))
     of_run = {
         "phase": "P4",
         "run_id": receipt["run_id"],
@@ -110,7 +111,6 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     write_object(
         "segment1b_p4_integrated", outputs.integrated, published({**of_run, **stood_on, **table})
     )
-    write_object("segment1b_p4_red_reopen", outputs.red_reopen, published({**of_run, **case}))
 
 
 if "snakemake" in globals():

@@ -19,6 +19,7 @@ from scripts.governance.verdict import failing_gates, gate_table, grade_text
 from scripts.scorers import phase_rows
 from scripts.scorers.classification import AMBER, RED
 from scripts.scorers.gates import GRADE_NAMES, GRADES, evaluate, load_gates
+from scripts.scorers.levers import read_table
 from scripts.settings import Run, Settings
 
 Json = Mapping[str, Any]
@@ -126,9 +127,9 @@ def _refusals(settings: Settings, target: str) -> list[str]:
 
 def _judged(rows: Sequence[Json], minimum: str) -> Verdict:
     """Table of gates, and what fails: of the minimum grade, or of the best where that is held."""
-    failing = next((found for grade in GRADES if (found := failing_gates(rows, grade))), [])
-    states = sorted({e["triage"]["state"] for e in failing if e["triage"]})
-    after = ["segment1b knobs"] if states else []
+    table = read_table()
+    failing = next((found for grade in GRADES if (found := failing_gates(rows, grade, table))), [])
+    after = ["segment1b knobs"] if failing else []
     return {"gates": gate_table(rows), "failing": failing, "minimum_grade": minimum, "next": after}
 
 

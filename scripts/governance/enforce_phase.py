@@ -4,16 +4,19 @@ Locks and seeds were looked at before anything ran; what is not in order stands 
 and refuses here. Then the baseline is hashed again, the witness must agree, and every row hold.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.contracts import read_object
+from scripts.contracts import dataset_path, read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import locks
+from scripts.governance.assess_p4 import reopening_case
 from scripts.governance.pointers import verify_baseline
 from scripts.scorers import phase_rows
 from scripts.scorers.classification import RED
+from scripts.tables import published
 
 
 def check_witness(check: dict[str, Any], where: object) -> str:
@@ -47,8 +50,8 @@ def enforce_candidate(record: dict[str, Any], where: object) -> list[str]:
 PHASE_OF_LANE = {"S2": "P1", "S2, S4": "P1", "S4": "P2", "S6": "P3"}
 
 
-def remedy_of(lane: str | None, evidence: object) -> str:
-    """What opens a lane: the lock of its phase, or 1A's posture, which no lock holds."""
+def remedy_of(lane: str | None, evidence: object, found: Mapping[str, locks.Lock]) -> str:
+    """What opens a lane: its phase where a lock holds it, else its policy or 1A's posture."""
     if lane == "1A":
         return (
             "a posture with another upstream_policy, which the freeze guard judges; then integrated"
@@ -56,29 +59,46 @@ def remedy_of(lane: str | None, evidence: object) -> str:
     phase = PHASE_OF_LANE.get(lane or "")
     if phase is None:
         return "mend the code before any tuning"
+    lock = found.get(phase)
+    if lock is None or lock.status != locks.STANDING:
+        return f"no lock holds {lane}: turn its policy; segment1b knobs says what moves the gates"
     return f"segment1b reopen {phase} --approved-by ... --reason ... --evidence {evidence}"
 
 
-def enforce_integrated(record: dict[str, Any], where: object) -> list[str]:
+def enforce_integrated(
+    record: dict[str, Any], where: object, found: Mapping[str, locks.Lock]
+) -> list[str]:
     """Lines of a P4 that is not RED (``EG45`` when it is)."""
     if record["classification"] == RED:
         raise GovernanceError(
             "EG45",
             where,
             f"P4 is {RED}, recommended lane {record['recommended_lane']}",
-            remedy_of(record["recommended_lane"], where),
+            remedy_of(record["recommended_lane"], where, found),
         )
     return [f"P4 is {record['classification']}, grade {record['grade']}; nothing is certified"]
+
+
+def write_case(root: Path, record: dict[str, Any]) -> Path:
+    """Publish the case for reopening of a RED run; that of an earlier try goes where it is not."""
+    path = dataset_path(root, "segment1b_p4_red_reopen", run_id=record["run_id"])
+    if record["classification"] == RED:
+        write_object("segment1b_p4_red_reopen", path, published(reopening_case(record)))
+    else:
+        path.unlink(missing_ok=True)
+    return path
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Enforce."""
     locks.refuse(params.faults)
     pin = read_object("baseline_pointer", inputs.baseline_pointer)
-    verify_baseline(pin, Path(params.runs_root), inputs.baseline_pointer)
+    root = Path(params.runs_root)
+    verify_baseline(pin, root, inputs.baseline_pointer)
     if hasattr(inputs, "integrated"):
         record = read_object("segment1b_p4_integrated", inputs.integrated)
-        enforce_integrated(record, inputs.integrated)
+        case = write_case(root, record)
+        enforce_integrated(record, case, locks.read_locks(root / "segment_1B/reports"))
     else:
         record = read_object("segment1b_phase_candidate", inputs.candidate)
         enforce_candidate(record, inputs.candidate)

@@ -14,6 +14,9 @@ from scripts.governance import locks
 from scripts.governance.enforce_phase import check_witness, enforce_candidate, enforce_integrated
 from scripts.governance.pointers import verify_baseline
 from scripts.governance.promotion import lock_faults, lock_run, policies, witness_id
+from scripts.governance.releases import when_and_from
+from scripts.governance.retention import prune
+from scripts.policies import parse_yaml
 from scripts.records.ledger import Ledger
 from scripts.settings import Settings
 
@@ -98,6 +101,9 @@ def lock_record(
             "files": files,
             "rule_versions": locks.rule_versions(phase),
             "metrics": record["metrics"],
+            "delta": record["delta"],
+            "knobs": {key: parse_yaml(path) for key, path in sorted(named.items())},
+            "commit": when_and_from()["commit"],
             "witness": {key: check[key] for key in ("run_id", "witness_id", "seed", "identical")},
             "evidence": dict(evidence),
         }
@@ -125,7 +131,7 @@ def lock_phase(settings: Settings, phase: str) -> list[str]:
     if phase == "P4":
         path = dataset_path(root, "segment1b_p4_integrated", run_id=run.run_id)
         record = read_object("segment1b_p4_integrated", path)
-        lines = enforce_integrated(record, path)
+        lines = enforce_integrated(record, path, found)
     else:
         tokens = {"phase": phase.lower(), "run_id": run.run_id}
         path = dataset_path(root, "segment1b_phase_candidate", **tokens)
@@ -151,4 +157,11 @@ def lock_phase(settings: Settings, phase: str) -> list[str]:
         Ledger.of(root, (path, witnessed)).digests,
     )
     write_object("segment1b_lock_record", locks.lock_path(reports, phase), lock)
-    return [*lines, f"{phase} locked, number {lock['sequence']}"]
+    superseded_runs = [line for line in prune(root, settings.kept_runs, execute=False)
+                       if line.startswith("would delete")]  # fmt: skip
+    more = [f"{len(superseded_runs)} superseded runs: segment1b prune --execute deletes them"]
+    return [
+        *lines,
+        f"{phase} locked, number {lock['sequence']}",
+        *(more if superseded_runs else []),
+    ]

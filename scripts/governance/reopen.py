@@ -1,8 +1,8 @@
 """Open a locked phase again: who, why, and the evidence that contradicts it.
 
 The record names the lock by its digest and holds the whole of it; the lock file stays until the
-phase is accepted again. Evidence is a scorecard of a gate that failed, or the record of a recovery
-that found better policies than the locked ones.
+phase is accepted again. Evidence is a record of the phase or of a later one, in which a gate failed
+that the phase's state answers for, or the record of a recovery that found better policies.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,10 @@ from typing import Any
 from scripts.contracts import check_object, dataset_path, write_object
 from scripts.errors import ContractError, GovernanceError
 from scripts.governance import locks
-from scripts.scorers.gates import load_gates, seed_rows
 from scripts.scorers.phase_rows import REPORT
 from scripts.tables import file_digest, read_json
 
 EVIDENCE = (
-    "segment1b_scorecard",
     "segment1b_phase_candidate",
     "segment1b_p4_integrated",
     "segment1b_p4_red_reopen",
@@ -25,56 +23,72 @@ EVIDENCE = (
     "segment1b_p5_certification",
 )
 
+# States whose gates a phase answers for.
+STATES_OF = {"P1": {"S2"}, "P2": {"S4"}, "P3": {"S6"}, "P4": {"1A", "S2", "S4", "S6"}}
 
-def failing(kind: str, document: Mapping[str, Any], gates: str) -> list[str]:
-    """What fails in a piece of evidence: gate or check, and seed."""
-    if kind == "segment1b_scorecard":
-        rows = [row for row in seed_rows(document, load_gates(gates)) if row["grade"] == "B"]
-    elif kind == "segment1b_p4_recovery":
-        return list(document["start"]["missed"]) if document["winner"] else []
-    elif kind == "segment1b_p4_red_reopen":
-        red = document["reopen_required"]
-        rows = [*document["failing_gates"], *document["regressions"]] if red else []
+
+def failing_rows(kind: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Failing rows of grade B, or of a phase's demands, in a piece of evidence."""
+    if kind == "segment1b_p4_red_reopen":
+        rows = [*document["failing_gates"], *document["regressions"]]
     else:
         rows = [*document["rows"], *document.get("no_regression", [])]
-        rows = [row for row in rows if row.get("grade", "B") == "B" and row.get("kind") != REPORT]
     return [
-        f"{row.get('gate', row.get('check'))} seed {row['seed']}"
+        row
         for row in rows
-        if not row.get("passed", False)
+        if not row["passed"] and row.get("grade", "B") == "B" and row.get("kind") != REPORT
     ]
 
 
-def evidence(path: str, root: Path, gates: str) -> dict[str, Any]:
+def contradictions(kind: str, document: Mapping[str, Any], phase: str) -> list[str]:
+    """What in a piece of evidence is the phase's to mend: gate or check, and seed."""
+    if kind == "segment1b_p4_recovery":
+        return list(document["start"]["missed"]) if document["winner"] else []
+    states = STATES_OF[phase]
+    return [
+        f"{row.get('gate', row.get('check'))} seed {row['seed']}"
+        for row in failing_rows(kind, document)
+        if row["triage"] and states & set(row["triage"]["state"].split(", "))
+    ]
+
+
+def evidence(path: str, root: Path, phase: str) -> dict[str, Any]:
     """Evidence of a reopen: path, digest, what kind of record it is and what fails in it.
 
     Raises
     ------
     GovernanceError
-        ``EG60`` no such file below the runs root; ``EG61`` it is no scorecard; ``EG62`` nothing
-        fails in it.
+        ``EG60`` no such file below the runs root; ``EG61`` it is no record of this phase or a later
+        one; ``EG62`` nothing that the phase could mend fails in it.
     """
     file = Path(path)
     if not path or not file.is_file() or not file.resolve().is_relative_to(root.resolve()):
         raise GovernanceError(
-            "EG60", path or "evidence", f"is no file below {root}", "the path of a failed scorecard"
+            "EG60", path or "evidence", f"is no file below {root}", "the path of a failed record"
         )
     document = read_json(file)
+    later = locks.PHASES[locks.PHASES.index(phase) :]
     for kind in EVIDENCE:
         try:
             check_object(kind, document, file)
         except ContractError:
             continue
-        found = failing(kind, document, gates)
+        if document["phase"] not in (*later, "P5"):
+            break
+        found = contradictions(kind, document, phase)
         if not found:
-            raise GovernanceError("EG62", path, "no gate fails in it", "a scorecard that failed")
+            raise GovernanceError(
+                "EG62", path, f"no gate fails in it that {phase} could mend", "a failed gate of its"
+            )
         return {
             "path": file.resolve().relative_to(root.resolve()).as_posix(),
             "sha256": file_digest(file),
             "kind": kind,
             "failing": found,
         }
-    raise GovernanceError("EG61", path, "is no scorecard", f"one of {', '.join(EVIDENCE)}")
+    raise GovernanceError(
+        "EG61", path, f"is no record of {phase} or a later phase", f"one of {', '.join(EVIDENCE)}"
+    )
 
 
 def reopen_record(
@@ -106,9 +120,7 @@ def reopen_record(
     )
 
 
-def reopen_phase(
-    root: Path, phase: str, approved_by: str, reason: str, proof: str, gates: str
-) -> list[str]:
+def reopen_phase(root: Path, phase: str, approved_by: str, reason: str, proof: str) -> list[str]:
     """Write the reopen record of a phase; what to tell.
 
     Parameters
@@ -121,11 +133,9 @@ def reopen_phase(
         Who opens it again, and why.
     proof
         Path of the evidence.
-    gates
-        ``config/gates.yaml``.
     """
     lock = locks.read_locks(root / "segment_1B/reports").get(phase)
-    found = evidence(proof, root, gates)
+    found = evidence(proof, root, phase)
     record = reopen_record(phase, lock, approved_by, reason, found)
     path = dataset_path(
         root, "segment1b_reopen_record", phase=phase.lower(), sequence=record["sequence"]

@@ -10,19 +10,14 @@ from typing import Any
 
 from scripts.console import BAD, GOOD, STRONG, paint
 from scripts.scorers.gates import AT_MOST, BELOW, GRADE_NAMES, GRADES, grade_of
+from scripts.scorers.levers import advice
+from scripts.scorers.margins import relative_margin
 
 Json = Mapping[str, Any]
 Row = Mapping[str, Any]
 # Families whose rows are true or not; they share a line of the table.
 CHECKS = ("structural", "validation", "collapse")
 TITLE, COLUMN, LONGEST = 31, 10, 6
-
-
-def relative_margin(row: Row) -> float | None:
-    """Distance of a row to its threshold in units of the threshold; None where undefined."""
-    if row["margin"] is None:
-        return None
-    return float(row["margin"]) / (abs(row["threshold"]) or 1.0)
 
 
 def _thinnest(rows: Iterable[Row]) -> Row:
@@ -84,8 +79,13 @@ def _title(gate: str, metric: str) -> str:
     return gate if test == gate else f"{test} {metric.removeprefix('truth.')}"
 
 
-def failing_gates(rows: Iterable[Row], grade: str) -> list[dict[str, Any]]:
-    """What fails of a grade, each gate once: its seeds, the worst row's reason, what to turn."""
+def failing_gates(
+    rows: Iterable[Row], grade: str, table: Json | None = None
+) -> list[dict[str, Any]]:
+    """What fails of a grade, each gate once: its seeds, the worst row's reason, what to turn.
+
+    ``table`` is that of :func:`scripts.scorers.levers.read_table`.
+    """
     by_gate: dict[str, list[Row]] = {}
     for row in rows:
         if not row["passed"] and row["grade"] == grade:
@@ -101,7 +101,10 @@ def failing_gates(rows: Iterable[Row], grade: str) -> list[dict[str, Any]]:
                 "grade": grade,
                 "seeds": sorted({str(row["seed"]) for row in rows_of_gate}, key=_by_number),
                 "reason": f"{worst['metric']}{ends}: {worst['reason']}",
-                "triage": worst["triage"],
+                "state": worst["triage"]["state"],
+                "turn": advice(
+                    table, worst["gate"].removesuffix("_interval"), worst["triage"]["why"]
+                ),
             }
         )
     return found
@@ -138,7 +141,7 @@ def text(verdict: Json, colours: bool) -> list[str]:
         lines.append(
             f"{word} {GRADE_NAMES[entry['grade']]} {entry['gate']} seed {seeds}: {entry['reason']}"
         )
-        lines += [f"     {line}" for line in turns(entry["triage"])]
+        lines += [f"     turn {line}" for line in entry["turn"]]
     more = len(verdict.get("failing") or []) - LONGEST
     lines += [f"... and {more} gates more"] if more > 0 else []
     because = verdict.get("because") or []
@@ -148,14 +151,6 @@ def text(verdict: Json, colours: bool) -> list[str]:
     lines += [f"made  {path}" for path in made[:LONGEST]]
     lines += [f"... and {len(made) - LONGEST} files more"] if len(made) > LONGEST else []
     return lines + [f"next  {command}" for command in verdict.get("next") or []]
-
-
-def turns(triage: Json | None) -> list[str]:
-    """What to turn for a failing row, and why."""
-    if triage is None:
-        return []
-    knobs = ", ".join(triage["knobs"])
-    return [f"turn {triage['state']}: {knobs or 'nothing'}; {triage['why']}"]
 
 
 def table_lines(gates: Sequence[Json]) -> list[str]:

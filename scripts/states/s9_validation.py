@@ -33,7 +33,7 @@ from scripts.entry import run
 from scripts.geo.people import read_points
 from scripts.geo.snapshot import load_countries, load_facts, read_places
 from scripts.policies import load_policy
-from scripts.records.bundle import INDEX, write_index
+from scripts.records.bundle import FLAG, INDEX, write_index
 from scripts.states.pairs import Pairs
 from scripts.states.s4_alloc_plan import allocate, read_ground, read_tiles
 from scripts.states.s5_site_tile_assignment import Plan, read_plan
@@ -405,7 +405,8 @@ def summarise(run: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``s9_validation``: every output of one folder, index included."""
+    """Rule ``s9_validation``: every output of one folder; a flag of before goes first."""
+    Path(outputs.summary).with_name(FLAG).unlink(missing_ok=True)
     files = Files(**{field.name: getattr(inputs, field.name) for field in fields(Files)})
     run_read = read_run(files, wildcards.run_id, int(wildcards.seed))
     findings = evaluate(read_evidence(files, run_read))

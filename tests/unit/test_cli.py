@@ -15,7 +15,8 @@ from scripts.errors import GovernanceError
 from scripts.settings import CONFIG_FILE
 
 VERBS = ("lock", "reopen", "fork", "prune", "status", "explain", "verify", "sign", "margins",
-         "sizes", "truth", "bench", "releases", "compare", "rollback", "new", "repin")  # fmt: skip
+         "sizes", "truth", "bench", "releases", "compare", "rollback", "new", "repin",
+         "knobs")  # fmt: skip
 HEAVY = ("numpy", "pyarrow", "yaml", "jsonschema", "snakemake", "rich")
 
 

@@ -244,6 +244,7 @@ def locked(reports, phase, policies):
     record = {
         **{"run_id": A, "name": "n", "posture": "n", "parameter_hash": HEX, "seeds": [7]},
         "metrics": {"7": card()["metrics"]},
+        "delta": {},
     }
     check = {"run_id": A, "witness_id": B, "seed": 7, "identical": True}
     found = locks.read_locks(reports)
@@ -372,9 +373,20 @@ def test_evidence_is_a_scorecard_below_the_runs_root(tmp_path):
     (runs / "link.json").symlink_to(tmp_path / "outside.json")
     for path in ("", str(runs / "gone.json"), str(tmp_path / "outside.json"), f"{runs}/link.json"):
         with pytest.raises(GovernanceError, match="EG60"):
-            reopen.evidence(path, runs, "config/gates.yaml")
+            reopen.evidence(path, runs, "P1")
     with pytest.raises(GovernanceError, match="EG61"):
-        reopen.evidence(str(runs / "protocol.json"), runs, "config/gates.yaml")
+        reopen.evidence(str(runs / "protocol.json"), runs, "P1")
+
+
+@pytest.mark.parametrize(
+    ("phase", "state", "named"),
+    [("P1", "S2", True), ("P1", "S2, S4", True), ("P1", "S4", False), ("P2", "S2", False),
+     ("P3", "S6", True), ("P1", "1A", False)],
+)  # fmt: skip
+def test_only_what_a_phase_answers_for_opens_it_again(phase, state, named):
+    row = {"check": "gini", "seed": 7, "passed": False, "kind": "hold", "triage": {"state": state}}
+    found = reopen.contradictions("segment1b_phase_candidate", {"rows": [row]}, phase)
+    assert found == (["gini seed 7"] if named else [])
 
 
 def test_reopening_an_open_phase_is_refused():
@@ -522,11 +534,14 @@ def test_status_of_an_empty_tree(tmp_path):
     [
         ("1A", "freeze guard"),
         ("S2, S4", "reopen P1"),
-        ("S6", "reopen P3"),
+        ("S6", "no lock holds S6"),
         ("code", "mend the code"),
     ],
 )
-def test_a_red_p4_says_how_its_lane_is_opened(lane, word):
+def test_a_red_p4_says_how_its_lane_is_opened(repository, lane, word):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    found = locks.read_locks(folder / "reports")
     record = {
         "classification": "RED_REOPEN_REQUIRED",
         "rows": [],
@@ -534,4 +549,4 @@ def test_a_red_p4_says_how_its_lane_is_opened(lane, word):
         "recommended_lane": lane,
     }
     with pytest.raises(GovernanceError, match=f"EG45 w: .*{word}"):
-        enforce_phase.enforce_integrated(record, "w")
+        enforce_phase.enforce_integrated(record, "w", found)

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.contracts import check_object
 from scripts.errors import ConfigError, ScoreError
-from scripts.governance.assess_p4 import assess
+from scripts.governance.assess_p4 import assess, reopening_case
 from scripts.ladder import margins
 from scripts.ladder.ladder_figure import draw
 from scripts.ladder.ladder_table import cause_of, changed_policies, ladder
@@ -204,10 +204,21 @@ def test_a_lane_gathers_its_gates_and_seeds():
     assert lane["failing_rows"] == 4
 
 
+def case_of(cards, references):
+    of_run = {
+        "phase": "P4",
+        "run_id": "1" * 32,
+        "posture": "p4",
+        "seeds": list(SEEDS),
+        "metrics": {},
+    }
+    return reopening_case({**of_run, **assess(cards, references, SETTINGS)})
+
+
 def test_the_case_for_reopening_names_gates_and_what_upstream_offers():
     few = [card("1" * 32, seed, eligible_country_nonzero_share=0.3) for seed in SEEDS]
-    table, case = assess(few, few, SETTINGS)
-    assert table["classification"] == case["classification"] == RED
+    case = case_of(few, few)
+    assert case["classification"] == RED
     assert case["reopen_required"]
     assert {row["gate"] for row in case["failing_gates"]} == {"eligible_country_nonzero_share"}
     assert case["countries_offered"]["wanted_share"] == {"B": 0.85, "BPLUS": 0.92}
@@ -216,12 +227,10 @@ def test_the_case_for_reopening_names_gates_and_what_upstream_offers():
 
 def test_a_run_that_falls_behind_p3_is_red_in_both_records_of_p4():
     good = [card("1" * 32, seed) for seed in SEEDS]
-    table, case = assess(good, good, SETTINGS)
-    assert not table["reopen_required"]
-    assert not case["reopen_required"]
+    assert not case_of(good, good)["reopen_required"]
     better = [card("1" * 32, seed, top1_share=0.01) for seed in SEEDS]
-    table, case = assess(good, better, SETTINGS)
-    assert table["classification"] == case["classification"] == RED
+    case = case_of(good, better)
+    assert case["classification"] == RED
     assert {row["check"] for row in case["regressions"]} == {"top1_share_not_worse_than_p3"}
 
 

@@ -43,7 +43,7 @@ def test_every_gate_stands_once_and_the_thinnest_margin_first():
 
 @pytest.mark.parametrize(
     ("gini", "cell", "grade"),
-    [(0.5, "0.5", "BPLUS"), (0.64, "0.64*", "B"), (0.7, "0.7**", "BELOW_B"),
+    [(0.5, "0.5", "A"), (0.64, "0.64*", "B"), (0.7, "0.7**", "BELOW_B"),
      (None, "none**", "BELOW_B")],
 )  # fmt: skip
 def test_a_cell_says_which_grade_is_missed(gini, cell, grade):
@@ -61,7 +61,7 @@ def test_an_interval_that_fails_alone_is_told():
     (failed,) = [e for e in failing_gates(found, "B") if e["gate"] == "country_gini"]
     assert failed["gate"] == "country_gini"
     assert "end of its interval" in failed["reason"]
-    assert failed["triage"]["knobs"]
+    assert failed["turn"]
     line = next(x for x in lines(found) if x.startswith("country_gini"))
     assert "0.69i**" in line
 

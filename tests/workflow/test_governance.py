@@ -168,20 +168,33 @@ def test_another_policy_file_does_not_get_around_the_lock(locked):
 
 
 def test_reopening_asks_for_evidence_of_a_failed_gate(locked):
-    passing = SEGMENT / RELEASE / f"seed={small_world.SEEDS[0]}/scorecard/segment1b_scorecard.json"
+    of_seed = SEGMENT / BASELINE / f"seed={small_world.SEEDS[0]}"
     for evidence, code in (
         (REPORTS / "nothing.json", "EG60"),
-        (passing, "EG62"),
+        (of_seed / "scorecard/segment1b_scorecard.json", "EG61"),
+        (REPORTS / f"segment1b_p0_baseline_{BASELINE}.json", "EG61"),
+        (REPORTS / f"segment1b_p1_candidate_{P1}.json", "EG62"),
     ):
         options = ("--approved-by", "somebody", "--reason", "doubt", "--evidence", str(evidence))
         assert code in command(locked, "reopen", "P1", *options, status=1)
     assert not list((locked / REPORTS).glob("*reopen_record*"))
 
 
+def failed_copy(folder: Path, name: str) -> Path:
+    """A copy of a phase's record in which a demand on S2 fails."""
+    record = read_json(folder / REPORTS / name)
+    record["checks_all_pass"] = False
+    row = next(row for row in record["rows"] if row["family"] == "concentration")
+    row |= {"passed": False, "triage": {"state": "S2", "knobs": [], "why": "for the test"}}
+    path = SEGMENT / "failed.json"
+    write_json(folder / path, record)
+    return path
+
+
 def test_reopen_and_relock_keep_the_history(locked):
     reports = locked / REPORTS
     first = file_digest(reports / "segment1b_p1_lock_record.json")
-    failed = SEGMENT / BASELINE / f"seed={small_world.SEEDS[0]}/scorecard/segment1b_scorecard.json"
+    failed = failed_copy(locked, f"segment1b_p1_candidate_{P1}.json")
     options = ("--approved-by", "A Person", "--reason", "caps too loose", "--evidence", str(failed))
     command(locked, "reopen", "P1", *options)
     record = read_json(reports / "segment1b_p1_reopen_record_1.json")

@@ -107,12 +107,13 @@ def test_the_ladder_names_the_state_of_every_step(climbed_world):
     assert any(row["delta_previous"] for row in rows if row["cause"] == "S6")
     assert (climbed_world / REPORTS / "segment1b_ladder.svg").read_bytes().startswith(b"<?xml")
     record = read_object(
-        "segment1b_p4_red_reopen",
-        climbed_world / REPORTS / f"segment1b_p4_red_reopen_{run_id('1B', 'p4')}.json",
+        "segment1b_p4_integrated",
+        climbed_world / REPORTS / f"segment1b_p4_integrated_{run_id('1B', 'p4')}.json",
     )
-    assert record["reopen_required"] == bool(
-        [row for row in record["failing_gates"] if row["grade"] == "B"] + record["regressions"]
-    )
+    failing = [row for row in record["rows"] if row["grade"] == "B" and not row["passed"]]
+    worse = [row for row in record["no_regression"] if not row["passed"]]
+    assert record["reopen_required"] == bool(failing + worse)
+    assert not list((climbed_world / REPORTS).glob("segment1b_p4_red_reopen_*"))
 
 
 def test_the_calibration_ranks_attempts_of_the_real_states(climbed_world):
@@ -160,8 +161,8 @@ def test_a_red_run_may_not_recover(climbed_world):
     )
     output = result.stdout + result.stderr
     assert result.returncode == 1
-    assert "EG49" in output
-    assert "P4 is RED_REOPEN_REQUIRED, recovery is for AMBER_NEAR_BPLUS" in output
+    assert "EG41" in output
+    assert "p4 is RED_REOPEN_REQUIRED" in output
     assert "Traceback" not in output
     assert not list((climbed_world / ROOT).glob("*/recovery/**/*.json"))
 
