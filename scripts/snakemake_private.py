@@ -253,9 +253,7 @@ def jobs_of(graph: Any) -> list[Any]:
     return [job for level in graph.toposorted() for job in level]
 
 
-def needed(
-    graph: Any, files: Container[str] | None = None
-) -> Iterator[tuple[str, Any, set[str]]]:
+def needed(graph: Any, files: Container[str] | None = None) -> Iterator[tuple[str, Any, set[str]]]:
     """Jobs that would run, in their order: rule, Snakemake's reason, and the rules they follow.
 
     With ``files``, those that write one of them.
