@@ -8,7 +8,10 @@ lets it. Advice on a failed gate is read from it.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,28 +244,52 @@ def onset(world: World, base: Made, knob: Knob) -> dict[str, float | None]:
             "up": begins_at(changes, knob.value, knob.high)}  # fmt: skip
 
 
+def entry_of(world: World, base: Made, knob: Knob) -> dict[str, Any]:
+    """A knob's entry in the table."""
+    steps = [effect(world, base, knob, value) for value in knob.steps]
+    entry: dict[str, Any] = {
+        "state": knob.state.upper(),
+        "knob": knob.key,
+        "value": knob.value,
+        "steps": steps,
+    }
+    idle = all(step.get("moved", 0.0) == 0.0 for step in steps)
+    if idle and not isinstance(knob.value, bool) and knob.state != "s6":
+        entry["begins_at"] = onset(world, base, knob)
+    return entry
+
+
 def measure(
     world: World, policies: Policies, tell: Callable[[str], None], only: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The table of a world: the margin of every gate, and what each knob does to it."""
+    """The table of a world: the margin of every gate, and what each knob does to it.
+
+    Knobs are turned in copies of this process, one for each processor; ``only`` names some of them.
+    """
     base = make(world, policies)
-    wanted, entries = set(only), []
-    for knob in knobs_of(policies):
-        if wanted and knob.key not in wanted:
-            continue
-        steps = [effect(world, base, knob, value) for value in knob.steps]
-        idle = all(step.get("moved", 0.0) == 0.0 for step in steps)
-        entry = {
-            "state": knob.state.upper(),
-            "knob": knob.key,
-            "value": knob.value,
-            "steps": steps,
-        }
-        if idle and not isinstance(knob.value, bool) and knob.state != "s6":
-            entry["begins_at"] = onset(world, base, knob)
-        entries.append(entry)
-        tell(f"{entry['state']} {knob.key}: {'moves nothing' if idle else 'measured'}")
+    wanted = set(only)
+    knobs = [knob for knob in knobs_of(policies) if not wanted or knob.key in wanted]
+    entries = []
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(
+        max_workers=os.cpu_count(), mp_context=context, initializer=_hold, initargs=(world, base)
+    ) as pool:
+        for entry in pool.map(_entry_of_held, knobs):
+            entries.append(entry)
+            tell(f"{len(entries)} of {len(knobs)}: {entry['state']} {entry['knob']}")
     return {"seed": world.merchants.seed, "margins": base.margins, "knobs": entries}
+
+
+# What the copies of a measuring process turn knobs of; a forked process has it without a copy.
+_held: list[Any] = []
+
+
+def _hold(world: World, base: Made) -> None:
+    _held[:] = [world, base]
+
+
+def _entry_of_held(knob: Knob) -> dict[str, Any]:
+    return entry_of(*_held, knob)
 
 
 def read_world(settings: Settings, seed: int) -> World:
