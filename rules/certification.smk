@@ -16,6 +16,9 @@ CERTIFICATE = reports("segment1b_p5_certification.json")
 ATTESTATION = reports("segment1b_p5_attestation.json")
 
 
+start.tell_refusals(workflow, promotion_faults(None, CANDIDATE))
+
+
 def of_candidate(paths):
     """Files of the candidate for every configured seed."""
     return expand(paths, run_id=RELEASE_RUN_ID, seed=SEEDS)

@@ -118,9 +118,11 @@ def explain(
 
     Example: segment1b explain candidate --config candidate=wide
     """
-    options.configuration(configfile, config)
+    settings = options.configuration(configfile, config)
+    from scripts.governance.closing import refusals
     from scripts.governance.explain import gather
     from scripts.settings import command_line
     from scripts.snakemake_private import needed, plan
 
-    options.show(gather(needed(plan([target], command_line(config), configfile))))
+    refused = [f"refused: {line}" for line in refusals(settings, target)]
+    options.show([*refused, *gather(needed(plan([target], command_line(config), configfile)))])

@@ -92,7 +92,7 @@ def closing(settings: Settings, outcome: Outcome) -> Verdict:
     """The verdict on a target, as :func:`scripts.governance.verdict.text` prints it."""
     records = Records(settings, outcome)
     verdict: Verdict = {"target": outcome.target, "passed": outcome.passed, "says": ""}
-    refused = _refusals(settings, outcome.target)
+    refused = refusals(settings, outcome.target)
     if refused:
         verdict |= {
             "passed": False,
@@ -109,7 +109,7 @@ def closing(settings: Settings, outcome: Outcome) -> Verdict:
     return verdict
 
 
-def _refusals(settings: Settings, target: str) -> list[str]:
+def refusals(settings: Settings, target: str) -> list[str]:
     """Why a promotion is refused before it begins."""
     found = locks.read_locks(Path(settings.runs_root, "segment_1B/reports"))
     candidate = settings.run_named(settings.candidate)

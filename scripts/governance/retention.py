@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from scripts.errors import GovernanceError
@@ -33,6 +33,7 @@ RECORD_PATTERNS = (
     "reports/segment1b_p[1-4]_lock_record.json",
     "reports/segment1b_p[1-4]_reopen_record_*.json",
 )
+BY_NAME = "by_name"
 RUN_RECORDS = ("candidate.json", "seed=*/run_receipt.json")
 
 
@@ -41,6 +42,22 @@ def run_folders(segment: Path) -> dict[str, Path]:
     if not segment.is_dir():
         return {}
     return {p.name: p for p in sorted(segment.iterdir()) if RUN_ID.fullmatch(p.name)}
+
+
+def name_runs(segment: Path, names: Mapping[str, str]) -> None:
+    """Links by name to the folders of runs that are there; links to what is gone go.
+
+    ``names`` holds the name of each run id.
+    """
+    links = segment / BY_NAME
+    for link in links.glob("*"):
+        if link.is_symlink() and not link.exists():
+            link.unlink()
+    for run_id, name in names.items():
+        link = links / name.replace(" ", "-")
+        if (segment / run_id).is_dir() and not link.is_symlink():
+            links.mkdir(exist_ok=True)
+            link.symlink_to(Path("..") / run_id)
 
 
 def mentioned(path: Path) -> set[str]:

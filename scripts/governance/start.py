@@ -16,7 +16,8 @@ from scripts.governance import releases
 from scripts.governance.closing import Outcome, closing
 from scripts.governance.explain import INCOMPLETE, MISSING, gather, own_causes
 from scripts.governance.pointers import pinned_files
-from scripts.governance.retention import prune
+from scripts.governance.promotion import run_names
+from scripts.governance.retention import name_runs, prune
 from scripts.governance.verdict import text
 from scripts.job_server import JobServer
 from scripts.settings import Settings
@@ -86,6 +87,13 @@ def refuse_to_remake_baseline(workflow: Any, settings: Settings) -> None:
         raise RefusedError([GovernanceError("EG36", "baseline", f, remedy) for f in faults])
 
 
+def tell_refusals(workflow: Any, faults: Iterable[str]) -> None:
+    """Let a dry run say why a promotion would be refused."""
+    if workflow.output_settings.dryrun:
+        for line in faults:
+            print(f"promotion is refused: {line}", file=sys.stderr)
+
+
 def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> None:
     """Take the runs root, then see to superseded runs; one line and status 1 on refusal."""
     snakemake_private.handle_sigterm_in_thread()
@@ -111,6 +119,8 @@ def end(workflow: Any, settings: Settings, root_of_jobs: str, view: View, passed
     """Print the verdict on every target, and write it where ``verdict_json`` says."""
     view.end()
     in_storage = root_of_jobs != settings.runs_root
+    if not in_storage:
+        name_runs(Path(settings.runs_root, "segment_1B"), run_names(settings))
     if in_storage and passed:
         store_beside_verdict(workflow, settings, root_of_jobs)
     verdicts = []

@@ -522,6 +522,16 @@ def test_explain_gathers_reasons_by_rule():
     assert explain.gather([]) == ["nothing would run"]
 
 
+def test_runs_have_links_by_name_and_links_to_what_is_gone_go(tmp_path):
+    (tmp_path / A).mkdir()
+    retention.name_runs(tmp_path, {A: "reopened", B: "absent"})
+    assert (tmp_path / "by_name/reopened").resolve() == tmp_path / A
+    assert not (tmp_path / "by_name/absent").is_symlink()
+    (tmp_path / A).rmdir()
+    retention.name_runs(tmp_path, {A: "reopened"})
+    assert not list((tmp_path / "by_name").iterdir())
+
+
 def test_status_of_an_empty_tree(tmp_path):
     lines = status.board(tmp_path, {"P1": A, "P4": B}, {}, 0.0)
     assert "P0  not run" in lines

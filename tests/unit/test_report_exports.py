@@ -19,7 +19,7 @@ from scripts.errors import ContractError
 from scripts.exports import export_sites
 from scripts.states.s8_site_locations import geoparquet_metadata
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/sites.md"
 
 
 @pytest.fixture
@@ -105,18 +105,18 @@ def test_geopackage_without_its_library_says_what_to_install(sites, tmp_path, mo
 
 
 def one_liners():
-    lines = re.findall(r'^    python -c "(.+site_locations\.parquet.+)"$', README.read_text(), re.M)
+    lines = re.findall(r'^    python -c "(.+site_locations\.parquet.+)"$', PAGE.read_text(), re.M)
     return [line.replace("\\$", "$") for line in lines]
 
 
-def test_readme_shows_both_libraries():
+def test_the_page_shows_both_libraries():
     text = " ".join(one_liners())
     assert "geopandas" in text
     assert "duckdb" in text
 
 
 @pytest.mark.parametrize("line", one_liners())
-def test_one_liner_of_the_readme_runs(line, sites):
+def test_one_liner_of_the_page_runs(line, sites):
     result = subprocess.run(
         [sys.executable, "-c", line],
         cwd=sites[0].parent,

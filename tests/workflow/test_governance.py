@@ -147,6 +147,7 @@ def test_a_changed_locked_file_refuses_promotion_before_anything_runs(locked, ta
     assert line, output[-2000:]
     assert line.groups() == (locked_digest(path), digest)
     assert "EG41" in output
+    assert f"promotion is refused: lock P1: {changed}" in call(locked, "certify", "-n")
     path.write_text(before, encoding="utf-8")
     assert digests(locked / SEGMENT / RELEASE) == state
 
