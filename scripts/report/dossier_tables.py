@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GRADE_NAMES
+from scripts.governance.verdict import failing_gates
+from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GRADE_NAMES, GRADES
 from scripts.scorers.truth.judgement import TESTS
 from scripts.scorers.truth.ranges import RealRange
 
@@ -109,7 +110,8 @@ def gate_rows(rows: Iterable[Json]) -> list[dict[str, Any]]:
                 "reason": bplus["reason"],
             }
         )
-    return lines
+    # The thinnest margin first; gates that only hold or break come last.
+    return sorted(lines, key=lambda line: (line["relative"] is None, line["relative"] or 0.0))
 
 
 def gate_blocks(document: Json) -> list[dict[str, Any]]:
@@ -154,18 +156,17 @@ def headline(document: Json) -> list[dict[str, Any]]:
 
 
 def failing(document: Json) -> list[dict[str, Any]]:
-    """Failing rows with the state to retune and its knobs."""
+    """What fails, each gate once over its seeds, and what to turn."""
     return [
         {
-            "gate": label_of(row),
-            "grade": GRADE_NAMES[row["grade"]],
-            "seed": row["seed"],
-            "reason": row["reason"],
-            "state": row["triage"]["state"],
-            "knobs": ", ".join(row["triage"]["knobs"]),
+            "gate": LABELS.get(found["gate"], found["gate"].replace("_", " ")),
+            "grade": GRADE_NAMES[grade],
+            "seeds": ", ".join(found["seeds"]),
+            "reason": found["reason"],
+            "turn": found["turn"],
         }
-        for row in document["rows"]
-        if not row["passed"]
+        for grade in GRADES
+        for found in failing_gates(document["rows"], grade)
     ]
 
 

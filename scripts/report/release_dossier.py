@@ -18,12 +18,13 @@ from PIL import Image
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.geo.snapshot import load_countries, load_facts
+from scripts.governance.releases import release_name, when_and_from
 from scripts.report import dossier_tables as tables
 from scripts.report.embedding import embed_land, embed_sites
 from scripts.scorers.gates import GRADE_NAMES
 from scripts.scorers.scorecard import read_sites
 from scripts.scorers.truth.ranges import read_statistics, real_ranges, sources_of
-from scripts.tables import read_json, write_text
+from scripts.tables import file_digest, read_json, write_text
 
 Json = Mapping[str, Any]
 Figure = tuple[str, str, str, str, str]
@@ -247,6 +248,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     paths = {name: str(inputs.get(name) or "") for name, *_ in (*FIGURES, *TRUTH_FIGURES)}
     statistics = read_statistics(inputs.outlet_statistics)
     seed = document["seeds"][0]
+    digest = file_digest(inputs.certificate)
     page = render(
         Path(inputs.template).read_text(encoding="utf-8"),
         document,
@@ -259,6 +261,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         truth_figures=load_figures(TRUTH_FIGURES, paths, seed),
         truth=tables.truth(document, real_ranges(statistics)),
         truth_sources=sources_of(statistics),
+        made=when_and_from(),
+        certificate_digest=digest,
+        release_name=release_name(document, digest),
         licences=tables.licences(read_json(inputs.manifest)),
         **library(str(Path(inputs.leaflet_js).parent)),
     )

@@ -64,7 +64,7 @@ def levers(table: Json, gate: str) -> list[Lever]:
 def advice(table: Json | None, gate: str, why: str) -> list[str]:
     """What to turn for a failed gate; why no knob would do where none moves it."""
     if table is None:
-        return [f"{why}; segment1b knobs --measure says what to turn"]
+        return [f"{why}; segment1b knobs --gate {gate} says what to turn"]
     best = levers(table, gate)[:SHOWN]
     if not best and gate not in table["margins"]:
         return [why]

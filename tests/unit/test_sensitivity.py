@@ -101,7 +101,7 @@ def test_a_gate_that_no_knob_moves_says_so():
         "no knob of S2, S4 or S6 moves it: 1A offers too little"
     ]
     assert advice(TABLE, "s9_passed", "mend the code") == ["mend the code"]
-    assert "segment1b knobs --measure" in advice(None, "tail", "why")[0]
+    assert "segment1b knobs --gate tail" in advice(None, "tail", "why")[0]
 
 
 def test_a_listing_shows_what_binds_and_where_the_others_begin():
