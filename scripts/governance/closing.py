@@ -274,7 +274,9 @@ def _files(records: Records) -> Verdict:
     outcome = records.outcome
     made = [path for path in outcome.files if path not in outcome.unmade]
     lacks = len(outcome.files) - len(made)
-    says = f"{len(made)} files" + (f", {lacks} could not be made" if lacks else "")
+    says = f"{len(made)} file{'s' * (len(made) != 1)}" + (
+        f", {lacks} could not be made" if lacks else ""
+    )
     return {"says": says, "made": made}
 
 
