@@ -18,7 +18,7 @@ from scripts.governance.recover import summary
 from scripts.governance.verdict import failing_gates, gate_table, grade_text
 from scripts.scorers import phase_rows
 from scripts.scorers.classification import AMBER, RED
-from scripts.scorers.gates import GRADE_NAMES, GRADES, evaluate, grade_of, load_gates
+from scripts.scorers.gates import GRADE_NAMES, GRADES, Row, evaluate, grade_of, load_gates
 from scripts.scorers.levers import read_table
 from scripts.settings import Run, Settings
 
@@ -125,7 +125,7 @@ def refusals(settings: Settings, target: str) -> list[str]:
     return []
 
 
-def _judged(rows: Sequence[Json], minimum: str) -> Verdict:
+def _judged(rows: Sequence[Row], minimum: str) -> Verdict:
     """Table of gates, and what fails: of the minimum grade, or of the best where that is held."""
     table = read_table()
     failing = next((found for grade in GRADES if (found := failing_gates(rows, grade, table))), [])

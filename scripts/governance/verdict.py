@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.console import BAD, GOOD, STRONG, paint
-from scripts.scorers.gates import AT_MOST, BELOW, GRADE_NAMES, GRADES, grade_of
+from scripts.scorers.gates import AT_MOST, BELOW, GRADE_NAMES, GRADES, Row, grade_of
 from scripts.scorers.levers import advice
 from scripts.scorers.margins import relative_margin
 
 Json = Mapping[str, Any]
-Row = Mapping[str, Any]
 # Families whose rows are true or not; they share a line of the table.
 CHECKS = ("structural", "validation", "collapse")
 TITLE, COLUMN, LONGEST = 31, 10, 6

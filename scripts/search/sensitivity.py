@@ -23,7 +23,7 @@ from scripts.errors import ConfigError, StateError
 from scripts.geo.metrics import Sites
 from scripts.policies import check_policy, load_policy, load_schema
 from scripts.records.code_digest import code_digest
-from scripts.scorers.gates import evaluate, load_gates
+from scripts.scorers.gates import Row, evaluate, load_gates
 from scripts.scorers.margins import chosen, relative_margin
 from scripts.search.chain import (
     Density,
@@ -168,7 +168,7 @@ def same(found: tuple[Density, Pairs], base: Made) -> bool:
     )
 
 
-def gate_margins(rows: Iterable[Json]) -> dict[str, float | None]:
+def gate_margins(rows: Iterable[Row]) -> dict[str, float | None]:
     """Least relative margin of every gate of B+ and A that one seed alone decides, S9 apart."""
     found: dict[str, float | None] = {}
     for row in (*chosen(rows, "BPLUS"), *chosen(rows, "A")):
