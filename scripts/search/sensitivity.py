@@ -289,7 +289,8 @@ def _hold(world: World, base: Made) -> None:
 
 
 def _entry_of_held(knob: Knob) -> dict[str, Any]:
-    return entry_of(*_held, knob)
+    world, base = _held
+    return entry_of(world, base, knob)
 
 
 def read_world(settings: Settings, seed: int) -> World:
@@ -309,7 +310,8 @@ def read_world(settings: Settings, seed: int) -> World:
     fixed = read_fixed(
         of("tile_index", **tiles),
         of("tile_population", **tiles),
-        *(str(reference / f"{name}") for name in ("countries.parquet", "country_facts.csv")),
+        str(reference / "countries.parquet"),
+        str(reference / "country_facts.csv"),
         str(reference / "places.parquet"),
         run.posture.policies["s1_tile_index"],
         run.posture.policies["s5"],
