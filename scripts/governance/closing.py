@@ -269,6 +269,12 @@ def _baseline(records: Records) -> Verdict:
     }  # fmt: skip
 
 
+def _dossier(records: Records) -> Verdict:
+    """The certificate's verdict, and where the page about it is."""
+    made = _files(records)["made"]
+    return {**_certify(records), "made": made, "next": [f"open {path}" for path in made]}
+
+
 def _files(records: Records) -> Verdict:
     """What a target without a verdict of its own made."""
     outcome = records.outcome
@@ -285,6 +291,7 @@ _BY_TARGET: dict[str, Callable[[Records], Verdict]] = {
     "candidate": _candidate,
     "baseline": _baseline,
     "recover": _recover,
+    "dossier": _dossier,
     **dict.fromkeys(("p1", "p2", "p3"), _phase),
     **dict.fromkeys(("p4", "integrated"), _integrated),
 }

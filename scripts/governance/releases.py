@@ -10,6 +10,7 @@ data dictionary. ``sealed.json`` says when and from which commit, and is no publ
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -61,6 +62,9 @@ def verify_release(folder: Path) -> Iterator[str]:
     manifest = read_release(folder)
     for file, now, listed in Ledger(folder, manifest["files"]).changes():
         yield f"{file}: has digest {now}, {folder.name} says {listed}"
+    for path, policy in manifest["policies"].items():
+        if hashlib.sha256(policy["text"].encode()).hexdigest() != policy["sha256"]:
+            yield f"{folder / 'release.json'}: holds another {path} than it says"
     known = {*manifest["files"], "release.json", "sealed.json"}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()

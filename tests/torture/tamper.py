@@ -108,6 +108,8 @@ TARGETS = (
                                   f"{SEGMENT}/reports/segment1b_p1_repro_check_*.json"),
            promotes=False),
     Target("pointer", (f"{SEGMENT}/*/*_pointer.json",)),
+    Target("sealed release", (f"{RUNS}/releases/*/release.json", f"{RUNS}/releases/*/egress/**/*",
+                              f"{RUNS}/releases/*/segment_1?/**/*"), promotes=False),
     Target("baseline", (f"{SEGMENT}/reports/segment1b_p0_baseline_*", f"{BASELINE}/shared/*/*",
                         f"{BASELINE}/seed=*/*/**/*", f"{BASELINE}/seed=*/run_receipt.json")),
     Target("site_locations row", (f"{RELEASE}/seed=*/s8_site_locations/*.parquet",), change_row),
@@ -116,8 +118,8 @@ TARGETS = (
 
 
 # A list of what a start found to be superseded: any later start or `prune` writes it anew, so no
-# record of a run can hold its digest.
-UNCOVERED = ("segment1b_p0_prune_check.txt",)
+# record of a run can hold its digest. The day of a sealing is no published data.
+UNCOVERED = ("segment1b_p0_prune_check.txt", "sealed.json")
 
 
 def files_of(world: Path, target: Target) -> list[Path]:
