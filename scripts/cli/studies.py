@@ -119,7 +119,8 @@ def knobs(
     """
     settings = options.configuration(configfile, config)
     from scripts.scorers import levers
-    from scripts.search.sensitivity import budgets, lines, write_table
+    from scripts.search.knob_listing import budgets, lines
+    from scripts.search.sensitivity import write_table
 
     if measure:
         write_table(Path(levers.TABLE), settings, seed, lambda line: print(line, flush=True))

@@ -4,8 +4,9 @@ import pytest
 
 from scripts.policies import load_policy
 from scripts.scorers.levers import advice, levers
+from scripts.search.knob_listing import lines
 from scripts.search.proposal import get_key
-from scripts.search.sensitivity import Knob, begins_at, gate_margins, knobs_of, lines, turned
+from scripts.search.sensitivity import Knob, begins_at, gate_margins, knobs_of, turned
 
 FOLDER = "config/layer1/1B/policy"
 POLICIES = {
