@@ -219,8 +219,15 @@ def effect(world: World, base: Made, knob: Knob, value: float) -> Json:
     return {"value": value, "moved": moved_share(base.sites, made.sites), "margins": changes}
 
 
-def begins_at(changes: Callable[[float], bool], value: float, end: float) -> float | None:
-    """Value nearest to the one in force, towards an end, that changes something; None for none."""
+def begins_at(changes: Callable[[float], bool | None], value: float, end: float) -> float | None:
+    """Value nearest to the one in force, towards an end, that changes something; None for none.
+
+    ``changes`` says None of a value that is refused; the end then comes nearer.
+    """
+    for _ in range(HALVINGS):
+        if changes(end) is not None:
+            break
+        end = (value + end) / 2.0
     if not changes(end):
         return None
     still, moving = value, end
@@ -233,11 +240,11 @@ def begins_at(changes: Callable[[float], bool], value: float, end: float) -> flo
 def onset(world: World, base: Made, knob: Knob) -> dict[str, float | None]:
     """Where a knob that moves nothing begins to, downwards and upwards."""
 
-    def changes(value: float) -> bool:
+    def changes(value: float) -> bool | None:
         try:
             found = pairs_of(world, checked(turned(base.policies, knob, value)), base)
         except (ConfigError, StateError):
-            return False
+            return None
         return not same(found, base)
 
     return {"down": begins_at(changes, knob.value, knob.low),

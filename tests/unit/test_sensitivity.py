@@ -48,6 +48,8 @@ def test_the_onset_is_found_by_halving():
     assert begins_at(lambda value: value >= 0.31, 0.2, 1.0) == pytest.approx(0.31, abs=0.01)
     assert begins_at(lambda value: value <= 0.05, 0.2, 0.0) == pytest.approx(0.05, abs=0.01)
     assert begins_at(lambda value: False, 0.2, 1.0) is None
+    refused_above = begins_at(lambda value: None if value > 0.5 else value >= 0.31, 0.2, 1.0)
+    assert refused_above == pytest.approx(0.31, abs=0.01)
 
 
 def test_margins_of_gates_take_the_thinner_of_value_and_interval():
