@@ -83,8 +83,10 @@ def store(workflow: Any, path: str) -> None:
 
 
 def fetch(workflow: Any, path: str) -> Path:
-    """A local copy of a file in object storage."""
+    """A local copy of a file in object storage; ``FileNotFoundError`` where there is none."""
     stored = in_storage(workflow, path)
+    if not workflow.async_run(stored.managed_exists()):
+        raise FileNotFoundError(path)
     workflow.async_run(stored.managed_retrieve())
     return Path(stored.local_path())
 
