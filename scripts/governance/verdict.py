@@ -12,6 +12,7 @@ from scripts.console import BAD, GOOD, STRONG, paint
 from scripts.scorers.gates import AT_MOST, BELOW, GRADE_NAMES, GRADES, Row, grade_of
 from scripts.scorers.levers import advice
 from scripts.scorers.margins import relative_margin
+from scripts.scorers.truth.judgement import TESTS
 
 Json = Mapping[str, Any]
 # Families whose rows are true or not; they share a line of the table.
@@ -162,12 +163,7 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
     lines = [f"{'gate':<{TITLE}}{head}"]
     for gate in gates:
         checks = gate["gate"] == "checks"
-        sign = "<= " if gate["direction"] == AT_MOST else ">= "
-        limits = gate["thresholds"]
-        asked = [
-            "" if checks or limits[grade] is None else f"{sign}{limits[grade]:.3g}"
-            for grade in GRADES
-        ]
+        asked = [_asked(gate, grade) for grade in GRADES]
         shared = gate["seeds"].get("all")
         cells = [_cell(gate["seeds"].get(seed, shared), checks) for seed in seeds]
         if shared:
@@ -175,9 +171,28 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
         margin = "" if checks else percent(gate["margin"])
         columns = "".join(f"{text:>{COLUMN}}" for text in (*asked, *cells, margin))
         lines.append(f"{gate['title'][: TITLE - 1]:<{TITLE}}{columns}".rstrip())
-    if any(cell["interval"] for gate in gates for cell in gate["seeds"].values()):
-        lines.append("i: end of the 95 % interval, the thinner one; misses A ', B+ *, B **")
-    return lines
+    cells = [_cell(cell, False) for gate in gates for cell in gate["seeds"].values()]
+    notes = [
+        note
+        for mark, note in (
+            ("i", "i: the end of the 95 % interval, which has the thinner margin"),
+            ("'", "': misses A"),
+            ("*", "*: misses B+, **: misses B"),
+        )
+        if any(mark in cell for cell in cells)
+    ]
+    return [*lines, "; ".join(notes)] if notes else lines
+
+
+def _asked(gate: Json, grade: str) -> str:
+    """What a grade asks of a gate; the range of a test of truth with two ends."""
+    test = TESTS.get(gate["gate"].removeprefix("truth_"))
+    low, high = test.accepted if test is not None and grade == "A" else (None, None)
+    if low is not None and high is not None:
+        return f"+-{high:g}" if low == -high else f"{low:g}-{high:g}"
+    limit = None if gate["gate"] == "checks" else gate["thresholds"][grade]
+    sign = "<=" if gate["direction"] == AT_MOST else ">="
+    return "" if limit is None else f"{sign} {limit:.3g}"
 
 
 def _cell(cell: Json | None, check: bool) -> str:
