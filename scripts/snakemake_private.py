@@ -130,6 +130,17 @@ def files_to_read(workflow: Any) -> set[str]:
     return {str(path) for job in jobs for path in job.input} - made
 
 
+def lift_job_rate(workflow: Any) -> None:
+    """Start jobs on this machine without a limit a second, which no option can lift.
+
+    Under the limit, 100 by default, every look for jobs to start sets a timer for the next one, and
+    every job that ends begins another such chain: by the hundredth, the workflow looks a hundred
+    times a second at all inputs of all jobs that are ready.
+    """
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 def scripts_to_run(workflow: Any) -> list[str]:
     """Scripts of the planned jobs that this machine will run, a job each; none on a cluster."""
     if not workflow.local_exec or workflow.dryrun:

@@ -108,6 +108,7 @@ def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> N
             refuse_to_remake_baseline(workflow, settings)
             list_superseded(settings)
         serve_jobs(snakemake_private.scripts_to_run(workflow))
+        snakemake_private.lift_job_rate(workflow)
     except (SegmentError, RefusedError) as error:
         raise SystemExit("\n".join(lines(error))) from None
     except OSError as error:
