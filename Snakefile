@@ -25,6 +25,7 @@ include: "rules/exports.smk"
 include: "rules/ladder.smk"
 include: "rules/search.smk"
 include: "rules/targets.smk"
+include: "rules/sealed.smk"
 
 
 rule certify:

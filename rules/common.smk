@@ -13,11 +13,26 @@ from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.resources import demand as demand_of
-from scripts.settings import load_settings, read_configuration
-from scripts.snakemake_private import configuration_given, is_job, root_of_jobs, source
+from scripts.settings import load_settings, read_configuration, require_sources
+from scripts.snakemake_private import (
+    configuration_given,
+    is_job,
+    root_of_jobs,
+    source as marked_source,
+)
+from scripts.states import CHAIN
 from scripts.states.groups import part_names
 
-# Sources are files of this folder, also where the runs are in object storage.
+
+def source(path):
+    """Sources, which have to be there: files of this folder, also where runs are in storage."""
+    try:
+        require_sources([path] if isinstance(path, str) else path)
+    except SegmentError as error:
+        raise WorkflowError(str(error)) from None
+    return marked_source(path)
+
+
 GATES = source("config/gates.yaml")
 
 try:
@@ -57,7 +72,7 @@ CONTRACTS_DIGEST = contracts_digest(datasets())
 
 # All of them before the first rule: a later statement would take them from outputs in storage.
 wildcard_constraints:
-    run_id="[a-f0-9]{32}",
+    run_id="|".join([*SETTINGS.runs, *SETTINGS.upstreams]),
     seed="[0-9]+",
     segment="1[AB]",
     cycle="[0-9]+",
@@ -169,7 +184,9 @@ def reference(file):
     """A file of the reference snapshot in force: the shipped one, or that on own polygons."""
     if SETTINGS.polygons_path:
         return declared(f"own_reference/{file}")
-    return source(f"{SETTINGS.reference}/{file}")
+    path = f"{SETTINGS.reference}/{file}"
+    # A snapshot that is to be built need not be there.
+    return marked_source(path) if SETTINGS.reference_update else source(path)
 
 
 def upstream_id(wildcards):
@@ -209,6 +226,20 @@ def labels(**fixed):
 def code(module):
     """Digest of a module, of what it imports and of the contracts that it names."""
     return code_digest(module)
+
+
+def versions(run_id):
+    """Digests of the code of a run's states and of the producer of its 1A."""
+    kind = SETTINGS.upstreams[SETTINGS.run_of(run_id).upstream_id].kind
+    producer = "ingest_1a" if kind == "external" else "generate_1a"
+    modules = {state: f"states.{state}" for state in CHAIN[:-1]}
+    modules[producer] = f"upstream.{producer}"
+    return {name: code_digest(module) for name, module in modules.items()}
+
+
+def versions_of_run(wildcards):
+    """Params function: the same of a job's run."""
+    return versions(wildcards.run_id)
 
 
 def demand(job):

@@ -1,7 +1,6 @@
 """States S0 to S9 of a run. S4 to S7 work by groups of countries, S8 gathers their parts."""
 
 from scripts.contracts import dataset_path
-from scripts.states import CHAIN
 
 RASTER = SETTINGS.population_raster
 VALIDATION = [run(f"s9_validation/{file}") for file in ("MANIFEST.json", *BUNDLE)]
@@ -274,7 +273,7 @@ rule run_receipt:
     params:
         run=run_identity,
         runs_root=runs_root,
-        versions={state: code(f"states.{state}") for state in CHAIN[:-1]},
+        versions=versions_of_run,
     conda:
         ENV
     script:

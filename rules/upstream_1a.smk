@@ -1,11 +1,15 @@
 """Upstream 1A: generate or ingest, validate, flag, score, certify the authority, guard."""
 
-from scripts.upstream.tables_1a import ALL_TABLES, supplied_tables
+from scripts.upstream.tables_1a import ALL_TABLES, delivered_files, supplied_tables
 
 EXTERNAL = f"{SETTINGS.external_root}/seed={{seed}}"
-EXTERNAL_TABLES = (
-    supplied_tables(SETTINGS.external_root, SEEDS) if SETTINGS.upstream_kind == "external" else ()
-)
+EXTERNAL_TABLES = ()
+if SETTINGS.upstream_kind == "external":
+    EXTERNAL_TABLES = supplied_tables(SETTINGS.external_root, SEEDS)
+    try:
+        DELIVERED = delivered_files(SETTINGS.external_root, SEEDS)
+    except SegmentError as error:
+        raise WorkflowError(str(error)) from None
 # What the flag of a validated world seals.
 BUNDLE_1A = [f"validation/{file}" for file in BUNDLE]
 BANDS_1A = source("config/layer1/1A/policy/policy.1a.bands.yaml")
@@ -42,6 +46,11 @@ def world_files(upstream_id, seeds):
     return expand([world(file) for file in files], run_id=upstream_id, seed=seeds)
 
 
+def delivered_bundle(wildcards):
+    """Input function: all files of an external world's validation bundle."""
+    return source([path for path in DELIVERED[int(wildcards.seed)] if "/validation/" in path])
+
+
 def upstream_bundle(wildcards):
     """Validation bundle of the world that a run of 1B stands on."""
     return [upstream(file)(wildcards) for file in BUNDLE_1A]
@@ -72,9 +81,10 @@ if EXTERNAL_TABLES:
 
     rule ingest_1a:
         input:
-            **{name: source(f"{EXTERNAL}/{name}.parquet") for name in EXTERNAL_TABLES},
-            index=source(f"{EXTERNAL}/validation/index.json"),
-            flag=source(f"{EXTERNAL}/validation/_passed.flag"),
+            **{name: marked_source(f"{EXTERNAL}/{name}.parquet") for name in EXTERNAL_TABLES},
+            index=marked_source(f"{EXTERNAL}/validation/index.json"),
+            flag=marked_source(f"{EXTERNAL}/validation/_passed.flag"),
+            bundle=delivered_bundle,
             facts=reference("country_facts.csv"),
         output:
             **{name: world(f"{name}.parquet") for name in EXTERNAL_TABLES},

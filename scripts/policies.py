@@ -149,12 +149,17 @@ def _validator() -> Any:
 
 def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str = "EC10") -> None:
     """Hold a parsed document against a JSON Schema; an error names the key and the remedy."""
+    from jsonschema.exceptions import best_match
+
     key = _not_finite(value)
     if key is not None:
         raise ConfigError(code, where, f"key {key!r}: not a finite number", "a finite number")
     error = next(iter(sorted(_validator()(schema).iter_errors(value), key=_error_order)), None)
     if error is None:
         return
+    if error.context:
+        # Of alternatives, the one that comes nearest.
+        error = best_match([error])
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
         allowed = sorted(error.schema.get("properties", {}))
@@ -164,8 +169,12 @@ def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str
         full = f"{key}.{unknown}" if key else unknown
         raise ConfigError(code, where, f"key {full!r} is unknown", remedy)
     rule = " ".join(error.message.split())
+    if error.validator == "uniqueItems":
+        twice = next(x for i, x in enumerate(error.instance) if x in error.instance[:i])
+        rule = f"{twice!r} stands twice"
     if len(rule) > 200:
-        rule = f"{rule[:200]}..."
+        # The value comes first and the rule last.
+        rule = f"{rule[:100]} ... {rule[-100:]}"
     remedy = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
     if error.validator == "type" and error.validator_value == "string":
         remedy = f"a text, in quotes where it looks like a number; {remedy}"

@@ -251,6 +251,13 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
             )
 
 
+def require_sources(paths: Iterable[str]) -> None:
+    """Refuse a source, a file that no rule makes, that is not there (``EC19``)."""
+    for path in paths:
+        if not Path(path).is_file():
+            raise ConfigError("EC19", path, "is not there", "the file, or the name of another")
+
+
 def _posture_names(folder: Path) -> list[str]:
     """Names of the postures of a folder and of the shipped ones."""
     return sorted({path.stem for f in (folder, SHIPPED_POSTURES) for path in f.glob("*.yaml")})

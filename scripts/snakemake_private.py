@@ -23,11 +23,12 @@ from typing import Any
 from snakemake.io import sourcecache_entry
 from snakemake.script import PythonScript
 
-from scripts.errors import GovernanceError
+from scripts.errors import ConfigError, GovernanceError
 from scripts.tables import publish
 from scripts.view import Planned
 
 METADATA = Path(".snakemake/metadata")
+INCOMPLETE = Path(".snakemake/incomplete")
 # Those of profiles/default.
 TRIGGERS = ("mtime", "params", "input", "software-env")
 
@@ -63,12 +64,23 @@ def in_storage(workflow: Any, path: str) -> Any:
 
     Snakemake translates the paths of inputs and outputs alone; records name files by their path
     below the runs root, and so have to know where that is.
+
+    Raises
+    ------
+    ConfigError
+        ``EC20`` the provider knows no such place.
     """
     storage = workflow.storage_settings
     if storage is None or storage.default_storage_provider is None:
         return None
     query = f"{storage.default_storage_prefix.rstrip('/')}/{os.path.normpath(path)}"
-    return workflow.storage_registry.default_storage_provider.object(query)
+    provider = workflow.storage_registry.default_storage_provider
+    valid = provider.is_valid_query(query)
+    if not valid:
+        raise ConfigError(
+            "EC20", "--default-storage-prefix", f"{query}: {valid.reason}", "s3://BUCKET/FOLDER"
+        )
+    return provider.object(query)
 
 
 def root_of_jobs(workflow: Any, runs_root: str) -> str:
@@ -191,10 +203,20 @@ def handle_sigterm_in_thread() -> None:
 
 def record_path(folder: Path, output: str) -> Path:
     """Where Snakemake keeps its record of an output: its path in URL-safe base64, in pieces."""
-    longest = os.pathconf(folder, "PC_NAME_MAX") - 1
+    longest = os.pathconf(".", "PC_NAME_MAX") - 1
     name = base64.urlsafe_b64encode(output.encode()).decode()
     pieces = [name[i : i + longest] for i in range(0, len(name), longest)]
     return folder.joinpath(*(f"@{piece}" for piece in pieces[:-1]), pieces[-1])
+
+
+def is_recorded(output: str | Path) -> bool:
+    """Whether Snakemake has a record of an output, or a mark that its job has not ended well.
+
+    It makes again what is marked, and compares what is recorded with its code, parameters and
+    inputs of today; anything else it takes as it is.
+    """
+    folders = (METADATA, INCOMPLETE)
+    return any(record_path(folder, str(output)).is_file() for folder in folders)
 
 
 def copy_record(source: str, target: str, old: str, new: str) -> bool:

@@ -125,10 +125,15 @@ def check_object(dataset_id: str, value: Any, where: Any = None) -> None:
 
     schema = dataset(dataset_id).schema
     if schema is None:
-        raise ContractError("EX03", dataset_id, "is declared without a schema", "properties")
+        raise ContractError(
+            "EX03", dataset_id, "is declared without a schema", "properties or schema"
+        )
     errors = sorted(Draft202012Validator(schema).iter_errors(value), key=str)
     if errors:
         key = "/".join(str(part) for part in errors[0].absolute_path) or "(top)"
         raise ContractError(
-            "EX14", where or dataset_id, f"{key}: {errors[0].message}", "its schema"
+            "EX14",
+            where or dataset_id,
+            f"{key}: {errors[0].message}",
+            f"what config/contracts.yaml says of {dataset_id}",
         )

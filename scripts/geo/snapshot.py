@@ -201,7 +201,9 @@ def load_facts(path: str | Path) -> pa.Table:
     unknown = pc.invert(pc.is_in(table.column("macro_region"), pa.array(MACRO_REGIONS)))
     rules = [(unknown, "macro_region", f"one of {', '.join(MACRO_REGIONS)}")]
     for name in ("population", "gdp_per_capita_usd", "land_area_km2"):
-        rules.append((pc.less(table.column(name), 0), name, "zero or more"))
+        column = table.column(name)
+        bad = pc.or_(pc.less(column, 0), pc.invert(pc.is_finite(column)))
+        rules.append((bad, name, "a number of zero or more"))
     for bad, name, remedy in rules:
         if pc.any(bad).as_py():
             row = pc.index(bad, True).as_py()

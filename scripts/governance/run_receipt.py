@@ -43,7 +43,10 @@ def verify_outputs(receipts: Sequence[Mapping[str, Any]], made: Ledger) -> None:
             now = made.digests.get(path)
             if now is None:
                 raise ScoreError(
-                    "ES22", path, "stands in the receipt but was not re-hashed", "an input"
+                    "ES22",
+                    path,
+                    "stands in the receipt but was not re-hashed",
+                    "an input of certify_release",
                 )
             if now != digest:
                 raise ScoreError(

@@ -99,7 +99,7 @@ def make_snapshot(
     land = read_polygons(polygons, iso_column, known)
     area_m2 = polygon_area_m2(np.array(list(land.values()), dtype=object))
     land_km2 = dict(zip(land, (area_m2 / 1e6).tolist(), strict=True))
-    rows = facts_of((shipped / FACTS).read_text(encoding="utf-8"), land_km2)
+    rows = facts_of((shipped / FACTS).read_text(encoding="utf-8-sig"), land_km2)
     require_people(rows, polygons)
 
     own = Countries(

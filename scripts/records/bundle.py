@@ -67,7 +67,9 @@ def read_index(folder: str | Path) -> list[dict[str, Any]]:
         and isinstance(row.get("artifact_id"), str)
         for row in rows
     ):
-        raise GovernanceError("EG21", where, "is not a list of {artifact_id, path}", "such a list")
+        raise GovernanceError(
+            "EG21", where, "is not a list of {artifact_id, path}", "[{artifact_id, path}, ...]"
+        )
     for key in ("path", "artifact_id"):
         seen: set[str] = set()
         for number, row in enumerate(rows):

@@ -42,7 +42,10 @@ def below(root: Path, relative: str) -> Path:
     plain = len(relative) <= LONGEST_PATH and _PATH.fullmatch(relative) is not None
     if not plain or {".", ".."} & set(relative.split("/")):
         raise GovernanceError(
-            "EG27", root, f"path {relative[:80]!r} of a record is not plain and relative", "a/b/c"
+            "EG27",
+            root,
+            f"path {relative[:80]!r} of a record is not plain and relative",
+            "a path such as segment_1B/x.json",
         )
     file = root / relative
     real = os.path.realpath(root)

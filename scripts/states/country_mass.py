@@ -139,8 +139,9 @@ def govern(
     Raises
     ------
     StateError
-        ``E112`` top-k targets not nested or below the equal share; ``E113`` floors and caps
-        exclude each other; ``E114`` top-k targets cannot be met with the floors.
+        ``E112`` a top-k target below the equal share; ``E113`` region floors above what the cap
+        lets a region hold; ``E114`` top-k targets cannot be met with the floors; ``E117`` a cap
+        under which the countries cannot hold everything; ``E118`` top-k targets that fall.
     """
     n = len(area)
     soft, hard = policy["country_cap_share_soft"], policy["country_cap_share_hard"]
@@ -218,12 +219,19 @@ def _refuse_contradictions(
     previous = 0.0
     for key, fraction in TOP_FRACTIONS.items():
         least = max(1, int(np.ceil(fraction * n))) / n
-        if targets[key] < max(previous, least) - _SLACK:
+        if targets[key] < least - _SLACK:
             raise StateError(
                 "E112",
                 where,
                 f"topk_cap_targets.{key} is {targets[key]}",
-                f"at least {max(previous, least):.6g} for {n} countries",
+                f"at least {least:.6g}, the equal share of {n} countries",
+            )
+        if targets[key] < previous - _SLACK:
+            raise StateError(
+                "E118",
+                where,
+                f"topk_cap_targets.{key} is {targets[key]}",
+                f"at least {previous:.6g}, the target of fewer countries",
             )
         previous = targets[key]
     for r, floor in enumerate(floors):
@@ -237,7 +245,7 @@ def _refuse_contradictions(
             )
     if n * hard < 1 - _SLACK:
         raise StateError(
-            "E113",
+            "E117",
             where,
             f"country_cap_share_hard {hard} over {n} countries sums below 1",
             f"at least {1 / n:.6g}",

@@ -78,7 +78,9 @@ def surface_of_raster(
     populated = modelled.total > 0
     covered = (held > 0.5 / PERSON_PARTS) & populated
     if not covered.any():
-        raise StateError("E115", where, "has nobody on the land of any country", "an overlap")
+        raise StateError(
+            "E115", where, "has nobody on the land of any country", "a raster over the land"
+        )
     left = np.flatnonzero(populated & ~covered)
     names = [countries.decode_one(int(code)) for code in modelled.country[left]]
     if names and refuse_uncovered:

@@ -14,15 +14,21 @@ from typing import Any
 from scripts.contracts import CONTRACTS, write_object
 from scripts.entry import run
 from scripts.errors import StateError
-from scripts.geo.snapshot import verify_snapshot
+from scripts.geo import snapshot
 from scripts.records.bundle import verify_bundle
 from scripts.records.identity import CONTRACTS_SEALED, OWN_INPUTS, manifest_fingerprint
 from scripts.tables import file_digest, read_json
 
-_REFERENCE = (
-    *("countries", "facts", "places", "land_cover", "manifest"),
-    *("outlet_density", "outlet_statistics", "outlet_samples"),
-)
+REFERENCE = {
+    "countries": snapshot.COUNTRIES,
+    "facts": snapshot.FACTS,
+    "places": snapshot.PLACES,
+    "land_cover": snapshot.LAND_COVER,
+    "manifest": snapshot.MANIFEST,
+    "outlet_density": snapshot.OUTLET_DENSITY,
+    "outlet_statistics": snapshot.OUTLET_STATISTICS,
+    "outlet_samples": snapshot.OUTLET_SAMPLES,
+}
 _OWN = ("polygons", "raster", "raster_cells", "raster_report")
 
 
@@ -38,7 +44,7 @@ def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str)
     if guard.get("status") != "PASS":
         regressed = ", ".join(guard.get("regressed_B_metrics") or []) or "see guard_checks"
         raise StateError(
-            "E010", path, f"freeze guard says {guard.get('status')}: {regressed}", "PASS"
+            "E010", path, f"freeze guard says {guard.get('status')}: {regressed}", "a 1A with PASS"
         )
     digests = guard.get("candidate", {}).get("inputs", {}).get(str(seed), {})
     if guard.get("run_id") != upstream_id or digests.get("outlet_catalogue") != catalogue_digest:
@@ -46,7 +52,7 @@ def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str)
             "E011",
             path,
             f"does not judge run {upstream_id} seed {seed} as it stands",
-            "guard again",
+            "delete the verdict and run again",
         )
 
 
@@ -82,10 +88,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         int(wildcards.seed),
         file_digest(inputs.outlet_catalogue),
     )
-    verify_snapshot(Path(inputs.manifest).parent)
+    snapshot.verify_snapshot(Path(inputs.manifest).parent)
     sealed = seal(
         assets(
-            {name: getattr(inputs, name) for name in _REFERENCE},
+            {name: getattr(inputs, name) for name in REFERENCE},
             {
                 "outlet_catalogue": inputs.outlet_catalogue,
                 "candidate_set": inputs.candidate_set,

@@ -46,12 +46,15 @@ def load_table(dataset_id: str, path: str) -> pa.Table:
 
 
 def _plain_strings(dataset_id: str, table: pa.Table) -> pa.Table:
-    """Large and dictionary-encoded strings as plain ones; every other type as it is."""
+    """Large and dictionary-encoded strings as plain ones, lists of them too; others as they are."""
     for number, name in enumerate(table.column_names):
         kind = table.schema.field(name).type
         encoded = pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)
         if pa.types.is_large_string(kind) or encoded:
             table = table.set_column(number, name, table.column(name).cast(pa.string()))
+        elif pa.types.is_large_list(kind) and kind.value_type in (pa.string(), pa.large_string()):
+            plain = table.column(name).cast(pa.list_(pa.string()))
+            table = table.set_column(number, name, plain)
     schema = arrow_schema(dataset_id)
     if table.column_names != schema.names and set(table.column_names) == set(schema.names):
         table = table.select(schema.names)

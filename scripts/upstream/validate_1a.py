@@ -1,6 +1,5 @@
 """Rule ``validate_1a``: judge one seed and write its validation bundle, whatever the verdict."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from scripts.tables import file_digest
 from scripts.upstream.generator import draw_up
 from scripts.upstream.prior import eligible_facts
 from scripts.upstream.replay import StoredTables, replay
-from scripts.upstream.tables_1a import ALL_TABLES
+from scripts.upstream.tables_1a import ALL_TABLES, deciding_policies
 from scripts.upstream.validation import EXTERNAL_ALPHA, validate
 
 
@@ -52,10 +51,7 @@ def builtin_origin(
     policy = load_policy(policy_file)
     blueprint = draw_up(policy, facts, seed, merchants_total, policy_file)
     replayed, draws = replay(files, blueprint)
-    policies = by_name([policy_file])
-    if merchants_total:
-        override = str(merchants_total).encode("ascii")
-        policies["config.upstream.merchants_total"] = hashlib.sha256(override).hexdigest()
+    policies = deciding_policies(policy_file, merchants_total)
     return Origin(replayed, draws, policy["evidence"]["test_alpha"], policies)
 
 

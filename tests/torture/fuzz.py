@@ -131,6 +131,20 @@ def texts(draw: st.DrawFn, document: Any) -> bytes:
 
 
 @st.composite
+def damaged_bytes(draw: st.DrawFn, data: bytes) -> bytes:
+    """A file that is cut, or of which some bytes are others; at times garbage or nothing."""
+    how = draw(st.integers(0, 9))
+    if how == 0:
+        return draw(st.binary(max_size=64))
+    if how <= 3:
+        return data[: draw(st.integers(0, len(data) - 1))]
+    changed = bytearray(data)
+    for _ in range(draw(st.integers(1, 4))):
+        changed[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return bytes(changed)
+
+
+@st.composite
 def damaged_table(draw: st.DrawFn, table: pa.Table) -> pa.Table:
     """A table with one to three columns or rows damaged."""
     for _ in range(draw(st.integers(1, 3))):

@@ -1,5 +1,6 @@
 """Generated policies, configurations, postures and 1A tables: accepted whole or refused by name."""
 
+import json
 import os
 import re
 import shutil
@@ -7,9 +8,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import rasterio
+import shapely
 import yaml
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -17,6 +21,10 @@ from hypothesis import strategies as st
 from scripts import countries
 from scripts.contracts import read_dataset
 from scripts.errors import SegmentError
+from scripts.geo.grid import Grid
+from scripts.geo.snapshot import load_countries, load_facts, load_places
+from scripts.own_inputs.polygons import read_polygons
+from scripts.own_inputs.raster import sum_to_cells
 from scripts.policies import load_policy, parse_yaml
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
@@ -177,12 +185,81 @@ def upstream_tables(tally, folder, examples):
         pq.write_table(made[name], paths[name])
 
 
+def own_polygons(tally, folder, examples):
+    """Damaged GeoJSON, GeoPackage and GeoParquet, as documents and as bytes."""
+    pieces = [shapely.box(178, -19, 182, -16), shapely.box(2, 42, 5, 46)]
+    frame = geopandas.GeoDataFrame({"iso": ["FJ", "FR"]}, geometry=pieces, crs=4326)
+    document = json.loads(frame.to_json())
+    path = folder / "own.geojson"
+
+    def body_of_document(damaged):
+        path.write_text(json.dumps(damaged), encoding="utf-8", errors="surrogatepass")
+        tally.held(lambda: read_polygons(path, "iso", ["FJ", "FR"]))
+
+    drive(tally, fuzz.damaged(document), body_of_document, examples // 2)
+    frame = frame.to_crs(3832)
+    frame.to_file(folder / "own.gpkg")
+    frame.to_parquet(folder / "own.parquet")
+    for name in ("own.gpkg", "own.parquet"):
+        file = folder / name
+
+        def body_of_bytes(data, file=file):
+            file.write_bytes(data)
+            tally.held(lambda: read_polygons(file, "iso", ["FJ", "FR"]))
+
+        drive(tally, fuzz.damaged_bytes(file.read_bytes()), body_of_bytes, examples // 4)
+
+
+def own_rasters(tally, folder, examples):
+    """Damaged GeoTIFFs: what is accepted loses nobody."""
+    path = folder / "own.tif"
+    people = np.arange(64 * 64, dtype="float32").reshape(1, 64, 64)
+    made = {"count": 1, "width": 64, "height": 64, "dtype": "float32", "crs": "EPSG:4326"}
+    place = rasterio.transform.from_origin(10, 50, 0.01, 0.01)
+    with rasterio.open(path, "w", driver="GTiff", transform=place, **made) as raster:
+        raster.write(people)
+
+    def body(data):
+        path.write_bytes(data)
+        cells = tally.held(lambda: sum_to_cells(path, Grid(5)))
+        if cells is not None and np.isfinite(cells.total):
+            assert np.isclose(cells.population.sum(), cells.total, rtol=1e-3, atol=1.0)
+
+    drive(tally, fuzz.damaged_bytes(path.read_bytes()), body, examples)
+
+
+def snapshots(tally, folder, examples):
+    """Damaged tables of facts, places and borders of a snapshot."""
+    loaders = {
+        "country_facts.csv": load_facts,
+        "places.parquet": load_places,
+        "countries.parquet": load_countries,
+    }
+    for name, load in loaders.items():
+        whole = REPOSITORY / "resources/reference" / name
+        path = folder / name
+        data = whole.read_bytes()
+        if name == "countries.parquet":
+            # The largest one, cut to what decides how it is read.
+            pq.write_table(pq.read_table(whole).slice(0, 3), path)
+            data = path.read_bytes()
+
+        def body(damaged, path=path, load=load):
+            path.write_bytes(damaged)
+            tally.held(lambda: load(path))
+
+        drive(tally, fuzz.damaged_bytes(data), body, examples // 3)
+
+
 def everything(tally, folder, examples, deep=None):
-    """All kinds of documents and tables, in fixed parts."""
+    """All kinds of documents, tables, polygons and rasters, in fixed parts."""
     policies(tally, folder, examples // 2, deep)
     configurations(tally, examples // 8)
     postures(tally, folder, examples // 4)
     upstream_tables(tally, folder, examples // 8)
+    own_polygons(tally, folder, examples // 8)
+    own_rasters(tally, folder, examples // 16)
+    snapshots(tally, folder, examples // 16)
 
 
 @pytest.fixture
@@ -278,7 +355,7 @@ def test_ten_thousand_examples(certified_world, tmp_path, repository):
             "fuzz",
             tally.count["tried"],
             held or tally.count["tried"] - 1,
-            "generated policies, configurations, postures, gate tables and 1A tables: accepted "
+            "generated policies, configurations, postures, gates, 1A tables, own inputs: accepted "
             "(S2, S4 and S6: run through to the egress) or refused in one named line within 30 s",
             accepted=tally.count["accepted"],
             refused=tally.count["refused"],

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from scripts.errors import ConfigError
-from scripts.policies import load_policy, parse_text, parse_yaml
+from scripts.policies import load_policy, parse_text, parse_yaml, validate
 
 POLICY_DIR = Path("config/layer1/1B/policy")
 ALL_POLICIES = sorted(Path("config/layer1").glob("*/policy/*.yaml"))
@@ -128,6 +128,20 @@ def test_values_are_those_of_yaml_1_2(text, value):
 def test_numbers_that_others_read_otherwise_are_refused(text):
     with pytest.raises(ConfigError, match=rf"^EC02 here line 1: .*{text} is not a plain decimal"):
         parse_text(text, "here")
+
+
+def test_the_item_that_stands_twice_is_named(tmp_path):
+    path = tmp_path / "list.yaml"
+    schema = {"properties": {"markets": {"uniqueItems": True}}}
+    markets = [f"{a}{b}" for a in "ABCDEFGHIJ" for b in "ABCDEFGHIJ"]
+    with pytest.raises(ConfigError, match=r"key 'markets': 'CD' stands twice"):
+        validate({"markets": [*markets, "CD"]}, schema, path)
+    schema = {"properties": {"markets": {"type": "string"}}}
+    with pytest.raises(ConfigError, match=r"'AA', 'AB'.* \.\.\. .*is not of type 'string'"):
+        validate({"markets": markets}, schema, path)
+    schema = {"oneOf": [{"const": "all"}, {"items": {"pattern": "^[A-Z]{2}$"}, "type": "array"}]}
+    with pytest.raises(ConfigError, match=r"key '100': 'usa' does not match"):
+        validate([*markets, "usa"], schema, path)
 
 
 def test_missing_file_is_named(tmp_path):

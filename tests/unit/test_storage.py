@@ -5,7 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake_interface_storage_plugins.storage_provider import StorageQueryValidationResult
 
+from scripts.errors import ConfigError
 from scripts.governance.start import ON_DISK, begin
 from scripts.policies import parse_yaml
 from scripts.settings import load_settings
@@ -22,9 +24,12 @@ SOURCE = re.compile(
 def in_bucket(prefix: str) -> SimpleNamespace:
     """A workflow whose default storage keeps its copies below ``copies``."""
     provider = SimpleNamespace(
+        is_valid_query=lambda query: StorageQueryValidationResult(
+            query, query.startswith("s3://"), "must start with s3://"
+        ),
         object=lambda query: SimpleNamespace(
             local_path=lambda: Path("copies", query.removeprefix("s3://"))
-        )
+        ),
     )
     return SimpleNamespace(
         storage_settings=SimpleNamespace(
@@ -52,6 +57,11 @@ def test_jobs_find_the_runs_root_on_disk_or_in_their_copy():
     assert root_of_jobs(nowhere, "runs/here") == "runs/here"
     for prefix in ("s3://bucket/a", "s3://bucket/a/"):
         assert root_of_jobs(in_bucket(prefix), "./runs/here") == "copies/bucket/a/runs/here"
+
+
+def test_a_prefix_without_a_scheme_is_refused():
+    with pytest.raises(ConfigError, match=r"^EC20 --default-storage-prefix: bucket/runs: must"):
+        root_of_jobs(in_bucket("bucket"), "runs")
 
 
 @pytest.mark.parametrize("rule", sorted(ON_DISK))

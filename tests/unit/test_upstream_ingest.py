@@ -86,6 +86,18 @@ def test_large_and_dictionary_strings_and_column_order_are_taken(tmp_path):
     assert read_dataset("outlet_catalogue", published, check="rows").equals(expected)
 
 
+def test_large_lists_of_text_are_taken(tmp_path):
+    tables = sound()
+    candidates = tables["s3_candidate_set"]
+    number = candidates.column_names.index("reason_codes")
+    large = candidates.column(number).cast(pa.large_list(pa.large_string()))
+    tables["s3_candidate_set"] = candidates.set_column(number, "reason_codes", large)
+    publish(tmp_path, tables)
+    published = tmp_path / "published.parquet"
+    write_dataset("s3_candidate_set", published, ingest(tmp_path)[1]["s3_candidate_set"])
+    assert read_dataset("s3_candidate_set", published, check="rows").equals(candidates)
+
+
 def test_which_tables_a_producer_supplies(tmp_path):
     for seed in (1, 2):
         publish(tmp_path / f"seed={seed}", sound())

@@ -12,6 +12,7 @@ from rasterio.transform import from_origin
 from scripts.contracts import check_object, read_dataset
 from scripts.geo.grid import Grid
 from scripts.geo.snapshot import load_countries, load_facts
+from scripts.governance.verification import verify
 from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json
 from tests import small_world
@@ -62,7 +63,7 @@ def write_inputs(folder: Path) -> None:
 def own_world(tmp_path_factory) -> Path:
     folder = small_world.build(tmp_path_factory.mktemp("own"))
     write_inputs(folder)
-    target = RUNS / f"segment_1B/{RELEASE}/seed={SEED}/run_receipt.json"
+    target = RUNS / f"segment_1B/{RELEASE}/seed={SEED}/s9_validation/_passed.flag"
     result = small_world.snakemake(folder, str(target), "--quiet", "rules", *CONFIG)
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     return folder
@@ -99,6 +100,17 @@ def test_own_inputs_are_sealed(own_world):
     own = own_world / RUNS / "own_reference"
     assert sealed["reference/countries"] == file_digest(own / "countries.parquet")
     assert "borders.gpkg" in (own / "manifest.json").read_text(encoding="utf-8")
+
+
+def test_a_run_on_own_inputs_is_verified_against_the_snapshot_on_them(own_world):
+    at_hand = {"tree": own_world, "reference": own_world / "resources/reference"}
+    assert verify(own_world / RUNS / "segment_1B" / RELEASE, **at_hand).faults == []
+    facts = own_world / RUNS / "own_reference/country_facts.csv"
+    before = facts.read_bytes()
+    facts.write_bytes(before + b" ")
+    faults = verify(own_world / RUNS / "segment_1B" / RELEASE, **at_hand).faults
+    facts.write_bytes(before)
+    assert any("own_reference/country_facts.csv" in line for line in faults)
 
 
 def test_sites_follow_the_raster(own_world):

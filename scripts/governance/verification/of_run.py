@@ -15,7 +15,13 @@ from scripts.contracts import (
 )
 from scripts.governance.verification.view import OF_RUN, OF_TILES, Record, View, agree, same
 from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
-from scripts.records.identity import CONTRACTS_SEALED, manifest_fingerprint, parameter_hash
+from scripts.records.identity import (
+    CONTRACTS_SEALED,
+    OWN_INPUTS,
+    manifest_fingerprint,
+    parameter_hash,
+)
+from scripts.states.s0_gate import REFERENCE
 from scripts.tables import read_json
 from scripts.upstream.freeze_guard import judge_files
 
@@ -29,16 +35,8 @@ REPEATED = {
     "manifest_fingerprint_resolved_1B": ("manifest_fingerprint", "sealed_inputs"),
     "validation_manifest_1B": IDENTITY,
 }
-REFERENCE = {
-    "countries": "countries.parquet",
-    "facts": "country_facts.csv",
-    "places": "places.parquet",
-    "land_cover": "land_cover.parquet",
-    "outlet_density": "outlet_density.csv",
-    "outlet_statistics": "outlet_statistics.csv",
-    "outlet_samples": "outlet_samples.csv",
-    "manifest": "manifest.json",
-}
+# Snapshot on a user's own polygons, below the runs root.
+OWN_REFERENCE = "own_reference"
 UPSTREAM = {
     "outlet_catalogue": "outlet_catalogue",
     "candidate_set": "s3_candidate_set",
@@ -197,9 +195,12 @@ def sources_are_those_of_the_run(view: View, seed: int) -> Iterator[str]:
         contracts = view.tree / "config/contracts.yaml"
         says = contracts_digest(read_contracts(contracts))
         yield from same(contracts, "digest", says, sealed[CONTRACTS_SEALED], receipt.path)
-    if view.reference is not None:
+    reference = view.reference
+    if f"{OWN_INPUTS}polygons" in sealed:
+        reference = None if view.root is None else view.below_root(OWN_REFERENCE)
+    if reference is not None:
         listed = {name: sealed[f"reference/{asset}"] for asset, name in REFERENCE.items()}
-        yield from view.hold(listed, receipt.path, view.reference)
+        yield from view.hold(listed, receipt.path, reference)
 
 
 def upstream_is_as_sealed(view: View, seed: int) -> Iterator[str]:

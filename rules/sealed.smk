@@ -1,0 +1,11 @@
+"""What earlier starts made, held against the sources, settings and laws of this one."""
+
+from scripts.governance import sealed
+
+# A job was looked at when its workflow started; a tree in storage has no records on disk.
+if not is_job(workflow) and ROOT_OF_JOBS == RUNS:
+    try:
+        for fault in sealed.faults(SETTINGS, Path(RUNS), outputs_of, versions):
+            raise fault
+    except SegmentError as error:
+        raise WorkflowError(str(error)) from None
