@@ -206,7 +206,7 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
     ------
     ConfigError
         ``EC16`` a NUL or line break, a brace, or a part of over 255 bytes; ``EC17`` no such file or
-        folder; ``EC18`` a runs root that is a file or below one.
+        folder; ``EC21`` a runs root that is a file or below one.
     """
     upstream, build = plain["upstream"], plain["reference_build"]
     external = upstream["external_root"] if upstream["kind"] == "external" else ""
@@ -247,7 +247,7 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
     for path in (root, *root.parents):
         if path.exists() and not path.is_dir():
             raise ConfigError(
-                "EC18", CONFIG_FILE, f"key 'runs_root': {path} is no folder", "a folder of its own"
+                "EC21", CONFIG_FILE, f"key 'runs_root': {path} is no folder", "a folder of its own"
             )
 
 

@@ -105,7 +105,7 @@ def _receipts(root: Path, run: Run, seeds: Iterable[int]) -> dict[Path, Any]:
 
 def _older(record: Path, file: Path) -> GovernanceError:
     return GovernanceError(
-        "EG97",
+        "EG37",
         file,
         f"has other content than {record} was made from, and is not later",
         f"touch {file}: what reads it runs again",
@@ -114,7 +114,7 @@ def _older(record: Path, file: Path) -> GovernanceError:
 
 def _made_otherwise(record: Path, what: str, folder: Path) -> GovernanceError:
     return GovernanceError(
-        "EG98",
+        "EG38",
         record,
         f"was made with another {what}, and .snakemake has no record that would make it again",
         f"delete {folder}, or give the runs another name or runs_root",
@@ -163,8 +163,8 @@ def faults(
     Yields
     ------
     GovernanceError
-        ``EG97`` a source that is another than a record says, and not later; where Snakemake has no
-        record, ``EG98`` a record of other settings or laws, ``EG99`` a file that nothing tells of.
+        ``EG37`` a source that is another than a record says, and not later; where Snakemake has no
+        record, ``EG38`` a record of other settings or laws, ``EG39`` a file that nothing tells of.
     """
     for seed in settings.seeds:
         yield from _faults_of_world(settings, root, seed)
@@ -193,7 +193,7 @@ def faults(
             told |= {f"{root}/{path}" for path in read_object("candidate_fork", fork)["inherited"]}
     for path in sorted(unrecorded - told):
         yield GovernanceError(
-            "EG99",
+            "EG39",
             path,
             "stands in no receipt, and .snakemake has no record of how it was made",
             "delete it",

@@ -124,8 +124,8 @@ def test_bad_configuration_gets_one_named_line(changes, code, words):
     [
         ({"postures": "config/postuers"}, "EC17", "no folder config/postuers"),
         ({"reference": "resources/refrence"}, "EC17", "no folder resources/refrence"),
-        ({"runs_root": "README.md"}, "EC18", "README.md is no folder"),
-        ({"runs_root": "README.md/runs"}, "EC18", "README.md is no folder"),
+        ({"runs_root": "README.md"}, "EC21", "README.md is no folder"),
+        ({"runs_root": "README.md/runs"}, "EC21", "README.md is no folder"),
         (
             {"upstream": {"kind": "external", "external_root": "/nowhere", "merchants_total": 0}},
             "EC17",

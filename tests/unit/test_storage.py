@@ -70,4 +70,4 @@ def test_targets_on_a_run_tree_are_refused_in_object_storage(rule):
     jobs = [SimpleNamespace(rule=SimpleNamespace(name=rule))]
     workflow = SimpleNamespace(dag=SimpleNamespace(jobs=jobs))
     with pytest.raises(SystemExit, match=f"EG95 {rule}: "):
-        begin(workflow, settings, "copies/bucket/runs/fix-data-engine")
+        begin(workflow, settings, "copies/bucket/runs/fix-data-engine", SimpleNamespace())

@@ -76,7 +76,7 @@ def other(path: Path) -> bytes:
 
 def test_other_content_under_an_older_time_is_refused_and_a_touch_runs_it_again(world):
     with changed(world / S6, other(world / S6)):
-        refused(world, f"EG97 {S6}: has other content")
+        refused(world, f"EG37 {S6}: has other content")
         os.utime(world / S6)
         status, told = plan(world)
     assert status == 0, told[-3000:]
@@ -106,11 +106,11 @@ def test_a_tree_without_records_is_held_against_its_receipts(world):
             "upstream={merchants_total: 500}",
         )
         with changed(world / S6, other(world / S6)):
-            refused(world, f"EG97 {S6}: has other content")
+            refused(world, f"EG37 {S6}: has other content")
         with changed(world / LAW, other(world / LAW) + b"CHANGED = 1\n"):
             refused(world, "was made with another law of s6_site_jitter")
         with changed(world / RECEIPT, None):
-            refused(world, "EG99 ")
+            refused(world, "EG39 ")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_an_exchanged_catalogue_is_refused_and_a_touch_takes_it_over_anew(extern
     with changed(catalogue, another):
         refused(
             external,
-            "EG97 theirs/seed=7/outlet_catalogue.parquet",
+            "EG37 theirs/seed=7/outlet_catalogue.parquet",
             *EXTERNAL,
             target=str(CATALOGUE),
         )
