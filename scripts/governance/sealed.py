@@ -171,9 +171,10 @@ def faults(
     unrecorded: set[str] = set()
     told: set[str] = set()
     for run in settings.runs.values():
-        mine = {path for path in outputs(run.run_id, settings.seeds) if Path(path).is_file()}
-        mine = {path for path in mine if not is_recorded(path)}
-        unrecorded |= mine
+        there = {path for path in outputs(run.run_id, settings.seeds) if Path(path).is_file()}
+        mine = {path for path in there if not is_recorded(path)}
+        # A job that is killed may leave a file before its record, among others that have theirs.
+        unrecorded |= mine if mine == there else set()
         sources = sources_of(settings, run)
         for record, receipt in _receipts(root, run, settings.seeds).items():
             told |= {f"{root}/{path}" for path in receipt["outputs"]}
