@@ -81,9 +81,11 @@ def refuse_to_remake_baseline(workflow: Any, settings: Settings) -> None:
     files = pinned_files(read_object("baseline_pointer", path), root)
     written = {f"{root.as_posix()}/{file}" for file in files}
     jobs = list(snakemake_private.needed(workflow.dag, written))
-    if any(set(own_causes(reason)) - {MISSING, INCOMPLETE} for _, reason, _ in jobs):
+    changed = [job for job in jobs if set(own_causes(job[1])) - {MISSING, INCOMPLETE}]
+    if changed:
         remedy = "restore what changed, or ask for another baseline: segment1b repin"
-        faults = [f"would run again: {line}" for line in gather(jobs)]
+        after = f", with {len(jobs) - len(changed)} jobs after it" if jobs != changed else ""
+        faults = [f"would run again{after}: {line}" for line in gather(changed)]
         raise RefusedError([GovernanceError("EG36", "baseline", f, remedy) for f in faults])
 
 
