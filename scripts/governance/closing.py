@@ -242,8 +242,8 @@ def _recover(records: Records) -> Verdict:
     return {
         "run": run.name,
         "seeds": record["seeds"],
-        "says": f"{run.name}: {record['outcome']}",
-        "because": summary(record, settings.runs_root, path),
+        "says": f"{run.name}: {record['outcome']} after {len(record['attempts'])} attempts",
+        "because": summary(record, settings.runs_root),
         "made": [path],
         "next": ["snakemake integrated"],
     }

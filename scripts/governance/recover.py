@@ -11,26 +11,27 @@ from scripts.entry import run
 from scripts.governance import locks
 
 Json = Mapping[str, Any]
+BEST = 3
 
 
-def summary(record: Json, runs_root: str, where: object) -> list[str]:
-    """Lines of a recovery: an attempt a line, the outcome, the winner's policies."""
+def summary(record: Json, runs_root: str) -> list[str]:
+    """Lines of a recovery: where it started, the best attempts, the winner's policies."""
+    tried = [attempt for attempt in record["attempts"] if attempt["shortfall"] is not None]
+    best = sorted(tried, key=lambda attempt: attempt["shortfall"])[:BEST]
     lines = [f"start: shortfall {record['start']['shortfall']:.4f}"]
-    for attempt in record["attempts"]:
+    for attempt in best:
         knobs = ", ".join(f"{key}={value:g}" for key, value in attempt["knobs"].items())
-        told = f"shortfall {attempt['shortfall']:.4f}" if attempt["shortfall"] is not None else ""
         lines.append(
             f"cycle {attempt['cycle']} attempt {attempt['attempt']} {attempt['status']} "
-            f"{told or '; '.join(attempt['vetoes'])} ({knobs})"
+            f"shortfall {attempt['shortfall']:.4f} ({knobs})"
         )
-    lines.append(f"{record['outcome']}; record {where}")
     winner = record["winner"]
     if winner is None:
         return [*lines, "no safe movement: the candidate is accepted as it is, grade B"]
     return [
         *lines,
         f"winner: cycle {winner['cycle']} attempt {winner['attempt']}, grade {winner['grade']}; "
-        "copy its policies over those of the candidate, then snakemake integrated:",
+        "copy its policies over those of the candidate:",
         *(f"  {runs_root}/{entry['path']}" for entry in winner["policies"].values()),
     ]
 

@@ -18,6 +18,7 @@ Json = Mapping[str, Any]
 # Families whose rows are true or not; they share a line of the table.
 CHECKS = ("structural", "validation", "collapse")
 TITLE, COLUMN, LONGEST = 31, 10, 6
+REASONS = 12
 
 
 def _thinnest(rows: Iterable[Row]) -> Row:
@@ -145,8 +146,8 @@ def text(verdict: Json, colours: bool) -> list[str]:
     more = len(verdict.get("failing") or []) - LONGEST
     lines += [f"... and {more} gates more"] if more > 0 else []
     because = verdict.get("because") or []
-    lines += because[:LONGEST]
-    lines += [f"... and {len(because) - LONGEST} lines more"] if len(because) > LONGEST else []
+    lines += because[:REASONS]
+    lines += [f"... and {len(because) - REASONS} lines more"] if len(because) > REASONS else []
     made = verdict.get("made") or []
     lines += [f"made  {path}" for path in made[:LONGEST]]
     lines += [f"... and {len(made) - LONGEST} files more"] if len(made) > LONGEST else []

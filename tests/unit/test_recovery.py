@@ -211,10 +211,10 @@ def test_the_record_accepts_b_when_nothing_moved_and_names_the_winner_else():
     assert still["outcome"] == record_recovery.STILL
     assert still["winner"] is None
     assert still["classification"] == GREEN
-    assert "accepted as it is" in summary(still, "runs", "r.json")[-1]
+    assert "accepted as it is" in summary(still, "runs")[-1]
     won = record(attempt(grade="BPLUS", shortfall=0.0))
     assert won["winner"]["grade"] == "BPLUS"
-    assert "runs/best/policy.s4.yaml" in summary(won, "runs", "r.json")[-1]
+    assert "runs/best/policy.s4.yaml" in summary(won, "runs")[-1]
 
 
 def test_the_record_lists_attempts_in_order_and_says_safe_or_vetoed():
@@ -277,5 +277,5 @@ def test_the_record_is_what_its_contract_says(tmp_path):
     assert found["outcome"] == record_recovery.REACHED
     assert found["start"]["missed"] == ["nn_contraction seed 7", "nn_contraction seed 42"]
     assert found["winner"]["policies"]["s4"]["path"] == "won.s4.yaml"
-    lines = summary(found, "runs", "record.json")
+    lines = summary(found, "runs")
     assert any("cycle 1 attempt 0 safe shortfall 0.0000" in line for line in lines)
