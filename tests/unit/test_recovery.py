@@ -238,8 +238,8 @@ def test_the_record_lists_attempts_in_order_and_says_safe_or_vetoed():
 def test_a_recovery_with_a_winner_is_evidence_to_reopen():
     kind = "segment1b_p4_recovery"
     won = record(attempt(grade="BPLUS", shortfall=0.0))
-    assert reopen.failing(kind, won, "") == ["nn_contraction seed 7"]
-    assert reopen.failing(kind, record(START_ATTEMPT), "") == []
+    assert reopen.contradictions(kind, won, "P2") == ["nn_contraction seed 7"]
+    assert reopen.contradictions(kind, record(START_ATTEMPT), "P2") == []
 
 
 def test_the_record_is_what_its_contract_says(tmp_path):
@@ -258,6 +258,8 @@ def test_the_record_is_what_its_contract_says(tmp_path):
         **{"posture_holds": {}, "recovery_allowed": True, "reopen_required": False},
         "rows": evaluate([passing_card(), {**passing_card(), "seed": 7}], GATES)["rows"],
         **{"no_regression": [], "delta": {}, "recommended_lane": None, "lanes": []},
+        "deciding_grade": "BPLUS",
+        "countries_offered": {"eligible": 1, "with_sites": {}, "wanted_share": {}},
     }
     write_object("segment1b_p4_integrated", tmp_path / "integrated.json", integrated)
     won = {state: tmp_path / f"won.{state}.yaml" for state in FILES}
