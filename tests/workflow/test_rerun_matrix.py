@@ -34,6 +34,8 @@ CERTIFY = {
     "attest_release": 1,
     **NOTHING,
 }
+# The map of the first seed stands beside the certificate.
+MAP = {"site_map": 1}
 BASELINE = {"p0_baseline": 1, "pin_baseline": 1}
 TILES = ("s1_tile_index", "s1_population_surface")
 SEEDED = (
@@ -63,7 +65,7 @@ def release_from(first):
     """Jobs when a state of the release alone reruns, with everything after it (plan 2.1)."""
     head = jobs(1, "s2_tile_weights") if first == "s2_tile_weights" else {}
     start = "s3_requirements" if head else first
-    return {**head, **chain(start, 1), "s9_passed_flag": N, **CERTIFY}
+    return {**head, **chain(start, 1), **MAP, "s9_passed_flag": N, **CERTIFY}
 
 
 def baseline_from(first):
@@ -82,7 +84,7 @@ def both_from(first):
         return {**shared, **both_from("s2_tile_weights")}
     if first == "s2_tile_weights":
         return {"s2_tile_weights": 2, **both_from("s3_requirements")}
-    return {**chain(first, 2), "s9_passed_flag": N, **BASELINE, **CERTIFY}
+    return {**chain(first, 2), **MAP, "s9_passed_flag": N, **BASELINE, **CERTIFY}
 
 
 GUARD = {"certify_1a_authority": 1, "check_freeze_guard": 1, "enforce_freeze_guard": 1}
@@ -145,6 +147,7 @@ ONE_SEED = {
         1, "validate_1a", "pass_1a", "score_1a", "check_freeze_guard", "check_freeze_guard_seed"
     ),
     **jobs(1, "enforce_freeze_guard", "s0_gate", *SEEDED, "run_receipt", *S9, "s9_passed_flag"),
+    **MAP,
     **CERTIFY,
 }
 TABLES_1A = tuple(f"{name}.parquet" for name in ALL_TABLES)
