@@ -125,11 +125,11 @@ def _faults_of_world(settings: Settings, root: Path, seed: int) -> Iterator[Gove
     for upstream in settings.upstreams.values():
         tokens = {"run_id": upstream.run_id, "seed": seed}
         record = dataset_path(root, "parameter_hash_resolved_1A", **tokens)
-        if not record.is_file():
+        taken = dataset_path(root, "external_source_1A", **tokens)
+        if not (taken if upstream.kind == "external" else record).is_file():
             continue
         if upstream.kind == "external":
             folder = Path(settings.external_root) / f"seed={seed}"
-            taken = dataset_path(root, "external_source_1A", **tokens)
             source = read_object("external_source_1A", taken)
             tables = {name: folder / name for name in source["files"]}
             file = changed_source(source["files"], tables, taken)
