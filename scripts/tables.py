@@ -7,6 +7,7 @@ file or the new one, never a part.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -50,6 +51,12 @@ def write_parquet(path: str | Path, table: pa.Table) -> None:
         file.write_table(table, ROW_GROUP)
 
 
+def refuse_special(path: str | Path) -> None:
+    """``OSError`` for a pipe or a device, which would keep its reader for ever."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+
+
 @contextlib.contextmanager
 def readable(path: str | Path) -> Iterator[None]:
     """Turn what the Parquet reader raises into ``EX01``."""
@@ -76,6 +83,7 @@ def open_parquet(
     """
     named = [name for name in columns or () if name.endswith("country_iso")]
     with readable(path):
+        refuse_special(path)
         file = pq.ParquetFile(path, read_dictionary=named if dictionaries else None)
         names = file.schema_arrow.names
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -173,6 +181,7 @@ def read_json(path: str | Path) -> Any:
         ``EX02`` when the file is absent, not JSON, or nested too deep to read.
     """
     try:
+        refuse_special(path)
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ContractError("EX02", path, f"not readable JSON ({error})", "a JSON file") from None
@@ -186,6 +195,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 def file_digest(path: str | Path) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
+    refuse_special(path)
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from scripts.errors import ContractError, GovernanceError
 from scripts.records.ledger import Ledger, below
-from scripts.tables import read_json, write_json, write_text
+from scripts.tables import read_json, refuse_special, write_json, write_text
 
 INDEX = "index.json"
 FLAG = "_passed.flag"
@@ -140,6 +140,7 @@ def verify_bundle(folder: str | Path, flag: str | Path | None = None) -> str:
     """
     flag = Path(flag or Path(folder) / FLAG)
     try:
+        refuse_special(flag)
         text = flag.read_bytes().decode("ascii")
     except OSError as error:
         raise GovernanceError(
