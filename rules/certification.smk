@@ -12,6 +12,8 @@ MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
 FREEZE_GUARD = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_accepted.json").format(
     run_id=CANDIDATE.upstream_id
 )
+# What a release stands on; no key of the configuration names another one.
+ANCHORS = source("config/anchors.yaml")
 CERTIFICATE = reports("segment1b_p5_certification.json")
 ATTESTATION = reports("segment1b_p5_attestation.json")
 
@@ -72,6 +74,7 @@ def certified():
         ),
         "bands": BANDS_1A,
         "gates": GATES,
+        "anchors": ANCHORS,
         "reference": [reference(file) for file in (*DATA_FILES, MANIFEST)],
         "baseline_pointer": BASELINE_POINTER,
         "current_candidate_pointer": CANDIDATE_POINTER,
@@ -90,10 +93,13 @@ rule certify_release:
         ),
         baseline_report=BASELINE_REPORT,
         receipts=of_candidate(run("run_receipt.json")),
+        baseline_receipts=expand(run("run_receipt.json"), run_id=BASELINE_RUN_ID, seed=SEEDS),
         state_outputs=outputs_of(RELEASE_RUN_ID, SEEDS),
         validation=of_candidate(VALIDATION),
         policies=source(list(promotion.policies(CANDIDATE).values())),
+        bands=BANDS_1A,
         gates=GATES,
+        anchors=ANCHORS,
         lock_records=lock_records(),
     output:
         certificate=report(

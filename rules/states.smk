@@ -249,12 +249,13 @@ def fork_record(wildcards):
 
 
 def run_identity(wildcards):
-    """Name, posture, upstream and tiles of a job's run."""
+    """Name, posture, upstream with its kind, and tiles of a job's run."""
     named = run_of(wildcards)
     return {
         "name": named.name,
         "posture": named.posture.name,
         "upstream_id": named.upstream_id,
+        "upstream_kind": SETTINGS.upstreams[named.upstream_id].kind,
         "tiles_id": named.tiles_id,
     }
 

@@ -43,7 +43,6 @@ def verify(
 
     Example: segment1b verify reopened --public-key key.pub.pem
     """
-    from scripts.errors import GovernanceError
     from scripts.governance import verification
     from scripts.governance.releases import FOLDER, folder_of, read_release, refuse_changed
 
@@ -60,8 +59,7 @@ def verify(
     result = verification.verify(folder, tree=tree, reference=reference, public_key=public_key)
     lines = verification.lines(result, folder)
     print("\n".join(lines), file=sys.stderr if result.faults else sys.stdout)
-    if result.faults:
-        raise GovernanceError("EG89", run, "does not hold what its records say", "see above")
+    verification.refuse(result, run)
 
 
 @app.command()
@@ -71,7 +69,7 @@ def sign(
     configfile: ConfigFiles,
     config: Values,
 ) -> None:
-    """Sign the attestation of the certificate; the envelope lies beside it.
+    """Verify what was certified, then sign its attestation; the envelope lies beside it.
 
     Example: segment1b sign --key key.pem
     """
@@ -80,4 +78,4 @@ def sign(
     from scripts.governance.sign_attestation import sign_attestation
 
     root_lock.take(settings.runs_root)
-    options.show(sign_attestation(Path(settings.runs_root), key))
+    options.show(sign_attestation(Path(settings.runs_root), key, Path(settings.reference)))

@@ -13,8 +13,10 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.errors import ScoreError
+from scripts.governance.anchors import not_shipped
 from scripts.governance.locks import lock_set
 from scripts.governance.run_receipt import verify_outputs
+from scripts.policies import parse_yaml
 from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger, by_name
 from scripts.scorers.gates import evaluate, load_gates, reaches
@@ -22,6 +24,7 @@ from scripts.scorers.p0_baseline import by_seed
 from scripts.tables import file_digest, published
 
 LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely")
+RUN = ("run_id", "name", "posture", "upstream_run_id", "upstream_kind")
 Json = Mapping[str, Any]
 
 
@@ -84,7 +87,10 @@ def certificate(
     cards: Sequence[Json],
     baseline: Sequence[Json],
     receipts: Sequence[Json],
+    baseline_receipts: Sequence[Json],
     settings: Json,
+    anchors: Json,
+    bands: str,
     demands: Json,
     baseline_decision: str,
 ) -> dict[str, Any]:
@@ -92,17 +98,21 @@ def certificate(
 
     Parameters
     ----------
-    cards, baseline, receipts
+    cards, baseline, receipts, baseline_receipts
         By seed, in the same order.
-    settings
-        ``config/gates.yaml``.
+    settings, anchors
+        ``config/gates.yaml`` and ``config/anchors.yaml``.
+    bands
+        SHA-256 of the bands that 1A was judged by.
     demands
         ``required_seeds``, ``minimum_grade`` and ``release`` of the configuration.
     baseline_decision
         GO or NO_GO, as P0 decided.
     """
     verdict = evaluate(cards, settings)
+    required = demands["required_seeds"]
     faults = release_faults(cards, receipts, settings, demands, baseline_decision)
+    faults += not_shipped(receipts, baseline_receipts, bands, required, anchors)
     met = reaches(verdict["grade"], demands["minimum_grade"])
     first = receipts[0]
     return {
@@ -115,15 +125,16 @@ def certificate(
             "not_a_release_because": faults,
             "failing_rows": sum(not row["passed"] for row in verdict["rows"]),
         },
-        "run": {key: first[key] for key in ("run_id", "name", "posture", "upstream_run_id")},
+        "run": {key: first[key] for key in RUN},
         "baseline_run_id": baseline[0]["run_id"],
         "seeds": [card["seed"] for card in cards],
-        "required_seeds": sorted(demands["required_seeds"]),
+        "required_seeds": sorted(required),
         "parameter_hash": first["parameter_hash"],
         "manifest_fingerprint": {str(r["seed"]): r["manifest_fingerprint"] for r in receipts},
         "rule_versions": first["rule_versions"],
         "eligible_countries": cards[0]["eligible_countries"],
         "gates": settings,
+        "anchors": anchors,
         "rows": verdict["rows"],
         "fidelity_rows": verdict["fidelity"],
         "seeds_measured": {
@@ -166,8 +177,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         [read_object("segment1b_scorecard", p) for p in inputs.baseline_scorecards],
         inputs.baseline_scorecards[0],
     )
-    receipts = sorted(
-        (read_object("run_receipt", path) for path in inputs.receipts), key=lambda r: r["seed"]
+    receipts, baseline_receipts = (
+        sorted((read_object("run_receipt", path) for path in paths), key=lambda r: r["seed"])
+        for paths in (inputs.receipts, inputs.baseline_receipts)
     )
     check_alike(cards, baseline, where)
 
@@ -179,20 +191,33 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     verify_policies(receipts, policies)
     made = ledger(inputs.state_outputs)
     verify_outputs(receipts, made)
+    bands = file_digest(inputs.bands)
+    judged = certificate(
+        cards,
+        baseline,
+        receipts,
+        baseline_receipts,
+        settings,
+        parse_yaml(inputs.anchors),
+        bands,
+        params.demands,
+        decision,
+    )
     write_object(
         "segment1b_p5_certification",
         outputs.certificate,
         {
-            **published(certificate(cards, baseline, receipts, settings, params.demands, decision)),
+            **published(judged),
             "locks": lock_set(Path(outputs.certificate).parent),
             "digests": {
                 "state_outputs": made.digests,
                 "scorecards": ledger([*inputs.scorecards, *inputs.baseline_scorecards]).digests,
                 "baseline_report": file_digest(inputs.baseline_report),
-                "receipts": ledger(inputs.receipts).digests,
+                "receipts": ledger([*inputs.receipts, *inputs.baseline_receipts]).digests,
                 "validation": ledger(inputs.validation).digests,
                 "policies": dict(sorted(policies.items())),
                 "gates": file_digest(inputs.gates),
+                "bands": bands,
             },
         },
     )

@@ -76,6 +76,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "name": params.run["name"],
             "posture": params.run["posture"],
             "upstream_run_id": params.run["upstream_id"],
+            "upstream_kind": params.run["upstream_kind"],
             "tiles_id": params.run["tiles_id"],
             "seed": int(wildcards.seed),
             "parameter_hash": parameter_hash(policies),

@@ -150,25 +150,22 @@ def published_variants(
     }
 
 
-def measure(
+def graded(
     sites: Sites,
     home: npt.NDArray[np.int64],
     world: World,
-    cells: Cells,
-    places: ZonedPlaces,
     points: Points,
-    near_urban: npt.NDArray[np.bool_],
     settings: Mapping[str, Any],
     seed: int,
     baseline: Sites | None,
 ) -> tuple[dict[str, Any], list[Sites], FloatArray]:
-    """All measurements of a site set, its maps at the reference density, and their distances.
+    """What decides a grade below A, the maps at the reference density, and their distances.
 
     Parameters
     ----------
     sites, home
         Sites, and the home code of their merchants in ascending order of id.
-    world, cells, places, points, near_urban
+    world, points
         The reference Earth.
     settings
         ``config/gates.yaml``.
@@ -197,7 +194,6 @@ def measure(
     collapse = collapse_sentinel(
         sites, rank, counts, points, world.land_m2, CollapseLimits(**settings["collapse"])
     )
-    limits = settings["fidelity"]
     score = {
         "counts": {
             "sites": len(sites),
@@ -242,6 +238,31 @@ def measure(
             "flagged": [row["country_iso"] for row in collapse if row["flagged"]],
             "countries": collapse,
         },
+    }
+    return score, maps, nn_m
+
+
+def measure(
+    sites: Sites,
+    home: npt.NDArray[np.int64],
+    world: World,
+    cells: Cells,
+    places: ZonedPlaces,
+    points: Points,
+    near_urban: npt.NDArray[np.bool_],
+    settings: Mapping[str, Any],
+    seed: int,
+    baseline: Sites | None,
+) -> tuple[dict[str, Any], list[Sites], FloatArray]:
+    """:func:`graded`, and beside it what decides no grade: fidelity, the metrics as published.
+
+    ``cells``, ``places`` and ``near_urban`` are of the reference Earth too.
+    """
+    score, maps, nn_m = graded(sites, home, world, points, settings, seed, baseline)
+    counts, limits = metrics.country_counts(sites.country), settings["fidelity"]
+    rank = thinning_rank(sites, seed)
+    nn_ratio = score["metrics"]["nn_p99_p50_ratio"]
+    beside = {
         "fidelity": {
             "population": fidelity.population_agreement(
                 sites, cells, seed, limits["agreement_min_sites"]
@@ -252,7 +273,7 @@ def measure(
         },
         "as_published": published_variants(sites, rank, counts, nn_ratio, world),
     }
-    return score, maps, nn_m
+    return score | beside, maps, nn_m
 
 
 def truth_of(sites: Sites, earth: Earth, seed: int) -> dict[str, Any]:
@@ -275,6 +296,17 @@ def validation_of(summary: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": summary["verdict"],
         "failing_structural": failing("structural"),
         "failing_realism": failing("realism"),
+    }
+
+
+def basis(
+    settings: Mapping[str, Any], s2_policy: str, summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a grade takes from elsewhere than the sites: gates, floors of S2, the verdict of S9."""
+    return {
+        "gates_version": settings["policy_version"],
+        "region_floors": load_policy(s2_policy)["country_mass"]["region_floor_share"],
+        "validation": validation_of(summary),
     }
 
 
@@ -339,9 +371,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     card = {
         "run_id": wildcards.run_id,
         "seed": seed,
-        "gates_version": settings["policy_version"],
-        "region_floors": load_policy(inputs.s2_policy)["country_mass"]["region_floor_share"],
-        "validation": validation_of(read_object("validation_summary_1B", inputs.s9_summary)),
+        **basis(
+            settings, inputs.s2_policy, read_object("validation_summary_1B", inputs.s9_summary)
+        ),
         **score,
         "truth": truth_of(sites, earth, seed),
     }

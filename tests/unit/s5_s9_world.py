@@ -310,6 +310,7 @@ def write_receipt(folder: Path, path: dict[str, str]) -> str:
         "name": "small",
         "posture": "p4",
         "upstream_run_id": "1" * 32,
+        "upstream_kind": "builtin",
         "tiles_id": "2" * 32,
         "seed": SEED,
         "parameter_hash": parameter_hash(policies),

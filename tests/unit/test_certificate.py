@@ -11,7 +11,7 @@ import pytest
 
 from scripts.contracts import dataset_path, read_object, write_object
 from scripts.errors import ScoreError
-from scripts.governance import certify, certify_release, pointers, run_receipt
+from scripts.governance import anchors, certify, certify_release, pointers, run_receipt
 from scripts.governance.locks import SURFACES
 from scripts.governance.pointers import pointer
 from scripts.records.ledger import Ledger
@@ -47,6 +47,9 @@ class Runs:
         for run_id in (RELEASE, BASELINE):
             for seed in SEEDS:
                 self.make_seed(run_id, seed)
+        self.anchors = folder / "anchors.yaml"
+        own = {self.policy.name: file_digest(self.policy)}
+        self.anchor(**anchors.shipped() | {"reference": {}, "baseline": own, "s9": own})
 
     def path(self, run_id, seed, name):
         return self.root / f"segment_1B/{run_id}/seed={seed}/{name}"
@@ -71,6 +74,7 @@ class Runs:
             "name": "candidate",
             "posture": "reopened",
             "upstream_run_id": "c" * 32,
+            "upstream_kind": "builtin",
             "tiles_id": "e" * 32,
             "seed": seed,
             "parameter_hash": "d" * 64,
@@ -88,6 +92,9 @@ class Runs:
         companions.write_csv("segment1b_nn_quantiles", self.path(run_id, seed, "nn.csv"), QUANTILES)
         report = {"state": "S8", "identity": {}, "counts": {"rows_s8": 1000}}
         write_json(self.path(run_id, seed, "report.json"), report)
+
+    def anchor(self, **shipped):
+        self.anchors.write_text(json.dumps(shipped), encoding="utf-8")
 
     def change(self, run_id, seed, edit, name="card.json"):
         path = self.path(run_id, seed, name)
@@ -109,10 +116,13 @@ class Runs:
                 baseline_scorecards=of(BASELINE, "card.json"),
                 baseline_report=self.folder / "p0_report",
                 receipts=of(RELEASE, "run_receipt.json"),
+                baseline_receipts=of(BASELINE, "run_receipt.json"),
                 state_outputs=[str(self.shared), *of(RELEASE, "site_locations.parquet")],
                 validation=of(RELEASE, "s9_summary.json"),
                 policies=[str(self.policy)],
+                bands=anchors.BANDS,
                 gates="config/gates.yaml",
+                anchors=str(self.anchors),
             ),
             SimpleNamespace(certificate=out),
             SimpleNamespace(runs_root=str(self.root), demands=demands),

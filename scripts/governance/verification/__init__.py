@@ -1,4 +1,4 @@
-"""Verifies a run from its own records: nothing is computed anew, every digest is taken again.
+"""Verifies a run from its own records: every digest is taken again, every certified grade measured.
 
 Starts from the run receipts in the run's folder and follows what they and the other records name,
 as far as it is there: S9's bundle and flag, the scorecards, the upstream bundle and freeze guard,
@@ -13,6 +13,6 @@ signature on the attestation says who wrote them.
 and yields a line for every fault.
 """
 
-from scripts.governance.verification.verify import Findings, folder_of, lines, verify
+from scripts.governance.verification.verify import Findings, folder_of, lines, refuse, verify
 
-__all__ = ["Findings", "folder_of", "lines", "verify"]
+__all__ = ["Findings", "folder_of", "lines", "refuse", "verify"]

@@ -27,7 +27,10 @@ from scripts.upstream.freeze_guard import judge_files
 
 BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
 IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint")
-ALIKE = ("run_id", "name", "posture", "upstream_run_id", "tiles_id", "parameter_hash")
+ALIKE = (
+    *("run_id", "name", "posture", "upstream_run_id", "upstream_kind", "tiles_id"),
+    "parameter_hash",
+)
 TOKENS = {"seed": "[0-9]+", "part": "[0-9]+-of-[0-9]+"}
 REPEATED = {
     "s0_gate_receipt_1B": ("manifest_fingerprint", "upstream_run_id", "seed"),
@@ -222,6 +225,15 @@ def upstream_is_as_sealed(view: View, seed: int) -> Iterator[str]:
         if name.endswith(".parquet") or (bundle.parent / name).exists()
     }
     yield from view.hold(listed, sums.path, bundle.parent)
+    obeyed = view.record("parameter_hash_resolved_1A", **tokens)
+    follows = parameter_hash(obeyed["policies"])
+    yield from same(
+        obeyed.path, "parameter_hash", obeyed["parameter_hash"], follows, "its own list"
+    )
+    for name, digest in sorted(obeyed["policies"].items()):
+        if receipt["upstream_kind"] == "builtin" and name.startswith("policy."):
+            listed = receipt["policies"].get(name)
+            yield from same(obeyed.path, name, digest, listed, receipt.path)
     verify_bundle(bundle)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.errors import GovernanceError, SegmentError
-from scripts.governance.verification import of_release, of_run
+from scripts.governance.verification import of_measures, of_release, of_run
 from scripts.governance.verification.view import SEGMENT, View
 from scripts.records.identity import run_id
 
@@ -87,6 +87,10 @@ def _faults(view: View, promoting: bool) -> Iterator[str]:
         for beside in (*of_release.BESIDE, *after):
             yield from _told(beside, runs[0], certificate)
     if ours:
+        for seed in runs[0].seeds():
+            for run, baseline in ((runs[0], runs[1]), (runs[1], None)):
+                measured = of_measures.scorecard_is_measured_on_its_sites
+                yield from _told(measured, run, seed, baseline)
         last = () if promoting else of_release.OF_CERTIFICATE_AFTER_PROMOTION
         for of_certificate in (*of_release.OF_CERTIFICATE, *last):
             yield from _told(of_certificate, runs[0], certificate)
@@ -120,6 +124,18 @@ def root_of(folder: Path) -> Path | None:
     """Runs root that a run's folder lies in, None when it was copied alone."""
     absolute = folder.resolve()
     return absolute.parent.parent if absolute.parent.name == SEGMENT else None
+
+
+def refuse(result: Findings, run: str) -> None:
+    """Refuse what has any fault (``EG89``)."""
+    if result.faults:
+        raise GovernanceError(
+            "EG89",
+            run,
+            f"does not hold what its records say, {len(result.faults)} faults, first "
+            f"{result.faults[0]}",
+            "segment1b verify names all",
+        )
 
 
 def lines(result: Findings, folder: Path) -> list[str]:

@@ -1,0 +1,120 @@
+"""Measures again what decides a grade: a scorecard is a cache of its sites, never evidence.
+
+It takes the egress of the run and of its baseline, the tables beneath them, the policies and the
+gates of the source tree and the snapshot, and gets some three seconds of CPU time a seed. What
+decides no grade, fidelity and the baseline's own truth, is not measured again.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.governance.verification.view import Record, View, same
+from scripts.records.identity import OWN_INPUTS
+from scripts.scorers import scorecard
+from scripts.tables import published, read_json, to_json_bytes
+
+GATES = "config/gates.yaml"
+# Snapshot on a user's own polygons, below the runs root.
+OWN_REFERENCE = "own_reference"
+_OF_TILES = ("fidelity_cells", "fidelity_points", "people_width", "tile_index", "tile_population")
+_OF_SNAPSHOT = {
+    "facts": "country_facts.csv",
+    "places": "places.parquet",
+    "density": "outlet_density.csv",
+}
+
+
+def scorecard_is_measured_on_its_sites(
+    view: View, seed: int, baseline: View | None
+) -> Iterator[str]:
+    """The scorecard says what the sites measure; ``baseline`` None is for the baseline itself."""
+    if view.root is None or view.tree is None or view.reference is None:
+        view.skipped.add("scorecards: measured again with runs root, tree and reference at hand")
+        return
+    receipt, card = (
+        view.record("run_receipt", seed=seed),
+        view.record("segment1b_scorecard", seed=seed),
+    )
+    files = {
+        "sites": view.path("site_locations", seed=seed),
+        "summary": view.path("validation_summary_1B", seed=seed),
+        "tile_weights": view.path("tile_weights"),
+        "gates": view.tree / GATES,
+        "tile_policy": _policy(view, receipt, "policy.s1.tile_index"),
+        "s2_policy": _policy(view, receipt, "policy.s2.tile_weights"),
+        "catalogue": view.path("outlet_catalogue", run_id=receipt["upstream_run_id"], seed=seed),
+    }
+    own = f"{OWN_INPUTS}polygons" in receipt["sealed_inputs"]
+    snapshot = view.root / OWN_REFERENCE if own else view.reference
+    files |= {name: snapshot / file for name, file in _OF_SNAPSHOT.items()}
+    files |= {name: view.path(name, tiles_id=receipt["tiles_id"]) for name in _OF_TILES}
+    if baseline is not None:
+        files["baseline_sites"] = baseline.path("site_locations", seed=seed)
+    known = tuple((name, str(path), view.digest(path)) for name, path in sorted(files.items()))
+    for key, wanted in sorted(_measured(seed, known).items()):
+        for what, stated, measured in _differences(key, card[key], wanted):
+            yield from same(card.path, what, stated, measured, files["sites"])
+            break
+
+
+def _policy(view: View, receipt: Record, stem: str) -> Path:
+    """Policy file of a receipt in the source tree, by the beginning of its name."""
+    name = next(name for name in receipt["policies"] if name.startswith(f"{stem}."))
+    assert view.tree is not None
+    return next((view.tree / "config").rglob(name), view.tree / "config" / name)
+
+
+# The digests are part of what is asked, so that only the same files have the same answer.
+@functools.lru_cache(maxsize=32)
+def _measured(seed: int, known: tuple[tuple[str, str, str], ...]) -> dict[str, Any]:
+    """The part of a scorecard that decides a grade, from files by name, path and digest."""
+    files = {name: path for name, path, _ in known}
+    settings = scorecard.load_gates(files["gates"])
+    sites, cells = (
+        scorecard.read_sites(files["sites"]),
+        scorecard.read_cells(files["fidelity_cells"]),
+    )
+    baseline = files.get("baseline_sites")
+    score, _, _ = scorecard.graded(
+        sites,
+        scorecard.read_homes(files["catalogue"], sites),
+        scorecard.world_of(scorecard.load_facts(files["facts"]), cells),
+        scorecard.read_points(files["fidelity_points"]),
+        settings,
+        seed,
+        None if baseline is None else scorecard.read_sites(baseline),
+    )
+    again = {
+        **scorecard.basis(settings, files["s2_policy"], read_json(files["summary"])),
+        **score,
+    }
+    if baseline is not None:
+        earth = scorecard.read_earth(
+            files["tile_index"],
+            files["tile_population"],
+            files["tile_weights"],
+            files["places"],
+            files["density"],
+            files["people_width"],
+            scorecard.read_grid(files["tile_policy"]),
+        )
+        again["truth"] = scorecard.truth_of(sites, earth, seed)
+    found: dict[str, Any] = json.loads(to_json_bytes(published(again)))
+    return found
+
+
+def _differences(trail: str, stated: Any, measured: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Leaves that differ: where they are, what is stated, what was measured."""
+    if isinstance(stated, Mapping) and isinstance(measured, Mapping):
+        for key in sorted({*stated, *measured}):
+            yield from _differences(f"{trail}.{key}", stated.get(key), measured.get(key))
+    elif isinstance(stated, list) and isinstance(measured, list) and len(stated) == len(measured):
+        for at, pair in enumerate(zip(stated, measured, strict=True)):
+            yield from _differences(f"{trail}[{at}]", *pair)
+    elif stated != measured:
+        yield trail, stated, measured

@@ -1,0 +1,92 @@
+"""What a release stands on, by digest: whoever replaces it gets a trial that says what differs."""
+
+import copy
+
+import pytest
+
+from scripts.governance.anchors import ANCHORS, BANDS, not_shipped, shipped
+from scripts.policies import parse_yaml
+
+SHIPPED = shipped()
+SEEDS = SHIPPED["required_seeds"]
+BAND = SHIPPED["bands"]["policy.1a.bands.yaml"]
+SEALED = {f"reference/{name}": digest for name, digest in SHIPPED["reference"].items()}
+OTHER = "0" * 64
+
+
+def receipts():
+    """Those of a release and of its baseline on everything that is shipped."""
+    release = {"sealed_inputs": SEALED, "policies": {**SHIPPED["s9"], "policy.s6.yaml": OTHER}}
+    baseline = {"sealed_inputs": SEALED, "policies": SHIPPED["baseline"]}
+    return [copy.deepcopy(release)], [copy.deepcopy(baseline)]
+
+
+def test_the_anchors_are_those_of_the_files():
+    assert parse_yaml(ANCHORS) == SHIPPED, "python -m scripts.governance.anchors writes them anew"
+
+
+def test_a_release_on_the_shipped_inputs_lacks_nothing():
+    assert not_shipped(*receipts(), BAND, SEEDS, SHIPPED) == []
+    assert not_shipped(*receipts(), BAND, [*SEEDS, 5], SHIPPED) == []
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("name", sorted(SEALED))
+def test_a_file_of_another_earth_is_named(name, which):
+    found = receipts()
+    found[which][0]["sealed_inputs"][name] = OTHER
+    (reason,) = not_shipped(*found, BAND, SEEDS, SHIPPED)
+    assert reason == f"the reference snapshot is not the shipped one ({name})"
+
+
+def test_a_run_that_sealed_no_snapshot_is_a_trial():
+    found = receipts()
+    for receipt in (*found[0], *found[1]):
+        receipt["sealed_inputs"] = {}
+    (reason,) = not_shipped(*found, BAND, SEEDS, SHIPPED)
+    assert "reference snapshot" in reason
+    assert "places.parquet" in reason
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED["baseline"]))
+@pytest.mark.parametrize("digest", [OTHER, None])
+def test_a_policy_of_the_baseline_that_was_replaced_or_left_out_is_named(name, digest):
+    found = receipts()
+    policies = found[1][0]["policies"]
+    policies.pop(name)
+    if digest:
+        policies[name] = digest
+    (reason,) = not_shipped(*found, BAND, SEEDS, SHIPPED)
+    assert reason == f"the baseline is not the shipped one ({name})"
+
+
+def test_a_policy_that_the_baseline_has_beside_the_shipped_ones_is_named():
+    found = receipts()
+    found[1][0]["policies"]["policy.s6.jitter.own.yaml"] = OTHER
+    (reason,) = not_shipped(*found, BAND, SEEDS, SHIPPED)
+    assert "policy.s6.jitter.own.yaml" in reason
+
+
+def test_another_validation_or_other_bands_are_named():
+    found = receipts()
+    found[0][0]["policies"] = {"policy.s9.validation.report.yaml": OTHER}
+    reasons = not_shipped(*found, OTHER, SEEDS, SHIPPED)
+    assert [reason.partition(" is not ")[0] for reason in reasons] == [
+        "the policy of S9",
+        "the policy of 1A's bands",
+    ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_required_seed_can_be_left_out(seed):
+    required = [other for other in SEEDS if other != seed]
+    (reason,) = not_shipped(*receipts(), BAND, required, SHIPPED)
+    assert reason == f"the list of required seeds is not the shipped one (lacks {seed})"
+
+
+def test_the_snapshot_that_s0_seals_is_anchored_whole():
+    names = {"countries", "facts", "places", "land_cover", "manifest"} | {
+        f"outlet_{kind}" for kind in ("density", "samples", "statistics")
+    }
+    assert len(SHIPPED["reference"]) == len(names)
+    assert set(SHIPPED["bands"]) == {BANDS.rpartition("/")[2]}
