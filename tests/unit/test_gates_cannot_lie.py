@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scripts.errors import GovernanceError, SegmentError
+from scripts.errors import GovernanceError, RefusedError, SegmentError
 from scripts.governance import (
     certify,
     certify_release,
@@ -538,13 +538,17 @@ REFUSALS = {
     "EG30": lambda q: pointers.baseline_pointer(NO_GO, [], {}, "w"),
     "EG31": lambda q: pointers.candidate_pointer([card(7)], [], {}, "w"),
     "EG32": lambda q: pointers.last_good_pointer(
-        {"verdict": {"minimum_grade_met": False, "grade": "B", "minimum_grade": "BPLUS"}}, {}, "w"
+        {"verdict": {"minimum_grade_met": False, "grade": "B", "minimum_grade": "BPLUS"}},
+        Path(), Path(), "w"
     ),
     "EG33": lambda q: pointers.verify(
         {"digests": {"gone": "0" * 64}}, q.getfixturevalue("tmp_path"), "pin"
     ),
     "EG34": lambda q: pointers.verify_promotion(
         {"baseline_run_id": "a", "run": {"run_id": "b"}}, PINNED, PINNED, Path()
+    ),
+    "EG35": lambda q: pointers.refuse_unasked_repin(
+        {"digests": {"a/run_receipt.json": "0" * 64}}, {"a/run_receipt.json": "1" * 64}, "w"
     ),
     "EG40": edited_lock,
     "EG41": lambda q: locks.refuse(["lock P1 is reopened"]),
@@ -556,7 +560,7 @@ REFUSALS = {
     "EG44": lambda q: enforce_phase.check_witness({"identical": False, "differing": ["x"]}, "w"),
     "EG45": lambda q: enforce_phase.enforce_integrated(
         {"classification": "RED_REOPEN_REQUIRED", "rows": [], "no_regression": [],
-         "recommended_lane": "S6"}, "w"
+         "recommended_lane": "S6"}, "w", {}
     ),
     "EG46": locked_out_of_turn,
     "EG47": locked_twice,
@@ -596,7 +600,7 @@ CODES = sorted(
 
 @pytest.mark.parametrize("code", sorted(set(CODES) - set(BUNDLE_VIOLATIONS)))
 def test_a_refusal_on_the_way_to_a_promotion_is_made(request, code):
-    with pytest.raises(SegmentError, match=f"^{code} "):
+    with pytest.raises((SegmentError, RefusedError), match=f"^{code} "):
         REFUSALS[code](request)
     TALLY.add(f"refusal {code}")
 

@@ -56,6 +56,9 @@ def undeclared(job):
         relative = path.relative_to(here).as_posix() if path.is_relative_to(here) else ""
         if relative.split("/", 1)[0] not in ROOTS or BY_NAME.fullmatch(relative):
             continue
+        # What it seals, and verifies before it takes the place of the release before.
+        if job["rule"] == "certify" and relative.startswith(f"{RUNS}/releases/"):
+            continue
         if declared.isdisjoint((path, *path.parents)) and not temporary_of(path, declared):
             found.append(relative)
     return found

@@ -104,6 +104,8 @@ def test_nothing_is_written_that_no_contract_declares(certified_world):
     seen = set()
     for path in published(certified_world):
         relative = path.relative_to(root).as_posix()
+        # A release holds what it seals under the paths that it has below the runs root.
+        relative = re.sub(r"^releases/[^/]+/(?=segment_1[AB]/)", "", relative)
         owners = [name for name, entry in datasets().items() if entry.holds(relative)]
         assert len(owners) == 1, relative
         name = owners[0]
