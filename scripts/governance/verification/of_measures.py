@@ -13,14 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.governance.verification.view import Record, View, same
+from scripts.governance.verification.view import OWN_REFERENCE, Record, View, same
 from scripts.records.identity import OWN_INPUTS
 from scripts.scorers import scorecard
 from scripts.tables import published, read_json, to_json_bytes
 
 GATES = "config/gates.yaml"
-# Snapshot on a user's own polygons, below the runs root.
-OWN_REFERENCE = "own_reference"
 _OF_TILES = ("fidelity_cells", "fidelity_points", "people_width", "tile_index", "tile_population")
 _OF_SNAPSHOT = {
     "facts": "country_facts.csv",

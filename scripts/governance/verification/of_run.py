@@ -13,7 +13,15 @@ from scripts.contracts import (
     read_dataset,
     state_datasets,
 )
-from scripts.governance.verification.view import OF_RUN, OF_TILES, Record, View, agree, same
+from scripts.governance.verification.view import (
+    OF_RUN,
+    OF_TILES,
+    OWN_REFERENCE,
+    Record,
+    View,
+    agree,
+    same,
+)
 from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
 from scripts.records.identity import (
     CONTRACTS_SEALED,
@@ -38,8 +46,6 @@ REPEATED = {
     "manifest_fingerprint_resolved_1B": ("manifest_fingerprint", "sealed_inputs"),
     "validation_manifest_1B": IDENTITY,
 }
-# Snapshot on a user's own polygons, below the runs root.
-OWN_REFERENCE = "own_reference"
 UPSTREAM = {
     "outlet_catalogue": "outlet_catalogue",
     "candidate_set": "s3_candidate_set",

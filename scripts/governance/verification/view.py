@@ -14,6 +14,8 @@ from scripts.records.ledger import Ledger, digest_now
 from scripts.tables import to_json_bytes
 
 SEGMENT = "segment_1B"
+# Snapshot on a user's own polygons, below the runs root.
+OWN_REFERENCE = "own_reference"
 OF_RUN = f"{SEGMENT}/{{run_id}}/"
 OF_TILES = f"{SEGMENT}/tiles/{{tiles_id}}/"
 LONGEST_VALUE = 160
