@@ -82,7 +82,8 @@ def _own_inputs(folder: Path) -> tuple[Json, Json]:
     for name in ("outlet_catalogue", "s3_candidate_set"):
         write_parquet(seed / f"{name}.parquet", empty)
     files = [folder / name for name in ("borders.gpkg", "people.tif")]
-    for path in (*files, seed / "validation/index.json", seed / "validation/_passed.flag"):
+    bundle = ("index.json", "egress_checksums.json", "_passed.flag")
+    for path in (*files, *(seed / "validation" / name for name in bundle)):
         path.parent.mkdir(exist_ok=True)
         path.touch()
     own = {"polygons": {"path": str(files[0])}, "population": {"raster": str(files[1])}}

@@ -76,7 +76,7 @@ def test_every_picture_is_shown_and_described(browser):
     pictures = browser.evaluate(
         "[...document.images].map(i => [i.naturalWidth, i.alt.length, i.complete])"
     )
-    assert len(pictures) == 10
+    assert len(pictures) == 12
     for width, described, complete in pictures:
         assert width > 200
         assert described > 20
@@ -177,10 +177,12 @@ def test_page_names_verdict_digests_and_licences(page, world):
 
 
 def test_command_ends_with_the_verdict_and_the_place_of_the_page(world, page):
+    page.unlink()
     result = small_world.snakemake(world, "dossier", "--quiet", "rules")
     assert f"open {page.relative_to(world).as_posix()}" in result.stdout
     assert "no release" in result.stdout
     assert "\033" not in result.stdout
+    page.unlink()
     quiet = small_world.snakemake(world, "dossier", "--quiet", "all")
     assert quiet.returncode == 0
     assert quiet.stdout == result.stdout
@@ -218,7 +220,7 @@ def test_figures_and_page_do_not_depend_on_the_moment(page, world):
     produced = sorted((world / REPORTS / "figures").rglob("*.*"))
     produced += sorted(world.glob(f"{RUNS}/segment_1B/*/seed=*/scorecard/*.png"))
     before = {path: file_digest(path) for path in [*produced, page]}
-    assert len(before) == 11
+    assert len(before) == 13
     for path in before:
         path.unlink()
     result = small_world.snakemake(world, "dossier", "--quiet", "rules", cores=1)
