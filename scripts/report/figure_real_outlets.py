@@ -6,8 +6,7 @@ both thinned to the smaller count, with the same colours for the largest merchan
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,12 @@ from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
 from scripts.geo.metrics import Sites
+from scripts.geo.people import read_points
 from scripts.geo.snapshot import Countries, load_countries, load_facts, load_places
 from scripts.geo.thinning import lowest, thinning_rank
 from scripts.report.figure_close_ups import draw_country, draw_window
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_png, save_svg
-from scripts.scorers.fidelity import Points
-from scripts.scorers.scorecard import read_points, read_sites
+from scripts.scorers.scorecard import read_sites
 from scripts.scorers.truth.measure import GROUPS, SIZES
 from scripts.scorers.truth.ranges import RealRange, read_statistics, real_ranges
 
@@ -38,27 +37,16 @@ MERCHANT_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b
 OTHERS = "#4a545e"
 
 
-@dataclass(frozen=True)
-class Network:
-    """Outlets of one country: merchant numbers and positions in degrees, shape (n,)."""
-
-    merchant: npt.NDArray[np.uint64]
-    lon: F64
-    lat: F64
-
-    def __len__(self) -> int:
-        return len(self.lon)
-
-    def thinned(self, size: int) -> Self:
-        """Some ``size`` of the outlets, drawn by a key of each."""
-        order = np.arange(len(self), dtype=np.int32)
-        sites = Sites(self.merchant, np.zeros(len(self), np.int16), order, self.lon, self.lat)
-        rows = lowest(thinning_rank(sites, SEED), size)
-        return type(self)(self.merchant[rows], self.lon[rows], self.lat[rows])
+def thinned(sites: Sites, size: int) -> Sites:
+    """Some ``size`` of the sites, drawn by a key of each."""
+    return sites.take(lowest(thinning_rank(sites, SEED), size))
 
 
-def read_samples(path: str) -> dict[tuple[str, int], Network]:
-    """Networks of ``outlet_samples.csv`` by data set and country code, in the file's order."""
+def read_samples(path: str) -> dict[tuple[str, int], Sites]:
+    """Networks of ``outlet_samples.csv`` by data set and country code, in the file's order.
+
+    Outlets are keyed by merchant and row; no country stands in their own column.
+    """
     table = pa_csv.read_csv(path)
     dataset = np.array(table["dataset"].to_pylist())
     code = countries.encode(table["country_iso"])
@@ -67,18 +55,20 @@ def read_samples(path: str) -> dict[tuple[str, int], Network]:
     found = {}
     for name, of in dict.fromkeys(zip(dataset.tolist(), code.tolist(), strict=True)):
         rows = (dataset == name) & (code == of)
-        found[name, of] = Network(
+        size = int(rows.sum())
+        found[name, of] = Sites(
             number[rows].astype(np.uint64),
+            np.zeros(size, dtype=np.int16),
+            np.arange(size, dtype=np.int32),
             table["lon_deg"].to_numpy()[rows],
             table["lat_deg"].to_numpy()[rows],
         )
     return found
 
 
-def of_country(sites: Sites, code: int) -> Network:
+def of_country(sites: Sites, code: int) -> Sites:
     """Sites of one country."""
-    rows = np.flatnonzero(sites.country == code)
-    return Network(sites.merchant[rows], sites.lon[rows], sites.lat[rows])
+    return sites.take(np.flatnonzero(sites.country == code))
 
 
 def colours_of(merchant: npt.NDArray[np.uint64]) -> list[str]:
@@ -94,7 +84,7 @@ def colours_of(merchant: npt.NDArray[np.uint64]) -> list[str]:
 
 def draw_maps(
     path: str,
-    pairs: Mapping[int, tuple[Network, Network]],
+    pairs: Mapping[int, tuple[Sites, Sites]],
     land: Countries,
     names: Mapping[int, str],
     city: Mapping[int, tuple[float, float]],
@@ -141,7 +131,12 @@ def pair_correlation(lon: F64, lat: F64, people_lon: F64, people_lat: F64) -> F6
 
 
 def draw_correlation(
-    axes: Any, name: str, real: Network, ours: Sequence[Network], before: Network, points: Network
+    axes: Any,
+    name: str,
+    real: Sites,
+    ours: Sequence[Sites],
+    before: Sites,
+    people: tuple[F64, F64],
 ) -> None:
     """Pair correlation of one country: real outlets, the seeds of the release, the baseline."""
     middle = np.sqrt(EDGES_KM[1:] * EDGES_KM[:-1])
@@ -152,7 +147,7 @@ def draw_correlation(
     if len(before) > 1:
         lines.append((before, BASELINE, "--", "baseline"))
     for network, colour, style, label in lines:
-        found = pair_correlation(network.lon, network.lat, points.lon, points.lat)
+        found = pair_correlation(network.lon, network.lat, *people)
         shown = found > 0.0
         axes.plot(
             middle[shown], found[shown], color=colour, linestyle=style, linewidth=1.3, label=label
@@ -187,7 +182,7 @@ def median_of_countries(card: Json, name: str) -> float:
 
 def draw_statistics(
     path: str,
-    correlations: Mapping[str, tuple[Network, Sequence[Network], Network, Network]],
+    correlations: Mapping[str, tuple[Sites, Sequence[Sites], Sites, tuple[F64, F64]]],
     cards: Sequence[Json],
     ranges: Mapping[str, RealRange],
 ) -> None:
@@ -235,12 +230,6 @@ def largest_cities(path: str, wanted: Sequence[int]) -> dict[int, tuple[float, f
     return {of: (float(lon[at]), float(lat[at])) for of, at in first.items()}
 
 
-def people_of(points: Points, code: int) -> Network:
-    """Random points of the people of a country."""
-    rows = points.country == code
-    return Network(np.zeros(int(rows.sum()), np.uint64), points.lon[rows], points.lat[rows])
-
-
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``figure_real_outlets``; the maps are those of the first seed."""
     samples = read_samples(inputs.samples)
@@ -256,9 +245,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         if code not in names or min(map(len, ours)) < 2:
             continue
         size = min(len(real), len(ours[0]))
-        pairs[code] = (real.thinned(size), ours[0].thinned(size))
-        before = of_country(baseline, code)
-        correlations[names[code]] = (real, ours, before, people_of(points, code))
+        pairs[code] = (thinned(real, size), thinned(ours[0], size))
+        here = points.country == code
+        people = points.lon[here], points.lat[here]
+        correlations[names[code]] = (real, ours, of_country(baseline, code), people)
     land = load_countries(inputs.countries)
     draw_maps(outputs.maps, pairs, land, names, largest_cities(inputs.places, list(pairs)))
     cards = [read_object("segment1b_scorecard", path) for path in inputs.cards]
