@@ -182,12 +182,13 @@ def faults(
             file = changed_source(listed, sources, record)
             if file:
                 yield _older(record, file)
-            what = (
+            # Snakemake itself sees these of files that it has a record of.
+            what = mine and (
                 changed_setting(settings, run, receipt, root)
                 or other_sources(listed, sources)
                 or changed_law(receipt, versions(run.run_id))
             )
-            if mine and what:
+            if what:
                 yield _made_otherwise(record, what, root / "segment_1B" / run.run_id)
         fork = dataset_path(root, "candidate_fork", run_id=run.run_id)
         if mine and fork.is_file():
