@@ -152,6 +152,7 @@ def published_variants(
 
 def graded(
     sites: Sites,
+    rank: Rank,
     home: npt.NDArray[np.int64],
     world: World,
     points: Points,
@@ -163,8 +164,9 @@ def graded(
 
     Parameters
     ----------
-    sites, home
-        Sites, and the home code of their merchants in ascending order of id.
+    sites, rank, home
+        Sites, their :func:`thinning_rank`, and the home code of their merchants in ascending order
+        of id.
     world, points
         The reference Earth.
     settings
@@ -177,7 +179,6 @@ def graded(
     """
     counts = metrics.country_counts(sites.country)
     variants = metrics.concentration(counts, world.eligible)
-    rank = thinning_rank(sites, seed)
     maps = maps_at(sites, rank, settings["reference_sites"])
     nn_m = nearest_in_maps_m(maps)
     nn_quantiles = metrics.quantiles(nn_m, metrics.NN_QUANTILES)
@@ -258,9 +259,9 @@ def measure(
 
     ``cells``, ``places`` and ``near_urban`` are of the reference Earth too.
     """
-    score, maps, nn_m = graded(sites, home, world, points, settings, seed, baseline)
-    counts, limits = metrics.country_counts(sites.country), settings["fidelity"]
     rank = thinning_rank(sites, seed)
+    score, maps, nn_m = graded(sites, rank, home, world, points, settings, seed, baseline)
+    counts, limits = metrics.country_counts(sites.country), settings["fidelity"]
     nn_ratio = score["metrics"]["nn_p99_p50_ratio"]
     beside = {
         "fidelity": {

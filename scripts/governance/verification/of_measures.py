@@ -13,12 +13,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.governance.verification.view import OWN_REFERENCE, Record, View, same
+from scripts.geo.people import read_points
+from scripts.geo.snapshot import load_facts
+from scripts.geo.thinning import thinning_rank
+from scripts.governance.verification.view import GATES, OWN_REFERENCE, Record, View, same
 from scripts.records.identity import OWN_INPUTS
 from scripts.scorers import scorecard
+from scripts.scorers.gates import load_gates
+from scripts.scorers.truth.earth import read_earth
+from scripts.states.tiles import read_grid
 from scripts.tables import published, read_json, to_json_bytes
 
-GATES = "config/gates.yaml"
 _OF_TILES = ("fidelity_cells", "fidelity_points", "people_width", "tile_index", "tile_population")
 _OF_SNAPSHOT = {
     "facts": "country_facts.csv",
@@ -72,7 +77,7 @@ def _policy(view: View, receipt: Record, stem: str) -> Path:
 def _measured(seed: int, known: tuple[tuple[str, str, str], ...]) -> dict[str, Any]:
     """The part of a scorecard that decides a grade, from files by name, path and digest."""
     files = {name: path for name, path, _ in known}
-    settings = scorecard.load_gates(files["gates"])
+    settings = load_gates(files["gates"])
     sites, cells = (
         scorecard.read_sites(files["sites"]),
         scorecard.read_cells(files["fidelity_cells"]),
@@ -80,9 +85,10 @@ def _measured(seed: int, known: tuple[tuple[str, str, str], ...]) -> dict[str, A
     baseline = files.get("baseline_sites")
     score, _, _ = scorecard.graded(
         sites,
+        thinning_rank(sites, seed),
         scorecard.read_homes(files["catalogue"], sites),
-        scorecard.world_of(scorecard.load_facts(files["facts"]), cells),
-        scorecard.read_points(files["fidelity_points"]),
+        scorecard.world_of(load_facts(files["facts"]), cells),
+        read_points(files["fidelity_points"]),
         settings,
         seed,
         None if baseline is None else scorecard.read_sites(baseline),
@@ -92,14 +98,14 @@ def _measured(seed: int, known: tuple[tuple[str, str, str], ...]) -> dict[str, A
         **score,
     }
     if baseline is not None:
-        earth = scorecard.read_earth(
+        earth = read_earth(
             files["tile_index"],
             files["tile_population"],
             files["tile_weights"],
             files["places"],
             files["density"],
             files["people_width"],
-            scorecard.read_grid(files["tile_policy"]),
+            read_grid(files["tile_policy"]),
         )
         again["truth"] = scorecard.truth_of(sites, earth, seed)
     found: dict[str, Any] = json.loads(to_json_bytes(published(again)))

@@ -7,11 +7,17 @@ from collections.abc import Iterator
 
 from scripts.contracts import dataset
 from scripts.governance import attestation, locks, releases
-from scripts.governance.verification.view import SEGMENT, Record, View, agree, same
+from scripts.governance.verification.view import (
+    BANDS,
+    GATES,
+    SEGMENT,
+    Record,
+    View,
+    agree,
+    same,
+)
 
 CERTIFICATE = "segment1b_p5_certification"
-GATES = "config/gates.yaml"
-BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
 DIGEST_GROUPS = ("state_outputs", "scorecards", "receipts", "validation")
 REPORTS = f"{SEGMENT}/reports"
 

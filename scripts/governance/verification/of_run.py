@@ -14,6 +14,7 @@ from scripts.contracts import (
     state_datasets,
 )
 from scripts.governance.verification.view import (
+    BANDS,
     OF_RUN,
     OF_TILES,
     OWN_REFERENCE,
@@ -33,7 +34,6 @@ from scripts.states.s0_gate import REFERENCE
 from scripts.tables import read_json
 from scripts.upstream.freeze_guard import judge_files
 
-BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
 IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint")
 ALIKE = (
     *("run_id", "name", "posture", "upstream_run_id", "upstream_kind", "tiles_id"),

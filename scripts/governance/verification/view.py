@@ -14,6 +14,8 @@ from scripts.records.ledger import Ledger, digest_now
 from scripts.tables import to_json_bytes
 
 SEGMENT = "segment_1B"
+GATES = "config/gates.yaml"
+BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
 # Snapshot on a user's own polygons, below the runs root.
 OWN_REFERENCE = "own_reference"
 OF_RUN = f"{SEGMENT}/{{run_id}}/"
