@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scripts import countries
 from scripts.geo.metrics import Sites
-from scripts.geo.snapshot import load_land_cover, load_places
+from scripts.geo.people import Points, read_points
+from scripts.geo.snapshot import load_land_cover
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.geo.urban import near_urban_mask
 from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
-from scripts.scorers.truth.earth import Earth, read_density, read_width
+from scripts.scorers.truth.earth import Earth, earth_on_tiles
 from scripts.search.chain import Density, Fixed, Merchants, densities, sites_of
 from scripts.search.policy import Policies
 from scripts.tables import published
@@ -38,7 +38,7 @@ class Yardstick:
     world: scorecard.World
     cells: fidelity.Cells
     places: ZonedPlaces
-    points: fidelity.Points
+    points: Points
     near_urban: npt.NDArray[np.bool_]
     earth: Earth
     baseline: Mapping[int, Sites]
@@ -59,29 +59,32 @@ def read_yardstick(
     The Earth has the weights of people; :func:`scorecards` gives it those of a policy.
     """
     read = scorecard.read_cells(cells)
-    named = load_places(places, ("country_iso", "lon_deg", "lat_deg"))
-    earth = Earth(
+    earth = earth_on_tiles(
         fixed.earth.grid,
         fixed.code,
         fixed.tile_id,
         fixed.area_m2,
         fixed.people,
         fixed.people,
-        countries.encode(named["country_iso"]),
-        named["lon_deg"].to_numpy(),
-        named["lat_deg"].to_numpy(),
-        read_density(density),
-        read_width(width),
+        places,
+        density,
+        width,
     )
     return Yardstick(
         scorecard.world_of(fixed.facts, read),
         read,
         read_zoned_places(places),
-        scorecard.read_points(points),
+        read_points(points),
         near_urban_mask(load_land_cover(land_cover)),
         earth,
         {seed: scorecard.read_sites(path) for seed, path in baseline.items()},
     )
+
+
+def check_policies(policies: Policies) -> None:
+    """Refuse policies that break their schemas (``EC10``, ``EC11``)."""
+    for state, policy in policies.items():
+        check_policy(policy, SCHEMAS[state], f"policy {state}")
 
 
 def scorecards(
@@ -107,8 +110,7 @@ def scorecards(
     SegmentError
         Whatever a policy's schema or a state refuses.
     """
-    for state, policy in policies.items():
-        check_policy(policy, SCHEMAS[state], f"policy {state}")
+    check_policies(policies)
     density = densities(fixed, policies["s2"])
     for merchants in upstream:
         sites = sites_of(fixed, merchants, density, policies)

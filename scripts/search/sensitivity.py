@@ -21,7 +21,7 @@ import numpy as np
 from scripts.contracts import dataset_path
 from scripts.errors import ConfigError, StateError
 from scripts.geo.metrics import Sites
-from scripts.policies import check_policy, load_policy, load_schema
+from scripts.policies import load_policy, load_schema
 from scripts.records.code_digest import code_digest
 from scripts.scorers.gates import Row, evaluate, load_gates
 from scripts.scorers.margins import chosen, relative_margin
@@ -37,7 +37,7 @@ from scripts.search.chain import (
     read_merchants,
     required,
 )
-from scripts.search.evaluate import SCHEMAS, Yardstick, card_of, read_yardstick
+from scripts.search.evaluate import SCHEMAS, Yardstick, card_of, check_policies, read_yardstick
 from scripts.search.policy import STATES, Policies
 from scripts.search.proposal import get_key, with_keys
 from scripts.settings import Settings
@@ -133,13 +133,6 @@ class Made:
     margins: Mapping[str, float | None]
 
 
-def checked(policies: Policies) -> Policies:
-    """Policies that keep their schemas (``EC10``, ``EC11``)."""
-    for state, policy in policies.items():
-        check_policy(policy, SCHEMAS[state], f"policy {state}")
-    return policies
-
-
 def pairs_of(world: World, policies: Policies, base: Made | None) -> tuple[Density, Pairs]:
     """S2 to the guard of S4; weights of tiles are made again where their law was turned alone."""
     s2, fixed = policies["s2"], world.fixed
@@ -182,7 +175,7 @@ def gate_margins(rows: Iterable[Row]) -> dict[str, float | None]:
 
 def make(world: World, policies: Policies, base: Made | None = None) -> Made:
     """S2 to S7 and the gates; what is as in the base is not made again."""
-    checked(policies)
+    check_policies(policies)
     density, pairs = pairs_of(world, policies, base)
     if base is not None and same((density, pairs), base) and policies["s4"] == base.policies["s4"]:
         assignment = base.assignment
@@ -204,7 +197,8 @@ def moved_share(before: Sites, after: Sites) -> float:
 def effect(world: World, base: Made, knob: Knob, value: float) -> Json:
     """What turning a knob to a value does, or which rule refuses it."""
     try:
-        tried = checked(turned(base.policies, knob, value))
+        tried = turned(base.policies, knob, value)
+        check_policies(tried)
         reaches_pairs = knob.state == "s2" or not knob.key.startswith(("outlets", "time_zone"))
         if knob.state != "s6" and reaches_pairs and same(pairs_of(world, tried, base), base):
             return {"value": value, "moved": 0.0, "margins": {}}
@@ -241,8 +235,10 @@ def onset(world: World, base: Made, knob: Knob) -> dict[str, float | None]:
     """Where a knob that moves nothing begins to, downwards and upwards."""
 
     def changes(value: float) -> bool | None:
+        tried = turned(base.policies, knob, value)
         try:
-            found = pairs_of(world, checked(turned(base.policies, knob, value)), base)
+            check_policies(tried)
+            found = pairs_of(world, tried, base)
         except (ConfigError, StateError):
             return None
         return not same(found, base)

@@ -186,14 +186,39 @@ def read_earth(
     index = read_dataset("tile_index", tile_index, ["country_iso", "tile_id", "area_m2"])
     people = read_dataset("tile_population", tile_population, ["population"])
     weights = read_dataset("tile_weights", tile_weights, ["weight_fp"])
-    named = load_places(places, ("country_iso", "lon_deg", "lat_deg"))
-    return Earth(
+    return earth_on_tiles(
         grid,
         countries.encode(index["country_iso"]),
         index["tile_id"].to_numpy(),
         index["area_m2"].to_numpy(),
         people["population"].to_numpy(),
         weights["weight_fp"].to_numpy().astype(np.float64),
+        places,
+        density,
+        width,
+    )
+
+
+def earth_on_tiles(
+    grid: Grid,
+    country: Codes,
+    tile_id: npt.NDArray[np.uint64],
+    area_m2: FloatArray,
+    population: FloatArray,
+    weight: FloatArray,
+    places: str | Path,
+    density: str | Path,
+    width: str | Path,
+) -> Earth:
+    """The Earth of tiles in memory, as :class:`Earth` has them, and of files for the rest."""
+    named = load_places(places, ("country_iso", "lon_deg", "lat_deg"))
+    return Earth(
+        grid,
+        country,
+        tile_id,
+        area_m2,
+        population,
+        weight,
         countries.encode(named["country_iso"]),
         named["lon_deg"].to_numpy(),
         named["lat_deg"].to_numpy(),
