@@ -30,12 +30,12 @@ import pyarrow.csv as pa_csv
 
 from scripts import countries
 from scripts.errors import ScoreError, SegmentError
-from scripts.geo.metrics import FloatArray, IntArray, Sites, country_counts
+from scripts.geo.metrics import Sites, country_counts
 from scripts.geo.snapshot import OUTLET_SAMPLES, OUTLET_STATISTICS
 from scripts.geo.thinning import disjoint_maps, thinning_rank
 from scripts.reference.outlets import OUTLET_SETS, OutletSet
-from scripts.scorers.fidelity import overlap, spearman
-from scripts.scorers.truth.earth import CELL_GRID, Earth
+from scripts.scorers.fidelity import Cells, population_agreement
+from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.measure import (
     GROUPS,
     country_parts,
@@ -137,34 +137,27 @@ def set_statistics(sites: Sites, earth: Earth, merchants: bool) -> list[Statisti
 def agreement_statistics(sites: Sites, earth: Earth) -> list[Statistic]:
     """How real outlets agree with the people of one-degree cells, by country, mean of its maps.
 
-    As :func:`scripts.scorers.fidelity.population_agreement` measures a map, at the reference
-    density.
+    Measured as of a map, at the reference density.
     """
     values = []
     for code in np.unique(sites.country).tolist():
         here = sites.take(np.flatnonzero(sites.country == code))
+        cell, people = earth.cells(code)
+        none = np.zeros(len(cell))
+        cells = Cells(np.full(len(cell), code, dtype=np.int16), cell, people, none, none)
         maps = disjoint_maps(thinning_rank(here, SEED), int(earth.reference_sites[code]))
-        pairs = [
-            cell_counts(here.take(rows), *earth.cells(code))
-            for rows in maps
-            if len(rows) >= AGREEMENT_SITES
+        rows = [
+            row
+            for of in maps
+            for row in population_agreement(here.take(of), cells, SEED, AGREEMENT_SITES)[
+                "countries"
+            ]
         ]
-        for name, measured in (("overlap", overlap), ("spearman", spearman)):
-            found = [measured(count, people) for count, people in pairs]
-            if found:
-                iso, value = countries.decode_one(code), float(np.mean(found))
-                values.append(Statistic(iso, len(here), name, value, len(maps[0])))
+        for name in ("overlap", "spearman") if rows else ():
+            value = float(np.mean([row[name] for row in rows]))
+            iso = countries.decode_one(code)
+            values.append(Statistic(iso, len(here), name, value, len(maps[0])))
     return values
-
-
-def cell_counts(sites: Sites, cell: IntArray, people: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Sites and people of every one-degree cell that has either, shape (c,) each."""
-    at = CELL_GRID.tile_at(sites.lon, sites.lat).astype(np.int64)
-    key = np.union1d(cell, at)
-    weight = np.zeros(len(key))
-    weight[np.searchsorted(key, cell)] = people
-    count = np.bincount(np.searchsorted(key, at), minlength=len(key)).astype(np.float64)
-    return count, weight
 
 
 def statistics_csv(folder: Path, earth: Earth) -> str:
