@@ -5,7 +5,7 @@ from typing import Any
 
 from scripts.governance.verdict import failing_gates
 from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GRADE_NAMES, GRADES
-from scripts.scorers.truth.judgement import TESTS
+from scripts.scorers.truth.judgement import TESTS, bounds_text
 from scripts.scorers.truth.ranges import RealRange
 
 Json = Mapping[str, Any]
@@ -178,15 +178,12 @@ def truth(document: Json, ranges: Mapping[str, RealRange]) -> list[dict[str, Any
         values = [row["observed"] for row in rows]
         margins = [relative_margin(row) for row in rows]
         known = [margin for margin in margins if margin is not None]
-        low, high = found.accepted
         real = ranges.get(test)
         lines.append(
             {
                 "label": f"{test} {found.title}",
                 "cells": [{"text": number(v), "value": cell(v)} for v in values],
-                "accepted": " to ".join(limit(end) for end in (low, high) if end is not None)
-                if None not in (low, high)
-                else f"≤ {limit(high)}",
+                "accepted": bounds_text(found.accepted).replace("<=", "≤").replace(">=", "≥"),
                 "real": "" if real is None else f"{real.p10:.3g} to {real.p90:.3g}",
                 "margin": "" if len(known) < len(margins) else f"{100 * min(known):+.0f} %",
                 "passed": all(row["passed"] for row in rows),

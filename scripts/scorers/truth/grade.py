@@ -18,7 +18,7 @@ from scripts import console
 from scripts.countries import decode_one
 from scripts.errors import ScoreError
 from scripts.geo.snapshot import OUTLET_STATISTICS
-from scripts.scorers.truth.judgement import TESTS, Bounds, Row
+from scripts.scorers.truth.judgement import TESTS, Row, bounds_text
 from scripts.scorers.truth.measure import measure
 from scripts.scorers.truth.own_map import USUAL, Columns, read_map
 from scripts.scorers.truth.ranges import RealRange, read_statistics, real_ranges, sources_of
@@ -81,7 +81,7 @@ def table_of(grade: Grade, colours: bool) -> list[str]:
             TESTS[row.test].title,
             "-" if row.value is None else f"{row.value:.3g}",
             _range(grade.ranges.get(row.test)),
-            _bounds(row.accepted),
+            bounds_text(row.accepted),
             _verdict(row),
         )
         for row in grade.rows
@@ -110,13 +110,6 @@ def table_of(grade: Grade, colours: bool) -> list[str]:
 
 def _range(real: RealRange | None) -> str:
     return "-" if real is None else f"{real.p10:.3g} to {real.p90:.3g} ({real.values})"
-
-
-def _bounds(accepted: Bounds) -> str:
-    low, high = accepted
-    if low is None:
-        return f"<= {high:g}"
-    return f">= {low:g}" if high is None else f"{low:g} to {high:g}"
 
 
 def _verdict(row: Row) -> str:

@@ -110,6 +110,14 @@ class Row:
         return {**vars(self), "accepted": list(self.accepted), "details": list(self.details)}
 
 
+def bounds_text(accepted: Bounds) -> str:
+    """An interval as it is printed."""
+    low, high = accepted
+    if low is None:
+        return f"<= {high:g}"
+    return f">= {low:g}" if high is None else f"{low:g} to {high:g}"
+
+
 def nearer_end(value: float | None, accepted: Bounds) -> tuple[float, bool]:
     """The end of an interval that a value is nearer to, and whether it is the lower one.
 
