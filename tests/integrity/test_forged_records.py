@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from contextlib import contextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,6 +11,7 @@ from scripts.governance.envelope import private_key, sign
 from scripts.governance.verification import verify
 from scripts.tables import read_json, write_json
 from tests import small_world
+from tests.records import changed
 from tests.torture import tamper
 from tests.unit.test_envelope import write_pair
 
@@ -35,20 +35,6 @@ def faults(world, **at_hand):
     return verify(
         world / RELEASE, tree=world, reference=world / "resources/reference", **at_hand
     ).faults
-
-
-@contextmanager
-def forged(path, edit):
-    """A record changed for a while, in canonical form."""
-    data, times = path.read_bytes(), path.stat()
-    document = read_json(path)
-    edit(document)
-    write_json(path, document)
-    try:
-        yield
-    finally:
-        path.write_bytes(data)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def better(*trail, by=0.5):
@@ -85,13 +71,13 @@ def test_a_sound_world_measures_what_its_scorecards_say(world):
     ],
 )  # fmt: skip
 def test_what_decides_a_grade_is_what_the_sites_measure(world, edit, named):
-    with forged(world / RELEASE / CARD, edit):
+    with changed(world / RELEASE / CARD, edit):
         found = faults(world)
     assert any(f"{CARD}: {named}" in line and "site_locations" in line for line in found), found
 
 
 def test_a_worse_baseline_on_paper_is_found(world):
-    with forged(world / BASELINE / CARD, better("metrics", "nn_p99_p50_ratio", by=2.0)):
+    with changed(world / BASELINE / CARD, better("metrics", "nn_p99_p50_ratio", by=2.0)):
         found = faults(world)
     where = str(BASELINE / CARD)
     assert any(f"{where}: metrics.nn_p99_p50_ratio" in line for line in found)
@@ -147,7 +133,7 @@ def test_a_trial_is_no_release_by_asking_for_one(world_copy):
     ],
 )  # fmt: skip
 def test_a_certificate_that_says_more_than_its_records_is_a_fault(world, edit, named):
-    with forged(world / CERTIFICATE, edit):
+    with changed(world / CERTIFICATE, edit):
         found = faults(world)
     if named == "required_seeds":
         named = "does not follow"
@@ -155,14 +141,14 @@ def test_a_certificate_that_says_more_than_its_records_is_a_fault(world, edit, n
 
 
 def test_looser_gates_are_refused_where_no_source_tree_is_at_hand(world):
-    with forged(world / CERTIFICATE, lambda c: c["gates"]["gates"]["country_gini"].update(B=0.99)):
+    with changed(world / CERTIFICATE, lambda c: c["gates"]["gates"]["country_gini"].update(B=0.99)):
         found = verify(world / RELEASE).faults
     assert any("EC10" in line for line in found)
 
 
 def test_a_1a_that_another_policy_made_is_a_fault(world):
     record = world / UPSTREAM / "seed=7/validation/parameter_hash_resolved.json"
-    with forged(record, lambda r: r["policies"].update(dict.fromkeys(r["policies"], "0" * 64))):
+    with changed(record, lambda r: r["policies"].update(dict.fromkeys(r["policies"], "0" * 64))):
         found = faults(world)
     assert any(f"{record.name}: policy.1a.generator" in line for line in found)
 
@@ -176,7 +162,7 @@ def keys(tmp_path_factory):
 
 
 def test_nothing_is_signed_that_does_not_hold(world, keys):
-    with forged(world / RELEASE / CARD, better("metrics", "country_gini")):
+    with changed(world / RELEASE / CARD, better("metrics", "country_gini")):
         result = small_world.segment1b(world, "sign", "--key", str(keys / "mine.pem"))
     assert result.returncode == 1
     assert "EG89" in result.stderr
@@ -210,7 +196,7 @@ def test_a_signature_is_over_this_certificate(world, keys, altered):
             document = document["predicate"]["buildDefinition"]["internalParameters"]
         document["verdict"]["grade"] = grade
 
-    with forged(world / altered, edit):
+    with changed(world / altered, edit):
         found = faults(world, public_key=keys / "mine.pub.pem")
     (world / ENVELOPE).unlink()
     assert any("verdict" in line or "predicate" in line for line in found), found
@@ -250,7 +236,7 @@ def test_a_record_that_names_a_device_or_a_link_is_a_fault(world):
     assert any("EG27" in line and egress.name in line for line in found["link"])
     paths = ("//etc/passwd", f"segment_1B/{RELEASE.name}//x", "segment_1B/" + "a/" * 600 + "b")
     for path in paths:
-        with forged(receipt, lambda r, path=path: r["outputs"].update({path: "0" * 64})):
+        with changed(receipt, lambda r, path=path: r["outputs"].update({path: "0" * 64})):
             lines = faults(world)
         assert any("EG27" in line or "run_receipt.json: lists" in line for line in lines)
         assert all(len(line) < 2000 and "\n" not in line for line in lines)

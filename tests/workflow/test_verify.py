@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,6 +13,7 @@ from scripts.governance.envelope import private_key, sign
 from scripts.governance.verification import lines, verify
 from scripts.tables import read_json, write_json
 from tests import small_world
+from tests.records import changed
 from tests.torture import tamper
 from tests.unit.test_envelope import write_pair
 
@@ -81,19 +81,6 @@ def test_a_fault_is_one_line_with_file_and_both_digests(world):
     told = [x for x in lines(result, path) if x.startswith(f"FAULT {path}: has")]
     assert told
     assert len(re.findall(r"\b[0-9a-f]{64}\b", told[0])) == 2
-
-
-@contextmanager
-def changed(path, edit):
-    """A record changed for a while, in canonical form."""
-    data = path.read_bytes()
-    document = read_json(path)
-    edit(document)
-    write_json(path, document)
-    try:
-        yield
-    finally:
-        path.write_bytes(data)
 
 
 def test_a_trial_seed_beside_a_certified_run_is_no_fault(world):
