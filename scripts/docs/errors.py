@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,36 +16,84 @@ _CODE = re.compile(r"E[A-Z0-9][0-9]{2}")
 _CLASSES = frozenset(name for name, value in vars(errors).items() if isinstance(value, type)) - {
     "SegmentError"
 }
+# A check of S9 stands for the error that it becomes: code, kind, violation.
+_CHECK = "_check"
 
 
 @dataclass(frozen=True)
 class Raised:
-    """One place where a code is raised: exception class, module and broken rule."""
+    """One place where a code is raised: exception class, module, broken rule, what is right."""
 
     code: str
     kind: str
     module: str
     rule: str
+    remedy: str
 
 
 @functools.cache
 def raised() -> tuple[Raised, ...]:
     """Every place of the package that raises an error with a code of its own, by code."""
-    found: list[Raised] = []
-    for path in sorted((ROOT / "scripts").rglob("*.py")):
-        module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
-        found += list(_of_module(module, ast.parse(path.read_bytes())))
-    return tuple(sorted(found, key=lambda place: (place.code, place.module)))
+    modules = {
+        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): ast.parse(
+            path.read_bytes()
+        )
+        for path in sorted((ROOT / "scripts").rglob("*.py"))
+    }
+    takers = {name: found for tree in modules.values() for name, found in _takers(tree)}
+    places = (
+        place for module, tree in modules.items() for place in _of_module(module, tree, takers)
+    )
+    return tuple(sorted(places, key=lambda place: (place.code, place.module)))
 
 
-def _of_module(module: str, tree: ast.Module) -> Iterator[Raised]:
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or len(node.args) < 3:
+@dataclass(frozen=True)
+class _Taker:
+    """A function that raises with a code of its caller's: which argument that is."""
+
+    position: int
+    raises: ast.Call
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+
+
+def _takers(tree: ast.Module) -> Iterator[tuple[str, _Taker]]:
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-        code = node.args[0]
-        if name in _CLASSES and isinstance(code, ast.Constant) and _CODE.fullmatch(str(code.value)):
-            yield Raised(str(code.value), name, module, _text(node.args[2]))
+        names = [argument.arg for argument in function.args.args if argument.arg != "self"]
+        for call in ast.walk(function):
+            if isinstance(call, ast.Call) and _name(call) in _CLASSES and len(call.args) > 2:
+                code = call.args[0]
+                if isinstance(code, ast.Name) and code.id in names:
+                    yield function.name, _Taker(names.index(code.id), call)
+
+
+def _codes(argument: ast.expr) -> list[str]:
+    """Codes that an argument is, or is one of."""
+    values = [node.value for node in ast.walk(argument) if isinstance(node, ast.Constant)]
+    plain = isinstance(argument, ast.Constant | ast.IfExp)
+    return [str(value) for value in values if plain and _CODE.fullmatch(str(value))]
+
+
+def _of_module(module: str, tree: ast.Module, takers: Mapping[str, _Taker]) -> Iterator[Raised]:
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call):
+            continue
+        name = _name(call)
+        raises, position = call, 0
+        if name in takers:
+            raises, position = takers[name].raises, takers[name].position
+        elif name not in _CLASSES | {_CHECK}:
+            continue
+        if len(call.args) <= position or len(raises.args) < 3:
+            continue
+        kind = "StateError" if name == _CHECK else _name(raises)
+        remedy = _text(raises.args[3]) if len(raises.args) > 3 else ""
+        for code in _codes(call.args[position]):
+            yield Raised(code, kind, module, _text(raises.args[2]), remedy)
 
 
 def _text(rule: ast.expr) -> str:

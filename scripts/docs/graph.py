@@ -93,7 +93,12 @@ def _own_inputs(folder: Path) -> tuple[Json, Json]:
 
 def datasets_of(paths: Iterable[str]) -> set[str]:
     """Datasets that some paths are files of."""
-    return {name for path in set(paths) for name, entry in datasets().items() if entry.holds(path)}
+    return {name for path in set(paths) for name in _datasets_of(path)}
+
+
+@functools.cache
+def _datasets_of(path: str) -> frozenset[str]:
+    return frozenset(name for name, entry in datasets().items() if entry.holds(path))
 
 
 def makers_and_readers(jobs: Sequence[Job]) -> dict[str, tuple[list[str], list[str]]]:

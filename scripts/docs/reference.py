@@ -1,22 +1,23 @@
-"""Reference pages: every policy and configuration key, every dataset, every state.
+"""Reference pages: a page a policy, every configuration key, every dataset, every error.
 
 Nothing here is written by hand: keys come from the JSON Schemas that the workflow validates with,
-datasets from the contracts, rules from the graph of jobs, states from the docstrings of modules.
+datasets from the contracts, rules from the graph of jobs, errors from the modules that raise them.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markdown.extensions.toc import slugify
+
 from scripts.contracts import datasets
 from scripts.docs.errors import raised
-from scripts.docs.graph import Job, makers_and_readers, needed_by, reruns
+from scripts.docs.graph import Job, makers_and_readers, needed_by, reruns, states
 from scripts.policies import load_schema, parse_yaml
-from scripts.states import CHAIN
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY_FOLDERS = ("config", "config/layer1/1A/policy", "config/layer1/1B/policy")
@@ -70,7 +71,8 @@ def range_of(schema: Json) -> str:
     return kind
 
 
-def _value(document: Any, dotted: str) -> str:
+def value_of(document: Any, dotted: str) -> str:
+    """A key's value as it stands in a document; empty where it is not."""
     for part in dotted.split("."):
         if not isinstance(document, Mapping) or part not in document:
             return ""
@@ -89,6 +91,11 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
+def slug(heading: str) -> str:
+    """Anchor of a heading on its page."""
+    return str(slugify(heading, "-"))
+
+
 def policy_files() -> dict[str, list[Path]]:
     """Shipped policy files by the name of their schema."""
     files: dict[str, list[Path]] = {}
@@ -103,36 +110,67 @@ def policy_files() -> dict[str, list[Path]]:
     return files
 
 
+def policy_names() -> dict[str, list[Path]]:
+    """Shipped policy files by the name of their schema, without the configuration."""
+    return {name: files for name, files in policy_files().items() if name != "config"}
+
+
+def states_that_read(jobs: Sequence[Job], files: Sequence[Path]) -> list[str]:
+    """States, from S0 to S9, whose rules name one of some files as an input."""
+    names = {path.relative_to(ROOT).as_posix() for path in files}
+    return states(job.rule for job in jobs if not names.isdisjoint(job.inputs))
+
+
+def state_links(names: Iterable[str], up: str) -> str:
+    """Links to the pages of states, from a page that lies ``up`` from the root of the site."""
+    return ", ".join(f"[{name}]({up}states/{name.lower()}.md)" for name in names)
+
+
 def policies_page(jobs: Sequence[Job]) -> str:
-    """What an edit of every policy file runs again, and every key: meaning, unit, range, effect."""
-    needed = needed_by(jobs, "certify")
-    parts = [
-        "# Policies",
-        "Every key of every policy file, from the schemas that refuse a wrong one, and the rules "
-        "of `certify` that an edit runs again, from the graph of jobs.",
+    """All policies: what each is for, which states read it, its files."""
+    rows = [
+        [
+            f"[{name}](policies/{name}.md)",
+            load_schema(name).get("title", ""),
+            state_links(states_that_read(jobs, files), "../"),
+            ", ".join(f"`{path.relative_to(ROOT).as_posix()}`" for path in files),
+        ]
+        for name, files in policy_names().items()
     ]
-    for name, files in policy_files().items():
-        if name == "config":
-            continue
-        schema = load_schema(name)
-        parts.append(f"## {name}\n\n{schema.get('title', '')}.")
-        documents = {path: parse_yaml(path) for path in files}
-        for file in (path.relative_to(ROOT).as_posix() for path in files):
-            again = ", ".join(f"`{rule}`" for rule in reruns(needed, file))
-            parts.append(f"`{file}` reruns {again or 'nothing of `certify`'}.")
-        for dotted, entry in keys(schema, schema):
-            lines = [f"### `{dotted}`", "", entry.get("description", "")]
-            facts = [
-                ("Range", range_of(entry)),
-                ("Unit", entry.get("x-unit", "")),
-                ("Effect", entry.get("x-effect", "")),
-            ]
-            lines += ["", *(f"- {label}: {text}" for label, text in facts if text)]
-            for path, document in documents.items():
-                shown = _value(document, dotted)
-                if shown:
-                    lines.append(f"- `{path.name}`: {shown}")
-            parts.append("\n".join(lines))
+    return (
+        "# Policies\n\nEverything that may be turned stands in these files. Each has a page with "
+        "its keys, from the schema that refuses a wrong one.\n\n"
+        + table(["policy", "of", "read by", "shipped files"], rows)
+        + "\n"
+    )
+
+
+def policy_page(name: str, files: Sequence[Path], jobs: Sequence[Job]) -> str:
+    """What an edit of a policy's files runs again, and every key: meaning, unit, range, effect."""
+    schema = load_schema(name)
+    parts = [f"# {schema.get('title', name)}"]
+    law = state_links(states_that_read(jobs, files), "../../")
+    parts.append(f"`{name}`{f', read by {law}' if law else ''}.")
+    for file in (path.relative_to(ROOT).as_posix() for path in files):
+        again = reruns(needed_by(jobs, "certify"), file)
+        rerun = state_links(states(again), "../../")
+        rules = ", ".join(f"`{rule}`" for rule in again)
+        told = f"reruns {rerun}{': ' if rerun else ''}{rules}" if again else "reruns nothing"
+        parts.append(f"An edit of `{file}` {told}{'' if again else ' of `certify`'}.")
+    documents = {path: parse_yaml(path) for path in files}
+    for dotted, entry in keys(schema, schema):
+        lines = [f"## `{dotted}`", "", entry.get("description", "")]
+        facts = [
+            ("Range", range_of(entry)),
+            ("Unit", entry.get("x-unit", "")),
+            ("Effect", entry.get("x-effect", "")),
+        ]
+        lines += ["", *(f"- {label}: {text}" for label, text in facts if text)]
+        for path, document in documents.items():
+            shown = value_of(document, dotted)
+            if shown:
+                lines.append(f"- `{path.name}`: {shown}")
+        parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -141,7 +179,7 @@ def configuration_page() -> str:
     schema = load_schema("config")
     document = parse_yaml(ROOT / "config/config.yaml")
     rows = [
-        [f"`{dotted}`", entry.get("description", ""), range_of(entry), _value(document, dotted)]
+        [f"`{dotted}`", entry.get("description", ""), range_of(entry), value_of(document, dotted)]
         for dotted, entry in keys(schema, schema)
     ]
     return (
@@ -187,29 +225,25 @@ def docstring(module: str) -> str:
     return text.replace("``", "`").replace(":func:", "").replace(":mod:", "").replace(":data:", "")
 
 
-def states_page() -> str:
-    """The law of every state, from the docstring of its module."""
-    parts = ["# States", "What each state decides and by which law, as its module says it."]
-    for name in CHAIN:
-        parts.append(f"## {name}\n\n{docstring(f'states.{name}')}")
-    return "\n\n".join(parts) + "\n"
-
-
 def errors_page() -> str:
     """Every error code with what it says, from the modules that raise it."""
-    rows = [[f"`{e.code}`", e.rule, f"`{e.module}`"] for e in raised()]
+    rows = [[f"`{e.code}`", e.rule, e.remedy, f"`{e.module}`"] for e in raised()]
+    head = ["code", "rule that is broken", "what would be right", "module"]
     return (
         f"# Errors\n\n{docstring('errors')}\n\nWhat each code says; what is filled in stands in "
-        "braces.\n\n" + table(["code", "rule that is broken", "module"], rows) + "\n"
+        f"braces.\n\n{table(head, rows)}\n"
     )
 
 
 def pages(jobs: Sequence[Job]) -> dict[str, str]:
     """Generated pages by their address in the documentation, from the graph of jobs."""
     return {
+        **{
+            f"reference/policies/{name}.md": policy_page(name, files, jobs)
+            for name, files in policy_names().items()
+        },
         "reference/policies.md": policies_page(jobs),
         "reference/configuration.md": configuration_page(),
         "reference/datasets.md": datasets_page(jobs),
-        "reference/states.md": states_page(),
         "reference/errors.md": errors_page(),
     }
