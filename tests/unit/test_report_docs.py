@@ -148,6 +148,30 @@ def test_published_baseline_of_the_page_is_that_of_the_gates():
     assert [float(value) for _, value in rows] == pytest.approx(list(published.values()), rel=0.01)
 
 
+def rows_of(page, heading):
+    """First cells of the first table behind a heading or head of a page."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(heading, 1)[1]
+    table = re.search(r"\|[\s-]+\|.*\n((?:\|.*\n)+)", text)[1]
+    return [line.split("|")[1].strip() for line in table.splitlines()]
+
+
+def test_the_glossary_is_short():
+    assert len(rows_of("docs/glossary.md", "# Glossary")) <= 15
+
+
+def test_columns_and_certificate_on_the_page_of_sites_are_those_of_the_contracts():
+    named = re.findall(r"`(\w+)`", " ".join(rows_of("docs/sites.md", "site_locations.parquet`:")))
+    assert named == [column["name"] for column in datasets()["site_locations"].columns]
+    text = (ROOT / "docs/sites.md").read_text(encoding="utf-8").split("## Read the certificate")[1]
+    told = {
+        name
+        for line in re.findall(r"^- (.+):", text, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", line.split(":")[0])
+    }
+    assert told
+    assert told <= set(datasets()["segment1b_p5_certification"].schema["properties"])
+
+
 def test_formulae_become_mathml():
     page = with_mathml(
         r'<p>a <span class="arithmatex">\(x &lt; \texttt{a_b}\)</span></p>'

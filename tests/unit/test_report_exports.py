@@ -105,7 +105,7 @@ def test_geopackage_without_its_library_says_what_to_install(sites, tmp_path, mo
 
 
 def one_liners():
-    lines = re.findall(r'^    python -c "(.+site_locations\.parquet.+)"$', PAGE.read_text(), re.M)
+    lines = re.findall(r'^python -c "(.+site_locations\.parquet.+)"$', PAGE.read_text(), re.M)
     return [line.replace("\\$", "$") for line in lines]
 
 
