@@ -285,6 +285,7 @@ rule s9_validation:
     input:
         receipt=run("run_receipt.json"),
         outlet_catalogue=upstream("outlet_catalogue.parquet"),
+        candidate_set=upstream("s3_candidate_set.parquet"),
         requirements=run("s3_requirements/s3_requirements.parquet"),
         steering_ledger=run("s3_requirements/s3_steering_ledger.parquet"),
         reroute_ledger=run("s4_alloc_plan/s4_reroute_ledger.parquet"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from scripts import progress
 from scripts.console import VIEW
+from scripts.contracts import measured
 from scripts.errors import ContractError, RefusedError, SegmentError, lines
 from scripts.root_lock import hold_as_job
 
@@ -30,15 +31,20 @@ def run(main: Callable[..., None], smk: Any) -> None:
     A :class:`SegmentError` becomes one line in the rule's log file, or on standard error where no
     view reads the logs, and exit status 1; so does what the operating system refuses (``EX20``:
     disk full, read-only, gone), and each error of a group. Anything else is a defect and keeps its
-    traceback. A job that succeeds leaves its cost in the log file: seconds of ``main`` alone, and
-    CPU seconds and peak memory of the process.
+    traceback. A policy that changes while the job runs fails it (``EX23``). A job that succeeds
+    leaves its cost in the log file: seconds of ``main`` alone, and CPU seconds and peak memory of
+    the process.
     """
     hold_as_job()
     if smk.log:
         progress.begin(smk.log[0])
     start = time.perf_counter()
     try:
+        run_id, code = getattr(smk.wildcards, "run_id", ""), getattr(smk.params, "code", "")
+        job = measured.Job(smk.input, run_id, code)
+        measured.begin(job)
         main(smk.input, smk.output, smk.params, smk.wildcards)
+        job.end()
     except (SegmentError, RefusedError) as error:
         told = lines(error)
     except OSError as error:

@@ -225,6 +225,14 @@ def _paths() -> frozenset[str]:
     return frozenset(entry.path for entry in datasets().values())
 
 
+def name_below_root(path: str) -> str | None:
+    """Path of a dataset's file below the runs root, whatever that is; None for any other file."""
+    for template in _paths():
+        if match := _pattern(template).fullmatch(path):
+            return path.removeprefix(match[1] or "")
+    return None
+
+
 def require_declared(path: str) -> None:
     """Refuse a path template below the runs root that no dataset has (``EX03``)."""
     if path not in _paths():

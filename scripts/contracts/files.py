@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from scripts.contracts.check import check_object, check_order, check_table
 from scripts.contracts.declared import arrow_schema
+from scripts.contracts.measured import stamped
 from scripts.errors import ContractError
 from scripts.tables import (
     ROW_GROUP,
@@ -190,7 +191,8 @@ def _of_declared_type(
 
 
 def write_object(dataset_id: str, path: str | Path, value: Any) -> None:
-    """Hold a JSON object against its schema and publish it."""
+    """Hold a JSON object against its schema and publish it, with what it was measured on."""
+    value = stamped(dataset_id, value)
     check_object(dataset_id, value, path)
     write_json(path, value)
 

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scripts.contracts import read_object, write_object
+from scripts.contracts.measured import MEASURED_ON, recorded_name
 from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.records.identity import parameter_hash
 from scripts.records.ledger import Ledger, by_name
+from scripts.tables import read_json
 
 
 def still_shared(fork: Mapping[str, Any], ledger: Mapping[str, str]) -> dict[str, Any]:
@@ -61,6 +63,33 @@ def verify_outputs(receipts: Sequence[Mapping[str, Any]], made: Ledger) -> None:
         raise ScoreError("ES20", unlisted[0], "stands in no run receipt", "run the receipt again")
 
 
+def refuse_other_sources(records: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """Hold what the states' records were measured on against what the receipt lists.
+
+    Parameters
+    ----------
+    records
+        Records of the run by their paths.
+    known
+        SHA-256 of policies, sealed sources and outputs by their names in records.
+
+    Raises
+    ------
+    ScoreError
+        ``ES25`` a state obeyed another policy, or read another file, than stands there now.
+    """
+    for path, record in sorted(records.items()):
+        stamp = record.get(MEASURED_ON) if isinstance(record, Mapping) else None
+        for name, digest in sorted(stamp["files"].items() if stamp else ()):
+            if known.get(name, digest) != digest:
+                raise ScoreError(
+                    "ES25",
+                    path,
+                    f"was measured on {name} with digest {digest}, it has {known[name]}",
+                    "start again: the state runs with it as it is now",
+                )
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``run_receipt``."""
     sealed = read_object("sealed_inputs_1B", inputs.sealed_inputs)
@@ -68,6 +97,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     policies = by_name(inputs.policies)
     ledger = Ledger.of(params.runs_root, inputs.outputs).digests
     fork = read_object("candidate_fork", inputs.fork) if inputs.fork else None
+    made = {recorded_name(path, wildcards.run_id): sha for path, sha in ledger.items()}
+    sources = {entry["path"]: entry["sha256_hex"] for entry in sealed}
+    records = {path: read_json(path) for path in inputs.outputs if path.endswith(".json")}
+    refuse_other_sources(records, sources | policies | made)
     write_object(
         "run_receipt",
         outputs.receipt,

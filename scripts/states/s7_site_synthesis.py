@@ -21,6 +21,7 @@ from scripts.geo.grid import Grid
 from scripts.states.groups import members
 from scripts.states.merging import PART_ROWS
 from scripts.states.sites import (
+    Flows,
     PairCounts,
     SiteKeys,
     absolute_deg,
@@ -97,24 +98,6 @@ def require_conservation(
             f"{'above' if excess > 0 else 'below'} the sites ({len(wrong.n_sites)} such pairs)",
             "1A + moves = S7",
         )
-
-
-@dataclass(frozen=True)
-class Flows:
-    """What sites must add up to: outlets of 1A, and what each ledger takes and gives."""
-
-    upstream: PairCounts
-    steering: list[PairCounts]
-    reroute: list[PairCounts]
-
-    def tally(self) -> Tally:
-        """What the report says of them."""
-        return {
-            "outlets_upstream": int(self.upstream.n_sites.sum()),
-            "pairs_upstream": len(self.upstream.n_sites),
-            "sites_steered": int(self.steering[1].n_sites.sum()),
-            "sites_rerouted": int(self.reroute[1].n_sites.sum()),
-        }
 
 
 @dataclass(frozen=True)

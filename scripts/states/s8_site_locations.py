@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.contracts import dataset_stream, read_dataset, write_object
+from scripts.contracts import dataset_stream, measured, read_dataset, write_object
 from scripts.entry import run
 from scripts.policies import load_policy
 from scripts.states.merging import LocatedSites, merged_sites
@@ -120,17 +120,21 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     identity = {"run_id": wildcards.run_id, "seed": int(wildcards.seed)}
     rows_s7 = sum(row_count(path) for path in inputs.synthesis)
     counts = (inputs.s4_tallies, inputs.s5_tallies, inputs.s6_tallies, inputs.s7_tallies)
-    s4, s5, s6, s7 = (add(map(read_json, paths)) for paths in counts)
+    parts_of = [[read_json(path) for path in paths] for paths in counts]
+    on_s4, on_s5, on_s6, on_s7 = map(measured.of_parts, parts_of)
+    s4, s5, s6, s7 = map(add, parts_of)
+    guard = read_json(inputs.guard)
     spreads = distinct_spreads([read_dataset("s4_spread", path) for path in inputs.spreads])
     s4_law, s5_law, s6_law = map(
         load_policy, (inputs.s4_policy, inputs.s5_policy, inputs.s6_policy)
     )
     for name, value in {
-        "s4_run_report": report_s4(identity, s4_law, read_json(inputs.guard), s4, spreads),
-        "s5_run_report": report_s5(identity, s5_law, s5),
-        "s6_run_report": report_s6(identity, s6_law, s6),
-        "s7_run_summary": summary_s7(identity, s7),
-        "s8_run_summary": summary_s8(identity, rows_s7, tally),
+        "s4_run_report": report_s4(identity, s4_law, guard, s4, spreads) | on_s4,
+        "s5_run_report": report_s5(identity, s5_law, s5) | on_s5,
+        "s6_run_report": report_s6(identity, s6_law, s6) | on_s6,
+        "s7_run_summary": summary_s7(identity, s7) | on_s7,
+        "s8_run_summary": summary_s8(identity, rows_s7, tally)
+        | measured.on(str(outputs.site_locations)),
     }.items():
         write_object(name, getattr(outputs, name), value)
     parts = {Path(path).stem for path in inputs.synthesis}

@@ -25,6 +25,7 @@ from scripts import countries
 from scripts.contracts import (
     arrow_schema,
     dataset_blocks,
+    measured,
     read_dataset,
     read_object,
     write_object,
@@ -41,6 +42,8 @@ from scripts.states.s8_site_locations import point_coordinates
 from scripts.states.sites import (
     ALL,
     KEY,
+    Flows,
+    Homes,
     Mask,
     PairCounts,
     SiteKeys,
@@ -56,7 +59,7 @@ from scripts.states.sites import (
 from scripts.states.tiles import coverage_of, read_grid
 from scripts.states.validation_checks import FAIL, Findings, evaluate
 from scripts.states.validation_evidence import AttemptTable, Evidence
-from scripts.tables import file_digest, published, row_count
+from scripts.tables import published, row_count
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Files:
 
     receipt: str
     outlet_catalogue: str
+    candidate_set: str
     requirements: str
     steering_ledger: str
     reroute_ledger: str
@@ -197,18 +201,27 @@ def _common_metadata(paths: Sequence[str]) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in shared if key != b"ARROW:schema"}
 
 
-def read_homes(path: str | Path) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
-    """Merchants of 1A, rising, and the code of each one's home country."""
+def read_homes(path: str | Path) -> Homes:
+    """Homes of the merchants of 1A."""
     names = ["merchant_id", "home_country_iso"]
     table = read_dataset("outlet_catalogue", path, names)
     merchant, first = np.unique(table.column("merchant_id").to_numpy(), return_index=True)
-    return merchant, country_codes(table.column("home_country_iso"), path)[first]
+    return Homes(merchant, country_codes(table.column("home_country_iso"), path)[first])
+
+
+def read_allowed(path: str | Path) -> PairCounts:
+    """Countries where each merchant of 1A may stand, one for each candidate."""
+    table = read_dataset("s3_candidate_set", path, ["merchant_id", "country_iso"])
+    country = country_codes(table.column("country_iso"), path)
+    ones = np.ones(len(country), dtype=np.int64)
+    return PairCounts(table.column("merchant_id").to_numpy(), country, ones)
 
 
 def plan_anew(
     files: Files,
     policy: Mapping[str, Any],
     seed: int,
+    homes: Homes,
     mine: Mask,
     world_sites: int,
     pairs: PairCounts,
@@ -217,6 +230,8 @@ def plan_anew(
 
     Parameters
     ----------
+    homes
+        Of the merchants of 1A.
     mine
         Their countries, by code.
     world_sites
@@ -226,9 +241,7 @@ def plan_anew(
     known = np.isin(pairs.country, list(tiles.rows)) & (pairs.n_sites > 0)
     ids, merchant = np.unique(pairs.merchant[known], return_inverse=True)
     country = pairs.country[known]
-    of, home = read_homes(files.outlet_catalogue)
-    at = np.minimum(np.searchsorted(of, ids), max(len(of) - 1, 0))
-    abroad = country != home[at][merchant]
+    abroad = country != homes.of(ids)[merchant]
     ground = None
     if policy["mode"] == "outlets_v3":
         ground = read_ground(files.places, read_grid(files.tile_policy), policy)
@@ -244,7 +257,7 @@ def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
     policies = {name: load_policy(path) for name, path in files.policies().items()}
     listed = files.listed()
     with ThreadPoolExecutor(workers_for(row_count(files.site_locations))) as pool:
-        digests = dict(zip(listed, pool.map(file_digest, listed), strict=True))
+        digests = dict(zip(listed, pool.map(measured.digest, listed), strict=True))
     return {
         "seed": seed,
         "run_id": run_id,
@@ -258,15 +271,19 @@ def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
         "coverage": functools.partial(coverage_of, files.tile_index),
         "receipt": read_object("run_receipt", files.receipt),
         "policy_digests": {
-            Path(path).name: file_digest(path) for path in files.policies().values()
+            Path(path).name: measured.digest(path) for path in files.policies().values()
         },
         "input_digests": {Path(path).as_posix(): digest for path, digest in digests.items()},
         "egress_fault": egress_fault(files.site_locations),
         "world_sites": row_count(files.site_locations),
-        "upstream": read_outlets(files.outlet_catalogue),
+        "homes": read_homes(files.outlet_catalogue),
+        "allowed": read_allowed(files.candidate_set),
         "requirements": _requirements(files.requirements),
-        "steering": read_ledger("s3_steering_ledger", files.steering_ledger),
-        "reroute": read_ledger("s4_reroute_ledger", files.reroute_ledger),
+        "whole": Flows(
+            read_outlets(files.outlet_catalogue),
+            read_ledger("s3_steering_ledger", files.steering_ledger),
+            read_ledger("s4_reroute_ledger", files.reroute_ledger),
+        ),
     }
 
 
@@ -298,19 +315,21 @@ def read_part(
         tables = {**dict(zip(sources, reading, strict=True)), "egress": egress.result()}
     metadata = {name: table.metadata for name, table in tables.items()}
     log = tables.pop("jitter_log")
-    planned = (run["requirements"], *run["reroute"])
+    flows: Flows = run["whole"]
+    planned = (run["requirements"], *flows.reroute)
     total = int(sum(pairs.n_sites.sum() for pairs in planned))
     pairs = {
-        "upstream": run["upstream"].within(mine),
+        "allowed": run["allowed"].within(mine),
+        "upstream": flows.upstream.within(mine),
         "requirements": run["requirements"].within(mine),
-        "steering": [moves.within(mine) for moves in run["steering"]],
-        "reroute": [moves.within(mine) for moves in run["reroute"]],
+        "steering": [moves.within(mine) for moves in flows.steering],
+        "reroute": [moves.within(mine) for moves in flows.reroute],
     }
     policy, seed = run["policies"]["plan"], run["seed"]
     return Evidence(
         **{**run, **pairs},
         plan=plan,
-        plan_anew=functools.partial(plan_anew, files, policy, seed, mine, total),
+        plan_anew=functools.partial(plan_anew, files, policy, seed, run["homes"], mine, total),
         keys={name: table.keys for name, table in tables.items()},
         tables={name: table.columns for name, table in tables.items()},
         attempts=AttemptTable(

@@ -124,6 +124,37 @@ class PairCounts:
         return f"merchant {int(self.merchant[row])} country {country}"
 
 
+@dataclass(frozen=True)
+class Homes:
+    """Merchants, rising, and the code of each one's home country; shape (m,)."""
+
+    merchant: npt.NDArray[np.uint64]
+    country: Codes
+
+    def of(self, merchant: npt.NDArray[np.uint64]) -> Codes:
+        """Home country of merchants that are among them."""
+        last = max(len(self.merchant) - 1, 0)
+        return self.country[np.minimum(np.searchsorted(self.merchant, merchant), last)]
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What sites must add up to: outlets of 1A, and what each ledger takes and gives."""
+
+    upstream: PairCounts
+    steering: list[PairCounts]
+    reroute: list[PairCounts]
+
+    def tally(self) -> dict[str, Any]:
+        """What the report says of them."""
+        return {
+            "outlets_upstream": int(self.upstream.n_sites.sum()),
+            "pairs_upstream": len(self.upstream.n_sites),
+            "sites_steered": int(self.steering[1].n_sites.sum()),
+            "sites_rerouted": int(self.reroute[1].n_sites.sum()),
+        }
+
+
 def count_pairs(merchant: npt.NDArray[np.uint64], country: Codes) -> PairCounts:
     """Rows of every run of one (merchant, country)."""
     starts = run_starts(merchant, country)

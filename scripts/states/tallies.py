@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
+from scripts.contracts.measured import MEASURED_ON
 
 Tally = dict[str, Any]
 
@@ -29,10 +30,12 @@ def by_country(
 
 
 def add(tallies: Iterable[Mapping[str, Any]]) -> Tally:
-    """The tally of all parts."""
+    """The tally of all parts, without what each was measured on."""
     total: Tally = {}
     for tally in tallies:
         for key, value in tally.items():
+            if key == MEASURED_ON:
+                continue
             if isinstance(value, Mapping):
                 total[key] = add([total.get(key, {}), value])
             else:

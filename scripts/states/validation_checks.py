@@ -21,13 +21,14 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
-from scripts.ordering import in_order, run_starts
+from scripts.ordering import distinct, in_order, run_starts
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states.s5_site_tile_assignment import Plan
 from scripts.states.sites import (
     ASSIGN_FAMILY,
     JITTER_FAMILY,
+    Homes,
     PairCounts,
     SiteKeys,
     absolute_deg,
@@ -338,6 +339,54 @@ def conservation(e: Evidence) -> Outcome:
     sites = count_pairs(e.sites.merchant, e.sites.country)
     wrong = unbalanced([sites], [e.upstream, *e.steering, *e.reroute])
     return _pairs(wrong, "sites minus outlets and moves is off")
+
+
+@_check("E937", STRUCTURAL, "a site in a country where its merchant may not stand")
+def candidate_countries(e: Evidence) -> Outcome:
+    """Every (merchant, country) of S7 is in the candidate set of 1A."""
+    sites = count_pairs(e.sites.merchant, e.sites.country)
+    known = np.isin(*_pair_codes(sites, e.allowed))
+    absent = PairCounts(sites.merchant[~known], sites.country[~known], sites.n_sites[~known])
+    return _pairs(absent, "stands where 1A has no candidate of it")
+
+
+def _pair_codes(
+    pairs: PairCounts, other: PairCounts
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """One integer per pair, comparable; -1 for other pairs of merchants that ``pairs`` has not."""
+    merchants = distinct(pairs.merchant)
+    at = np.minimum(np.searchsorted(merchants, other.merchant), max(len(merchants) - 1, 0))
+    known = merchants[at] == other.merchant if len(merchants) else np.zeros(len(at), dtype=bool)
+    mine = np.searchsorted(merchants, pairs.merchant) * countries.CODES + pairs.country
+    return mine, np.where(known, at * countries.CODES + other.country, -1)
+
+
+@_check(
+    "E938", STRUCTURAL, "more sites moved, or sent abroad, than their policy lets it", once=True
+)
+def moves_within_bounds(e: Evidence) -> Outcome:
+    """Moves of S3 and of S4's guard keep ``max_moved_share`` and ``max_home_legal_mismatch``."""
+    steering, plan = e.policies["weights"]["steering"], e.policies["plan"]
+    guarded = plan["reroute"]["enabled"] or plan["residual_redistribution"]["enabled"]
+    pairs, faults = e.whole.upstream, []
+    for state, moves, share in (
+        ("S3", e.whole.steering, steering["max_moved_share"] * steering["enabled"]),
+        ("S4", e.whole.reroute, plan["max_moved_share"] * guarded),
+    ):
+        total, abroad = int(pairs.n_sites.sum()), _abroad(pairs, e.homes)
+        moved, allowed = int(moves[1].n_sites.sum()), int(share * total)
+        pairs = sum_pairs([pairs, *moves])
+        sent, bound = _abroad(pairs, e.homes), int(steering["max_home_legal_mismatch"] * total)
+        if moved > allowed:
+            faults.append(f"{state} moved {moved} sites of at most {allowed}")
+        if sent > max(abroad, bound):
+            faults.append(f"{state} left {sent} sites abroad of at most {max(abroad, bound)}")
+    return _none(len(faults), "; ".join(faults))
+
+
+def _abroad(pairs: PairCounts, homes: Homes) -> int:
+    """Sites outside their merchant's home country."""
+    return int(pairs.n_sites[pairs.country != homes.of(pairs.merchant)].sum())
 
 
 @_check("E907", STRUCTURAL, "a site of S5 without its event, an event without a site, another key")

@@ -38,6 +38,8 @@ from scripts.states.jitter_law import Cells, JitterLaw, make_cells
 from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
 from scripts.states.s6_site_jitter import is_inside
 from scripts.states.sites import (
+    Flows,
+    Homes,
     PairCounts,
     SiteKeys,
     first_difference,
@@ -133,8 +135,9 @@ class Evidence:
     ``tables`` holds numeric columns by table and name: ``assignment`` (tile_id), ``jitter``
     (tile_id, delta_lon_deg, delta_lat_deg, component, placed_by), ``synthesis`` (tile_id, lon_deg,
     lat_deg), ``egress`` (lon_deg, lat_deg), ``assignment_log`` (u). ``keys`` holds the keys of the
-    same tables. ``plan_anew`` gives what the law of S4 makes of pairs. ``world_sites`` counts the
-    egress of all countries, of which these may be some.
+    same tables. ``plan_anew`` gives what the law of S4 makes of pairs; ``allowed`` are the
+    candidate countries of each merchant. ``whole`` has the outlets and moves of all countries,
+    ``world_sites`` counts their egress; these may be some of them.
     """
 
     seed: int
@@ -150,6 +153,9 @@ class Evidence:
     receipt: Mapping[str, Any]
     policy_digests: Mapping[str, str]
     input_digests: Mapping[str, str]
+    homes: Homes
+    allowed: PairCounts
+    whole: Flows
     upstream: PairCounts
     requirements: PairCounts
     steering: list[PairCounts]

@@ -160,7 +160,11 @@ def write_reference(folder: Path) -> dict[str, str]:
     path |= {
         "tile_policy": _edit("policy.s1.tile_index.yaml", folder, resolution_arcmin=5),
         "weights_policy": _edit(
-            "policy.s2.tile_weights.yaml", folder, country_mass__region_floor_share=floors
+            "policy.s2.tile_weights.yaml",
+            folder,
+            country_mass__region_floor_share=floors,
+            # Homes are drawn by chance, so most sites are abroad.
+            steering__max_home_legal_mismatch=1.0,
         ),
         "plan_policy": _edit(
             "policy.s4.alloc_plan.yaml",
@@ -227,7 +231,10 @@ def write_plan(
     tile, n = plan.tile_id, plan.n_sites
     files = {
         name: str(folder / f"{name}.parquet")
-        for name in ("requirements", "steering_ledger", "reroute_ledger", "outlet_catalogue")
+        for name in (
+            *("requirements", "steering_ledger", "reroute_ledger"),
+            *("outlet_catalogue", "candidate_set"),
+        )
     }
     by_country = np.bincount(country, weights=n)
     guard = {
@@ -289,6 +296,16 @@ def write_plan(
                     home[np.searchsorted(ids, pair_merchant[row])]
                 ),
                 "legal_country_iso": countries.decode(pair_country[row]),
+            }
+        ),
+    )
+    everywhere = countries.decode(land.code)
+    write_parquet(
+        files["candidate_set"],
+        pa.table(
+            {
+                "merchant_id": np.repeat(ids, len(land.code)),
+                "country_iso": pa.array(everywhere.to_pylist() * len(ids)),
             }
         ),
     )

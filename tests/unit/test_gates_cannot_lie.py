@@ -571,6 +571,10 @@ REFUSALS = {
     "ES22": lambda q: run_receipt.verify_outputs([LEDGER], made({})),
     "ES23": changed_policy,
     "ES24": changed_receipt,
+    "ES25": lambda q: run_receipt.refuse_other_sources(
+        {"report": {"measured_on": {"code": "", "files": {"policy.s5.yaml": "1" * 64}}}},
+        {"policy.s5.yaml": "2" * 64},
+    ),
     "ES30": graded(not_a_release_because=["seeds 101 are missing"]),
     "ES31": graded(grade="BELOW_B"),
     "ES32": certified_file_gone,

@@ -19,7 +19,7 @@ from scripts.records.bundle import verify_bundle
 from scripts.states import s6_site_jitter, s9_passed_flag, s9_validation
 from scripts.states.jitter_law import DIRECT, JitterLaw
 from scripts.states.s5_site_tile_assignment import draw_order, draws
-from scripts.states.sites import SiteKeys, absolute_deg
+from scripts.states.sites import PairCounts, SiteKeys, absolute_deg
 from scripts.states.validation_checks import CHECKS, REALISM, evaluate
 from scripts.states.validation_evidence import AttemptTable, match_keys
 from scripts.tables import read_json, write_parquet
@@ -369,7 +369,38 @@ def high_floor(e):
     return fresh(e, policies={**e.policies, "weights": weights})
 
 
+def without_a_candidate(e):
+    """The candidate set without a pair that has sites."""
+    pair = (e.allowed.merchant == e.sites.merchant[0]) & (e.allowed.country == e.sites.country[0])
+    kept = [values[~pair] for values in vars(e.allowed).values()]
+    return fresh(e, allowed=PairCounts(*kept))
+
+
+def unbounded_moves(e):
+    """A policy of S4 that lets the guard move nothing."""
+    plan = {**e.policies["plan"], "max_moved_share": 0.0}
+    return fresh(e, policies={**e.policies, "plan": plan})
+
+
+def with_steering(e, **changes):
+    """Another bound of S3's policy."""
+    weights = e.policies["weights"]
+    steering = {**weights["steering"], **changes}
+    return fresh(e, policies={**e.policies, "weights": {**weights, "steering": steering}})
+
+
+def sent_abroad(e):
+    """Moves of S3 that put a site of the merchant abroad, which no policy lets them."""
+    taken, given = e.whole.steering
+    home = e.homes.of(taken.merchant)
+    steering = [replace(taken, country=home), replace(given, country=(home + 1).astype(np.int16))]
+    none = with_steering(e, max_home_legal_mismatch=0.0)
+    return fresh(none, whole=replace(e.whole, steering=steering))
+
+
 VIOLATIONS = {
+    "candidate_countries": without_a_candidate,
+    "moves_within_bounds": unbounded_moves,
     "identity": other_receipt,
     "ledger": other_ledger,
     "egress_missing_rows": missing_egress,
@@ -499,6 +530,9 @@ def test_exactly_the_check_of_a_violation_fails(valid, check):
             ),
             "conservation",
         ),
+        (lambda e: with_steering(e, enabled=False), "moves_within_bounds"),
+        (lambda e: with_steering(e, max_moved_share=0.0), "moves_within_bounds"),
+        (sent_abroad, "moves_within_bounds"),
     ],
 )
 def test_other_forms_of_the_violations(valid, violation, expected):

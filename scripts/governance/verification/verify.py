@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.errors import GovernanceError, SegmentError
-from scripts.governance.verification import of_measures, of_release, of_run
+from scripts.governance.verification import of_measures, of_records, of_release, of_run
 from scripts.governance.verification.view import SEGMENT, View
 from scripts.records.identity import run_id
 
@@ -80,9 +80,11 @@ def _faults(view: View, promoting: bool) -> Iterator[str]:
             yield from _told(check, run)
         for seed in run.seeds():
             upstream = of_run.OF_UPSTREAM if view.root is not None else ()
-            for of_seed in (*of_run.OF_SEED, *upstream):
+            for of_seed in (*of_run.OF_SEED, *upstream, *of_records.OF_SEED):
                 yield from _told(of_seed, run, seed)
     if view.root is not None:
+        if not promoting:
+            yield from _told(of_records.phases_were_measured_on_what_is_here, runs[0])
         after = () if promoting else of_release.BESIDE_AFTER_PROMOTION
         for beside in (*of_release.BESIDE, *after):
             yield from _told(beside, runs[0], certificate)
@@ -91,6 +93,7 @@ def _faults(view: View, promoting: bool) -> Iterator[str]:
             for run, baseline in ((runs[0], runs[1]), (runs[1], None)):
                 measured = of_measures.scorecard_is_measured_on_its_sites
                 yield from _told(measured, run, seed, baseline)
+        yield from _told(of_records.reports_were_measured_on_what_is_here, runs[0], certificate)
         last = () if promoting else of_release.OF_CERTIFICATE_AFTER_PROMOTION
         for of_certificate in (*of_release.OF_CERTIFICATE, *last):
             yield from _told(of_certificate, runs[0], certificate)
