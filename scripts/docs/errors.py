@@ -44,7 +44,22 @@ def raised() -> tuple[Raised, ...]:
     places = (
         place for module, tree in modules.items() for place in _of_module(module, tree, takers)
     )
-    return tuple(sorted(places, key=lambda place: (place.code, place.module)))
+    found = list(places)
+    known = {place.code for place in found}
+    for module, tree in modules.items():
+        found += [place for place in _told(module, tree) if place.code not in known]
+    return tuple(sorted(found, key=lambda place: (place.code, place.module)))
+
+
+def _told(module: str, tree: ast.Module) -> Iterator[Raised]:
+    """Codes that a module takes from a table, with what its docstrings say of them."""
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    said = " ".join(" ".join((ast.get_docstring(node) or "").split()) for node in texts)
+    values = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    for code in sorted(str(value) for value in values if _CODE.fullmatch(str(value))):
+        rule = re.search(rf"``{code}`` ([^;.`]+)", said)
+        text = rule[1].strip(" ,") if rule else ""
+        yield Raised(code, "", module, text if "(" in text else text.rstrip(")"), "")
 
 
 @dataclass(frozen=True)

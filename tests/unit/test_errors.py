@@ -1,12 +1,15 @@
 """Every error code has one meaning: one class, and one module that raises it."""
 
+import re
 from collections import defaultdict
+from pathlib import Path
 
 from scripts.docs.errors import raised
 from scripts.docs.reference import errors_page
 
 # Codes of a rule that several modules may find broken.
 SHARED = {
+    "EG26": "a table is not the one that was sealed",
     "EC03": "a value is not of its kind",
     "EC11": "a key breaks a rule of its own",
     "ER01": "a file is not readable",
@@ -35,7 +38,10 @@ def test_a_code_is_raised_by_one_module_unless_it_is_shared():
     assert {code for code, where in modules.items() if len(where) > 1} == set(SHARED)
 
 
-def test_the_page_names_every_code():
+def test_the_page_names_every_code_with_its_rule():
     page = errors_page()
-    assert all(f"`{place.code}`" in page for place in raised())
+    assert all(f"`{place.code}`" in page and place.rule for place in raised())
+    texts = [path.read_text(encoding="utf-8") for path in Path("scripts").rglob("*.py")]
+    named = {code for text in texts for code in re.findall(r'"(E[A-Z0-9]\d\d)"', text)}
+    assert named <= {place.code for place in raised()}
     assert len({place.code for place in raised()}) > 150

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from markdown import markdown
 
 from scripts.contracts import datasets, state_datasets
 from scripts.docs import reference
@@ -183,6 +184,16 @@ def test_formulae_become_mathml():
     assert "<mo>&#x0003C;</mo>" in page
     assert '<div class="formula"><math' in page
     assert "<mfrac>" in page
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/states").glob("*.md")), ids=lambda p: p.stem)
+def test_every_formula_of_a_state_is_understood(path):
+    extension = {"pymdownx.arithmatex": {"generic": True}}
+    text = path.read_text(encoding="utf-8")
+    made = markdown(text, extensions=list(extension), extension_configs=extension)
+    shown = re.findall(r"<math.*?</math>", with_mathml(made), re.DOTALL)
+    assert len(shown) == made.count('class="arithmatex"')
+    assert not [one for one in shown if "\\" in one]
 
 
 @pytest.fixture(scope="module")
