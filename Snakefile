@@ -33,6 +33,7 @@ rule certify:
     default_target: True
     input:
         **certified(),
+        told=told("certify"),
     log:
         logs("1B/certify"),
     localrule: True

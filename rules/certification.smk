@@ -1,6 +1,7 @@
 """Certification (P5): the certificate of the release and its attestation; `certify` enforces it."""
 
 from scripts.geo.snapshot import DATA_FILES, MANIFEST
+from scripts.governance import anchors
 from scripts.governance.attestation import byproduct_paths
 
 DEMANDS = {
@@ -13,12 +14,9 @@ FREEZE_GUARD = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_acce
     run_id=CANDIDATE.upstream_id
 )
 # What a release stands on; no key of the configuration names another one.
-ANCHORS = source("config/anchors.yaml")
+ANCHORS = source(anchors.ANCHORS)
 CERTIFICATE = reports("segment1b_p5_certification.json")
 ATTESTATION = reports("segment1b_p5_attestation.json")
-
-
-start.tell_refusals(workflow, promotion_faults(None, CANDIDATE))
 
 
 def of_candidate(paths):
@@ -77,7 +75,6 @@ def certified():
         "anchors": ANCHORS,
         "reference": [reference(file) for file in (*DATA_FILES, MANIFEST)],
         "baseline_pointer": BASELINE_POINTER,
-        "current_candidate_pointer": CANDIDATE_POINTER,
         "protocol": PROTOCOL,
         "map": run("scorecard/segment1b_site_map.png").format(
             run_id=RELEASE_RUN_ID, seed=min(SEEDS)

@@ -11,6 +11,8 @@ from scripts.contracts import contracts_digest, dataset, datasets, require_decla
 from scripts.errors import SegmentError, lines
 from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
+from scripts.scorers import levers
+from scripts.scorers.gates import GATES_FILE
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.resources import demand as demand_of
 from scripts.settings import load_settings, read_configuration, require_sources
@@ -33,14 +35,15 @@ def source(path):
     return marked_source(path)
 
 
-GATES = source("config/gates.yaml")
+GATES = source(GATES_FILE)
+SENSITIVITY = source(levers.TABLE)
 
 try:
     SETTINGS = load_settings(read_configuration(*configuration_given(workflow)))
     ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
     promotion.check_fork(SETTINGS, ROOT_OF_JOBS)
     KNOBS = load_knobs("config/knobs.yaml")
-    SEARCHES = {name: load_search(f"config/{name}.yaml", KNOBS) for name in SEARCH_NAMES}
+    SEARCHES = {name: load_search(f"config/{name}.yaml") for name in SEARCH_NAMES}
 except SegmentError as error:
     raise SystemExit("\n".join(lines(error))) from None
 

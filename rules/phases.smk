@@ -8,7 +8,6 @@ from scripts.states import CHAIN
 
 BASELINE_REPORT = reports("segment1b_p0_baseline_{run_id}.json").format(run_id=BASELINE_RUN_ID)
 BASELINE_POINTER = declared("segment_1B/baseline_authority/baseline_pointer.json")
-CANDIDATE_POINTER = declared("segment_1B/current_candidate/current_candidate_pointer.json")
 PROTOCOL = declared("segment_1B/iteration_protocol.json")
 LOCKS = locks.read_locks(Path(ROOT_OF_JOBS, "segment_1B/reports"))
 UNLOCKED = promotion.unlocked(LOCKS)
@@ -72,6 +71,16 @@ def accepted_1a():
     return {"freeze_guard": path.format(run_id=CANDIDATE.upstream_id)}
 
 
+def told(target):
+    """Input function of no files: lets a dry run say why a target would be refused."""
+
+    def of_target(wildcards):
+        start.tell_refusals(workflow, SETTINGS, target)
+        return []
+
+    return of_target
+
+
 def phase_records(phase, judged):
     """Inputs of a phase's target; none where it is refused, so that nothing runs for it."""
     if promotion_faults(phase, judged):
@@ -81,10 +90,12 @@ def phase_records(phase, judged):
     records = {
         "baseline_pointer": BASELINE_POINTER,
         "check": check.format(witness_id=promotion.witness_id(judged), **tokens),
+        "scorecards": expand(each_seed("scorecard/segment1b_scorecard.json"), run_id=judged.run_id),
+        "receipts": expand(each_seed("run_receipt.json"), run_id=judged.run_id),
     }
     if phase == "P4":
         integrated = reports("segment1b_p4_integrated_{run_id}.json")
-        return {**records, "integrated": integrated.format(**tokens)}
+        return {**records, "integrated": integrated.format(**tokens), "sensitivity": SENSITIVITY}
     return {**records, "candidate": phase_candidate(phase)}
 
 
@@ -108,23 +119,6 @@ rule pin_baseline:
         ENV
     script:
         "../scripts/governance/pin_baseline.py"
-
-
-rule point_current_candidate:
-    input:
-        scorecards=expand(each_seed("scorecard/segment1b_scorecard.json"), run_id=RELEASE_RUN_ID),
-        receipts=expand(each_seed("run_receipt.json"), run_id=RELEASE_RUN_ID),
-    output:
-        pointer=update(internal(CANDIDATE_POINTER)),
-    log:
-        logs("{segment}/point_current_candidate"),
-    params:
-        code=code("governance.point_current_candidate"),
-        runs_root=runs_root,
-    conda:
-        ENV
-    script:
-        "../scripts/governance/point_current_candidate.py"
 
 
 def reruns(wildcards):
@@ -262,6 +256,7 @@ rule p1:
     """Hold the run of P1 (S2) against what the phase demands, and against its witness."""
     input:
         **phase_records("P1", promotion.phase_run(SETTINGS, "P1")),
+        told=told("p1"),
     log:
         logs("1B/p1"),
     localrule: True
@@ -279,6 +274,7 @@ use rule p1 as p2 with:
     """Hold the run of P2 (S4) against what the phase demands, and against its witness."""
     input:
         **phase_records("P2", promotion.phase_run(SETTINGS, "P2")),
+        told=told("p2"),
     log:
         logs("1B/p2"),
     params:
@@ -289,6 +285,7 @@ use rule p1 as p3 with:
     """Hold the run of P3 (S6) against what the phase demands, and against its witness."""
     input:
         **phase_records("P3", promotion.phase_run(SETTINGS, "P3")),
+        told=told("p3"),
     log:
         logs("1B/p3"),
     params:
@@ -299,6 +296,7 @@ use rule p1 as p4 with:
     """Hold all phases together, on the frozen 1A, against every gate."""
     input:
         **phase_records("P4", promotion.phase_run(SETTINGS, "P4")),
+        told=told("p4"),
     log:
         logs("1B/p4"),
     params:
@@ -310,6 +308,7 @@ use rule p1 as integrated with:
     input:
         **phase_records("P4", CANDIDATE),
         **accepted_1a(),
+        told=told("integrated"),
     log:
         logs("1B/integrated"),
     params:

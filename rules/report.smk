@@ -180,6 +180,7 @@ rule release_dossier:
         countries=reference("countries.parquet"),
         facts=reference("country_facts.csv"),
         manifest=reference("manifest.json"),
+        sensitivity=SENSITIVITY,
         template=source(f"{PAGES}/dossier.html.jinja"),
         css=source(f"{PAGES}/dossier.css"),
         js=source(f"{PAGES}/dossier.js"),

@@ -1,10 +1,9 @@
 """Bounded searches over the policies of the candidate: `calibrate`, and `recover` (P4.3)."""
 
-from scripts.search.policy import attempts_of, seeds_of, turn_of
+from scripts.search.policy import attempts_of, seeds_of, starts_of, zoom_of
 
 ATTEMPTS = {search: attempts_of(SEARCHES[search]) for search in SEARCHES}
 SEARCH_SEEDS = {search: seeds_of(SEARCHES[search], SEEDS) for search in SEARCHES}
-RECOVERY_FAULTS = promotion.recovery_faults(SETTINGS, LOCKS)
 
 
 def seeds_of_search(wildcards):
@@ -94,9 +93,14 @@ def p3_of_search(wildcards):
     return of_reference("scorecard/segment1b_scorecard.json", "P4")(wildcards)
 
 
-def turn_of_cycle(wildcards):
-    """What the attempts of a job's cycle turn."""
-    return turn_of(SEARCHES[wildcards.search], KNOBS, int(wildcards.cycle))
+def starts_of_search(wildcards):
+    """Changes to the policies in force that the attempts of cycle 0 make."""
+    return starts_of(SEARCHES[wildcards.search])
+
+
+def zoom_of_cycle(wildcards):
+    """Part of each range that the attempts of a job's cycle search."""
+    return zoom_of(SEARCHES[wildcards.search], int(wildcards.cycle))
 
 
 def aim_of_search(wildcards):
@@ -109,6 +113,17 @@ def gain_of_search(wildcards):
     """What an attempt must gain to take the place of the best before it."""
     wanted = SEARCHES[wildcards.search]
     return {"minimum_gain": wanted["minimum_gain"], "goal": wanted.get("goal")}
+
+
+def recovery_faults(wildcards):
+    """Why the recovery of the candidate is refused before anything runs."""
+    return promotion.recovery_faults(SETTINGS, LOCKS)
+
+
+def recovery_record(wildcards):
+    """Record of the candidate's recovery; nothing where it is refused, so that nothing runs."""
+    path = reports("segment1b_p4_recovery_{run_id}.json").format(run_id=CANDIDATE.run_id)
+    return [] if recovery_faults(wildcards) else path
 
 
 rule start_search:
@@ -150,6 +165,7 @@ rule search_attempt:
         tile_policy=policy("s1_tile_index"),
         s5_policy=policy("s5"),
         gates=GATES,
+        sensitivity=SENSITIVITY,
     output:
         attempt=tried("attempt.json"),
         s2=tried("policy.s2.tile_weights.yaml"),
@@ -163,7 +179,9 @@ rule search_attempt:
         code=code("search.search_attempt"),
         name=run_name,
         seeds=seeds_of_search,
-        turn=turn_of_cycle,
+        starts=starts_of_search,
+        ranges=KNOBS,
+        zoom=zoom_of_cycle,
         aim=aim_of_search,
     conda:
         ENV
@@ -185,6 +203,7 @@ rule best_of_cycle:
     params:
         code=code("search.best_of_cycle"),
         gain=gain_of_search,
+        zoom=zoom_of_cycle,
     conda:
         ENV
     script:
@@ -246,18 +265,15 @@ rule calibrate:
 rule recover:
     """Search for B+ where P4 holds B and misses B+; refused for any other candidate."""
     input:
-        record=(
-            []
-            if RECOVERY_FAULTS
-            else reports("segment1b_p4_recovery_{run_id}.json").format(run_id=CANDIDATE.run_id)
-        ),
+        record=recovery_record,
+        told=told("recover"),
     log:
         logs("1B/recover"),
     localrule: True
     params:
         code=code("governance.recover"),
         runs_root=runs_root,
-        faults=RECOVERY_FAULTS,
+        faults=recovery_faults,
     conda:
         ENV
     script:

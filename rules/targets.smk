@@ -9,10 +9,20 @@ rule baseline:
 
 
 rule candidate:
-    """Score the candidate on every configured seed."""
+    """Score the candidate on every configured seed, and point to it."""
     input:
-        of_candidate(run("scorecard/segment1b_scorecard.json")),
-        CANDIDATE_POINTER,
+        scorecards=of_candidate(run("scorecard/segment1b_scorecard.json")),
+        receipts=of_candidate(run("run_receipt.json")),
+    log:
+        logs("1B/candidate"),
+    localrule: True
+    params:
+        code=code("governance.candidate"),
+        runs_root=runs_root,
+    conda:
+        ENV
+    script:
+        "../scripts/governance/candidate.py"
 
 
 rule freeze_guard:

@@ -1,5 +1,6 @@
 """Upstream 1A: generate or ingest, validate, flag, score, certify the authority, guard."""
 
+from scripts.governance.anchors import BANDS
 from scripts.upstream.tables_1a import ALL_TABLES, delivered_files, supplied_tables
 
 EXTERNAL = f"{SETTINGS.external_root}/seed={{seed}}"
@@ -12,7 +13,7 @@ if SETTINGS.upstream_kind == "external":
         raise WorkflowError(str(error)) from None
 # What the flag of a validated world seals.
 BUNDLE_1A = [f"validation/{file}" for file in BUNDLE]
-BANDS_1A = source("config/layer1/1A/policy/policy.1a.bands.yaml")
+BANDS_1A = source(BANDS)
 
 
 def worlds_of(kind):

@@ -13,9 +13,19 @@ _PLAIN = "\033[0m"
 VIEW = "SEGMENT_1B_VIEW"
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: ``1 seed``, ``2 seeds``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def draws(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and environment.get("TERM", "dumb") != "dumb"
+
+
 def coloured(stream: TextIO, environment: Mapping[str, str]) -> bool:
     """Whether a stream takes colours: a terminal, and nobody asked for none (no-color.org)."""
-    return stream.isatty() and not environment.get("NO_COLOR")
+    return draws(stream, environment) and not environment.get("NO_COLOR")
 
 
 def paint(text: str, tone: str, colours: bool) -> str:

@@ -14,10 +14,11 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from scripts.console import VIEW
+from scripts.console import VIEW, draws
 
 STREAM = "DefaultStreamHandler"
 NOTHING = "Nothing to be done"
@@ -78,13 +79,22 @@ class Course:
         share = self.share
         return f"{text}, about {clock(gone / share - gone)} to go" if 0.05 < share < 1.0 else text
 
-    def cells(self) -> dict[tuple[str, str], tuple[int, int]]:
-        """Done and planned jobs by stage and seed."""
+    def table(self, by_seed: bool = True) -> tuple[list[str], list[list[str]]]:
+        """Heads and rows of a table: done of planned jobs of every stage, seed by seed."""
         found: dict[tuple[str, str], tuple[int, int]] = {}
         for number, job in self.jobs.items():
-            done, planned = found.get((job.stage, job.seed), (0, 0))
-            found[job.stage, job.seed] = (done + (number in self.done), planned + 1)
-        return found
+            place = job.stage, job.seed if by_seed else ""
+            done, planned = found.get(place, (0, 0))
+            found[place] = (done + (number in self.done), planned + 1)
+        seeds = sorted({seed for _, seed in found}, key=lambda seed: (seed == "", seed.zfill(20)))
+        rows = [
+            [
+                stage,
+                *("{}/{}".format(*found[stage, s]) if (stage, s) in found else "" for s in seeds),
+            ]
+            for stage in sorted({stage for stage, _ in found})
+        ]
+        return ["", *(f"seed {seed}" if seed else "all seeds" for seed in seeds)], rows
 
 
 def clock(seconds: float) -> str:
@@ -169,13 +179,16 @@ class View(logging.Handler):
         self.course = Course(jobs)
         if not self.progress or not jobs:
             return
-        if self.stream.isatty():
+        if draws(self.stream, os.environ):
             from rich.console import Console
             from rich.live import Live
 
             console = Console(file=self.stream)
             self._live = Live(
-                console=console, transient=True, refresh_per_second=2, get_renderable=self._grid
+                console=console,
+                transient=True,
+                refresh_per_second=2,
+                get_renderable=partial(self._grid, console),
             )
             self._live.start()
         else:
@@ -222,22 +235,23 @@ class View(logging.Handler):
         self.failures.append(failure)
         self.tell(failure.text())
 
-    def _grid(self) -> Any:
-        """Stages by seeds as a table."""
+    def _grid(self, console: Any) -> Any:
+        """Stages by seeds as a table; without seeds where they do not fit side by side."""
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
         course = self.course
         assert course is not None
-        cells = course.cells()
-        seeds = sorted({seed for _, seed in cells}, key=lambda seed: (seed == "", seed.zfill(20)))
-        table = Table(box=None, pad_edge=False, caption=course.line(), caption_justify="left")
-        table.add_column("")
-        for seed in seeds:
-            table.add_column(f"seed {seed}" if seed else "all seeds", justify="right")
-        for stage in sorted({stage for stage, _ in cells}):
-            counts = [cells.get((stage, seed)) for seed in seeds]
-            table.add_row(stage, *("" if c is None else f"{c[0]}/{c[1]}" for c in counts))
-        return table
+        heads, rows = course.table()
+        if sum(len(head) + 2 for head in heads) > console.width:
+            heads, rows = course.table(by_seed=False)
+        table = Table(box=None, pad_edge=False, header_style="")
+        for head in heads:
+            table.add_column(head, justify="right" if head else "left")
+        for row in rows:
+            table.add_row(*row)
+        return Group(table, Text(course.line()))
 
 
 def attach(output: Any, reads_logs: bool) -> View:

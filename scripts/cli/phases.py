@@ -22,12 +22,16 @@ def lock(
     phase: PhaseArgument,
     configfile: ConfigFiles,
     config: Values,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="List superseded runs, delete none.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Accept a phase and lock the files that its result depends on.
 
     Makes the records of the phase first, as `snakemake p1` does (for P4 `snakemake integrated`),
-    and stops where they refuse. The lock stands until `segment1b reopen`.
+    and stops where they refuse. The lock stands until `segment1b reopen`. Then it deletes the runs
+    that are superseded, as `segment1b prune --execute` does.
 
     Example: segment1b lock P1 --config seeds=[42]
     """
@@ -39,7 +43,7 @@ def lock(
     target = "integrated" if phase is Phase.P4 else phase.value.lower()
     options.make(target, configfile, config, ["--quiet", "all"] if quiet else [])
     root_lock.take(settings.runs_root)
-    options.show(lock_phase(settings, phase.value), quiet)
+    options.show(lock_phase(settings, phase.value, keep), quiet)
 
 
 @app.command()

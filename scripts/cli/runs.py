@@ -99,12 +99,15 @@ def status(*, configfile: ConfigFiles, config: Values) -> None:
     Reads what is on the disk and judges nothing anew.
     """
     settings = options.configuration(configfile, config)
+    from scripts.governance.closing import refusals
     from scripts.governance.locks import PHASES
     from scripts.governance.promotion import lock_run, run_names
     from scripts.governance.status import board
 
     judged = {phase: lock_run(settings, phase).run_id for phase in PHASES}
-    options.show(board(Path(settings.runs_root), judged, run_names(settings), time.time()))
+    refused = [f"certify is refused: {line}" for line in refusals(settings, "certify")]
+    lines = board(Path(settings.runs_root), judged, run_names(settings), time.time())
+    options.show([*refused, *lines])
 
 
 @app.command()
@@ -124,5 +127,5 @@ def explain(
     from scripts.settings import command_line
     from scripts.snakemake_private import needed, plan
 
-    refused = [f"refused: {line}" for line in refusals(settings, target)]
+    refused = [f"{target} is refused: {line}" for line in refusals(settings, target)]
     options.show([*refused, *gather(needed(plan([target], command_line(config), configfile)))])

@@ -110,7 +110,7 @@ def knobs(
     configfile: ConfigFiles,
     config: Values,
 ) -> None:
-    """Say what every knob of S2, S4 and S6 moves, and where one that moves nothing begins to.
+    """Say what every knob of S2, S4 and S6 moves, where an idle one begins to, and what runs used.
 
     Read from config/sensitivity.json; --measure makes it anew from the candidate's finished run,
     which takes some minutes and is due when a law or a shipped policy has changed.
@@ -119,7 +119,7 @@ def knobs(
     """
     settings = options.configuration(configfile, config)
     from scripts.scorers import levers
-    from scripts.search.knob_listing import budgets, lines
+    from scripts.search.knob_listing import lines, used
     from scripts.search.sensitivity import write_table
 
     if measure:
@@ -128,10 +128,10 @@ def knobs(
     if table is None:
         raise typer.BadParameter("no table: segment1b knobs --measure", param_hint="knobs")
     if gate:
-        found = [lever.text() for lever in levers.levers(table, gate)]
+        found = [lever.text() for lever in levers.levers(table, [gate])]
         options.show(found or [f"no knob moves {gate}; gates: {', '.join(table['margins'])}"])
     else:
-        options.show([*lines(table), *budgets(settings)])
+        options.show([*lines(table), *used(settings)])
 
 
 @app.command()

@@ -215,7 +215,22 @@ def datasets_page(jobs: Sequence[Job]) -> str:
             if rows:
                 lines += ["", table(["column", "type", "meaning"], rows)]
             parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *policies_read(jobs)]) + "\n"
+
+
+def policies_read(jobs: Sequence[Job]) -> list[str]:
+    """The policies as inputs of jobs: file, version, schema, and the rules that read it."""
+    rows = []
+    for name, files in policy_files().items():
+        for path in files:
+            file = path.relative_to(ROOT).as_posix()
+            readers = dict.fromkeys(job.rule for job in jobs if file in job.inputs)
+            if readers:
+                version = value_of(parse_yaml(path), "policy_version")
+                schema = f"`config/schemas/{name}.schema.yaml`"
+                rows.append([f"`{file}`", version, schema, ", ".join(f"`{r}`" for r in readers)])
+    said = "Inputs in git; a sealed release holds them to the byte. [Every key](policies.md)."
+    return ["## Policies", said, table(["file", "version", "schema", "read by"], rows)]
 
 
 def docstring(module: str) -> str:

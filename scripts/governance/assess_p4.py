@@ -13,7 +13,7 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.governance.pointers import verify_baseline
 from scripts.records.ledger import Ledger
-from scripts.scorers.classification import AMBER, RED, failing_rows, verdict
+from scripts.scorers.classification import AMBER, RED, verdict
 from scripts.scorers.gates import evaluate, load_gates
 from scripts.scorers.phase_rows import deltas, p4_rows, with_triage
 from scripts.tables import file_digest, published
@@ -58,19 +58,6 @@ def assess(cards: Sequence[Json], references: Sequence[Json], settings: Json) ->
         "no_regression": compared,
         "delta": deltas(cards, references),
         "countries_offered": countries_offered(cards, settings),
-    }
-
-
-def reopening_case(record: Json) -> dict[str, Any]:
-    """What a reopening is argued with: the failing rows of P4, and the lane that mends them."""
-    same = (
-        *("phase", "run_id", "posture", "seeds", "metrics", "classification", "grade"),
-        *("reopen_required", "deciding_grade", "lanes", "recommended_lane", "countries_offered"),
-    )
-    return {
-        **{key: record[key] for key in same},
-        "failing_gates": failing_rows(record["rows"], record["deciding_grade"]),
-        "regressions": [row for row in record["no_regression"] if not row["passed"]],
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from scripts.contracts import dataset_path, read_object, write_object
 from scripts.entry import run
 from scripts.errors import ConfigError, RefusedError, ScoreError
+from scripts.governance.candidate import point
 from scripts.governance.lock_set import final_lock_set, record_files
 from scripts.governance.locks import refuse
 from scripts.governance.pointers import last_good_pointer, verify_promotion
@@ -91,7 +92,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     verify_promotion(
         document,
         read_object("baseline_pointer", inputs.baseline_pointer),
-        read_object("current_candidate_pointer", inputs.current_candidate_pointer),
+        point(root, inputs.scorecards, inputs.receipts),
         root,
     )
     verify_files(document, root)

@@ -11,15 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scripts.console import counted
 from scripts.contracts import dataset_path, read_object
 from scripts.errors import SegmentError
 from scripts.governance import locks, promotion
 from scripts.governance.recover import summary
-from scripts.governance.verdict import failing_gates, gate_table, grade_text
+from scripts.governance.verdict import failing_checks, failing_gates, gate_table, grade_text
 from scripts.scorers import phase_rows
 from scripts.scorers.classification import AMBER, RED
-from scripts.scorers.gates import GRADE_NAMES, GRADES, Row, evaluate, grade_of, load_gates
+from scripts.scorers.gates import (
+    GATES_FILE,
+    GRADE_NAMES,
+    GRADES,
+    Row,
+    evaluate,
+    grade_of,
+    load_gates,
+)
 from scripts.scorers.levers import read_table
+from scripts.search.policy import STATES
 from scripts.settings import Run, Settings
 
 Json = Mapping[str, Any]
@@ -104,7 +114,8 @@ def closing(settings: Settings, outcome: Outcome) -> Verdict:
     verdict |= _BY_TARGET.get(outcome.target, _files)(records)
     if outcome.failed:
         jobs = ", ".join(outcome.failed[:6]) + (", ..." if len(outcome.failed) > 6 else "")
-        count = f"{len(outcome.failed)} jobs failed" if len(outcome.failed) > 1 else "failed"
+        several = len(outcome.failed) > 1
+        count = f"{counted(len(outcome.failed), 'job')} failed" if several else "failed"
         verdict["because"] = [*verdict.get("because", []), f"{count}: {jobs}"]
     return verdict
 
@@ -139,20 +150,21 @@ def _scored(records: Records, run: Run) -> Verdict:
     cards = records.cards(run)
     if not cards:
         return {"says": f"{run.name} has no scorecard"}
-    rows = evaluate(cards, load_gates(locks.GATES))["rows"]
+    rows = evaluate(cards, load_gates(GATES_FILE))["rows"]
     if len(cards) == 1:  # One seed says nothing of the variation across seeds.
         rows = [row for row in rows if row["family"] != "stability"]
     verdict, grade = _judged(rows, settings.minimum_grade), grade_of(rows)
     seeds = [card["seed"] for card in cards]
     missing = sorted(set(settings.seeds) - set(seeds))
-    lacks = f", seeds {', '.join(map(str, missing))} have no scorecard" if missing else ""
+    without = ", ".join(map(str, missing))
+    lacks = f", no scorecard of seed {without}" if missing else ""
     return {
         **verdict,
         "grade": grade,
         "run": run.name,
         "seeds": seeds,
         "says": f"{run.name} holds {GRADE_NAMES[grade]} on "
-        f"{len(seeds)} seeds, not certified{lacks}",
+        f"{counted(len(seeds), 'seed')}, not certified{lacks}",
     }
 
 
@@ -198,13 +210,17 @@ def _phase(records: Records) -> Verdict:
     record = records.read("segment1b_phase_candidate", **tokens)
     if record is None:
         return _scored(records, run)
-    lines = phase_rows.table(record["rows"])
+    table = read_table()
+    deciding = [row for row in record["rows"] if row["kind"] != phase_rows.REPORT]
+    notes = [row for row in record["rows"] if row["kind"] == phase_rows.REPORT]
     held = "accepted" if record["checks_all_pass"] else "not accepted"
     return {
         "run": run.name,
         "seeds": record["seeds"],
-        "says": f"{run.name} {held}, {lines[-1]}, {record['lane']} lane; nothing is certified",
-        "because": lines[:-1],
+        "says": f"{run.name} {held}, {phase_rows.count(deciding)}, {record['lane']} lane; "
+        "nothing is certified",
+        "failing": failing_checks(deciding, phase, table),
+        "because": phase_rows.table(notes)[:-1],
         "made": [records.path("segment1b_phase_candidate", **tokens)],
         "next": [f"segment1b lock {phase}" if record["checks_all_pass"] else "segment1b knobs"],
     }
@@ -217,16 +233,16 @@ def _integrated(records: Records) -> Verdict:
     record = records.read("segment1b_p4_integrated", run_id=run.run_id)
     if record is None:
         return _scored(records, run)
-    worse = phase_rows.table([row for row in record["no_regression"] if not row["passed"]])[:-1]
+    judged = _judged(record["rows"], settings.minimum_grade)
+    judged["failing"] += failing_checks(record["no_regression"], "P4", read_table())
     kind = record["classification"]
     after = {RED: "segment1b status", AMBER: "snakemake recover"}.get(kind, "segment1b lock P4")
     return {
-        **_judged(record["rows"], settings.minimum_grade),
+        **judged,
         "grade": record["grade"],
         "run": run.name,
         "seeds": record["seeds"],
         "says": f"{run.name} is {kind}, grade {GRADE_NAMES[record['grade']]}; nothing is certified",
-        "because": worse,
         "made": [records.path("segment1b_p4_integrated", run_id=run.run_id)],
         "next": [after],
     }
@@ -239,14 +255,83 @@ def _recover(records: Records) -> Verdict:
     if record is None:
         return _integrated(records)
     path = records.path("segment1b_p4_recovery", run_id=run.run_id)
+    attempts = counted(len(record["attempts"]), "attempt")
     return {
         "run": run.name,
         "seeds": record["seeds"],
-        "says": f"{run.name}: {record['outcome']} after {len(record['attempts'])} attempts",
+        "says": f"{run.name}: {record['outcome']} after {attempts}",
         "because": summary(record, settings.runs_root),
         "made": [path],
         "next": ["snakemake integrated"],
     }
+
+
+def _calibrate(records: Records) -> Verdict:
+    """The best attempt of a search beside its start, and the policies that won."""
+    run = records.settings.run_named(records.settings.candidate)
+    tokens = {"run_id": run.run_id, "search": "calibration"}
+    board = records.read("search_leaderboard", **tokens)
+    if board is None:
+        return _files(records)
+    best, start = board["best"]["attempt"], board["start"]
+    turned = best["cycle"] > 0
+    knobs = ", ".join(f"{key}={value:g}" for key, value in best["knobs"].items())
+    found = (
+        f"cycle {best['cycle']} attempt {best['attempt']} wins, {_measure(best['objective'])} "
+        f"after {_measure(start['objective'])}"
+        if turned
+        else f"the policies in force stay, {_measure(best['objective'])}"
+    )
+    names = [f"search_best_policy_{state}" for state in STATES]
+    won = [records.path(name, **tokens) for name in names]
+    return {
+        "run": run.name,
+        "seeds": board["seeds"],
+        "says": f"{run.name}: {found}; {board['feasible']} of {board['attempts']} attempts hold "
+        "every constraint",
+        "because": [f"turned {knobs}"] if turned and knobs else [],
+        "made": [*_files(records)["made"], *(won if turned else [])],
+        "next": ["snakemake certify, with these policies over the shipped ones"] if turned else [],
+    }
+
+
+def _ladder(records: Records) -> Verdict:
+    """The grade of every step, and the checks that fail."""
+    found = records.read("segment1b_ladder")
+    if found is None:
+        return _files(records)
+    steps = [f"{step['posture']} {GRADE_NAMES[step['grade']]}" for step in found["steps"]]
+    failed = [check["check"] for check in found["checks"] if not check["passed"]]
+    return {
+        "seeds": found["seeds"],
+        "says": ", ".join(steps),
+        "because": [f"check {name} fails" for name in failed],
+        "made": _files(records)["made"],
+        "next": ["segment1b knobs"],
+    }
+
+
+def _freeze_guard(records: Records) -> Verdict:
+    """What the guard says of the candidate's 1A."""
+    run = records.settings.run_named(records.settings.candidate)
+    guard = records.read("segment1a_freeze_guard", run_id=run.upstream_id)
+    if guard is None:
+        return _files(records)
+    regressed = guard["regressed_B_metrics"]
+    return {
+        "run": run.name,
+        "says": f"1A of {run.name}: {guard['status']}, {guard['reason']}",
+        "because": [f"regressed: {', '.join(regressed)}"] if regressed else [],
+        "made": [
+            records.path("segment1a_freeze_guard", run_id=run.upstream_id),
+            *_files(records)["made"],
+        ],
+        "next": ["snakemake integrated"] if records.outcome.passed else [],
+    }
+
+
+def _measure(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4g}"
 
 
 def _baseline(records: Records) -> Verdict:
@@ -280,9 +365,7 @@ def _files(records: Records) -> Verdict:
     outcome = records.outcome
     made = [path for path in outcome.files if path not in outcome.unmade]
     lacks = len(outcome.files) - len(made)
-    says = f"{len(made)} file{'s' * (len(made) != 1)}" + (
-        f", {lacks} could not be made" if lacks else ""
-    )
+    says = counted(len(made), "file") + (f", {lacks} could not be made" if lacks else "")
     return {"says": says, "made": made}
 
 
@@ -292,6 +375,9 @@ _BY_TARGET: dict[str, Callable[[Records], Verdict]] = {
     "baseline": _baseline,
     "recover": _recover,
     "dossier": _dossier,
+    "calibrate": _calibrate,
+    "ladder": _ladder,
+    "freeze_guard": _freeze_guard,
     **dict.fromkeys(("p1", "p2", "p3"), _phase),
     **dict.fromkeys(("p4", "integrated"), _integrated),
 }

@@ -1,7 +1,8 @@
 """Targets ``p1`` to ``p4`` and ``integrated``: hold a phase's records against what it demands.
 
 Locks and seeds were looked at before anything ran; what is not in order stands in the parameters
-and refuses here. Then the baseline is hashed again, the witness must agree, and every row hold.
+and refuses here. Then the baseline is hashed again, the witness must agree, and every row hold. The
+run that passes is the one under evaluation: ``current_candidate`` points to it.
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,15 @@ from scripts.contracts import dataset_path, read_object, write_object
 from scripts.entry import run
 from scripts.errors import GovernanceError
 from scripts.governance import locks
-from scripts.governance.assess_p4 import reopening_case
+from scripts.governance.candidate import point
 from scripts.governance.pointers import verify_baseline
+from scripts.governance.verdict import failing_checks, failing_gates
 from scripts.scorers import phase_rows
-from scripts.scorers.classification import RED
+from scripts.scorers.classification import RED, failing_rows
+from scripts.scorers.levers import read_table
 from scripts.tables import published
+
+Json = Mapping[str, Any]
 
 
 def check_witness(check: dict[str, Any], where: object) -> str:
@@ -47,7 +52,7 @@ def enforce_candidate(record: dict[str, Any], where: object) -> list[str]:
     ]
 
 
-PHASE_OF_LANE = {"S2": "P1", "S2, S4": "P1", "S4": "P2", "S6": "P3"}
+PHASE_OF_LANE = {"S2": "P1", "S2, S4": "P1", "S4": "P2", "S4, S6": "P2", "S6": "P3"}
 
 
 def remedy_of(lane: str | None, evidence: object, found: Mapping[str, locks.Lock]) -> str:
@@ -79,11 +84,30 @@ def enforce_integrated(
     return [f"P4 is {record['classification']}, grade {record['grade']}; nothing is certified"]
 
 
-def write_case(root: Path, record: dict[str, Any]) -> Path:
+def reopening_case(record: Json, table: Json | None) -> dict[str, Any]:
+    """What a reopening is argued with: the failing rows of P4, the lane that mends them, and what
+    to turn for each gate by the table of knobs.
+    """
+    same = (
+        *("phase", "run_id", "posture", "seeds", "metrics", "classification", "grade"),
+        *("reopen_required", "deciding_grade", "lanes", "recommended_lane", "countries_offered"),
+    )
+    return {
+        **{key: record[key] for key in same},
+        "failing_gates": failing_rows(record["rows"], record["deciding_grade"]),
+        "advice": [
+            *failing_gates(record["rows"], record["deciding_grade"], table),
+            *failing_checks(record["no_regression"], "P4", table),
+        ],
+        "regressions": [row for row in record["no_regression"] if not row["passed"]],
+    }
+
+
+def write_case(root: Path, record: dict[str, Any], table: Any) -> Path:
     """Publish the case for reopening of a RED run; that of an earlier try goes where it is not."""
     path = dataset_path(root, "segment1b_p4_red_reopen", run_id=record["run_id"])
     if record["classification"] == RED:
-        write_object("segment1b_p4_red_reopen", path, published(reopening_case(record)))
+        write_object("segment1b_p4_red_reopen", path, published(reopening_case(record, table)))
     else:
         path.unlink(missing_ok=True)
     return path
@@ -97,12 +121,13 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     verify_baseline(pin, root, inputs.baseline_pointer)
     if hasattr(inputs, "integrated"):
         record = read_object("segment1b_p4_integrated", inputs.integrated)
-        case = write_case(root, record)
+        case = write_case(root, record, read_table(inputs.sensitivity))
         enforce_integrated(record, case, locks.read_locks(root / "segment_1B/reports"))
     else:
         record = read_object("segment1b_phase_candidate", inputs.candidate)
         enforce_candidate(record, inputs.candidate)
     check_witness(read_object("segment1b_repro_check", inputs.check), inputs.check)
+    point(root, inputs.scorecards, inputs.receipts)
 
 
 if "snakemake" in globals():

@@ -116,10 +116,11 @@ def refuse_lock(settings: Settings, phase: str) -> None:
     locks.refuse(lock_faults(settings, found, phase))
 
 
-def lock_phase(settings: Settings, phase: str) -> list[str]:
+def lock_phase(settings: Settings, phase: str, keep: bool = False) -> list[str]:
     """Lock a phase whose records its target made and accepted; what to tell.
 
-    Everything is held against the disk again, so that what is locked is what is there now.
+    Everything is held against the disk again, so that what is locked is what is there now. Runs
+    that no record refers to are superseded by then, and are deleted unless ``keep`` lists them.
     """
     root, run = Path(settings.runs_root), lock_run(settings, phase)
     reports = root / "segment_1B/reports"
@@ -156,12 +157,8 @@ def lock_phase(settings: Settings, phase: str) -> list[str]:
         found,
         Ledger.of(root, (path, witnessed)).digests,
     )
-    write_object("segment1b_lock_record", locks.lock_path(reports, phase), lock)
-    superseded_runs = [line for line in prune(root, settings.kept_runs, execute=False)
-                       if line.startswith("would delete")]  # fmt: skip
-    more = [f"{len(superseded_runs)} superseded runs: segment1b prune --execute deletes them"]
-    return [
-        *lines,
-        f"{phase} locked, number {lock['sequence']}",
-        *(more if superseded_runs else []),
-    ]
+    path_of_lock = locks.lock_path(reports, phase)
+    write_object("segment1b_lock_record", path_of_lock, lock)
+    pruned = prune(root, settings.kept_runs, execute=not keep)
+    deleted = [line for line in pruned if line.startswith(("delete ", "would delete "))]
+    return [*lines, f"{phase} locked, number {lock['sequence']}: {path_of_lock}", *deleted]

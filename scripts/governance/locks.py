@@ -24,13 +24,13 @@ from scripts.contracts import read_object
 from scripts.errors import GovernanceError, RefusedError, SegmentError
 from scripts.policies import schema_name
 from scripts.records.code_digest import PACKAGE, code_digest, modules_of, source_of, syntax_digest
+from scripts.scorers.gates import GATES_FILE
 from scripts.states import CHAIN
 from scripts.tables import file_digest, to_json_bytes
 
 Json = Mapping[str, Any]
 PHASES = ("P1", "P2", "P3", "P4")
 STANDING, REOPENED, UNDERMINED = "STANDING", "REOPENED", "UNDERMINED"
-GATES = "config/gates.yaml"
 # Source trees: the working folder, then the repository.
 TREES = (Path(), PACKAGE.parent)
 
@@ -51,7 +51,7 @@ SURFACES = {
     "P4": Surface(
         ("upstream", "s1_tile_index", "s1_population", "s2", "s4", "s5", "s6", "s9"),
         (*(f"states.{state}" for state in CHAIN), "scorers.scorecard", "scorers.gates"),
-        (GATES,),
+        (GATES_FILE,),
     ),
 }
 
@@ -208,7 +208,7 @@ def changed_files(
 def faults(
     locks: Mapping[str, Lock], policies: Mapping[str, str], upto: str | None = None
 ) -> list[str]:
-    """Why a promotion is refused: one line each, empty when the locks are in order.
+    """Why a promotion is refused, and what would be right: one line each, none when all is well.
 
     Parameters
     ----------
@@ -228,17 +228,20 @@ def faults(
             continue
         if lock.status != STANDING:
             if at < last:
-                lines.append(f"lock {phase} is {lock.status.lower()}: accept and lock it again")
+                lines.append(
+                    f"lock {phase} is {lock.status.lower()}; accept it: segment1b lock {phase}"
+                )
             continue
         changed = changed_files(lock.record["files"])
         lines += [
-            f"lock {phase}: {path} has digest {now}, locked is {digest}"
+            f"lock {phase}: {path} has digest {now}, locked is {digest}; "
+            f"restore it, or segment1b reopen {phase}"
             for path, digest, now in changed
         ]
         if at <= last:
             lines += _other_policies(lock, policies, {path for path, _, _ in changed})
         lines += [
-            f"lock {phase} stands on lock {earlier}, which is gone"
+            f"lock {phase} stands on lock {earlier}, which is gone; restore its record from git"
             for earlier in lock.record["stands_on"]
             if earlier not in locks
         ]
@@ -255,7 +258,8 @@ def _other_policies(lock: Lock, policies: Mapping[str, str], told: Iterable[str]
         if path not in told and now != entry["sha256"]:
             lines.append(
                 f"lock {lock.phase}: the run uses {path} with digest {now}, "
-                f"locked is {entry['path']} with {entry['sha256']}"
+                f"locked is {entry['path']} with {entry['sha256']}; "
+                f"use that one, or segment1b reopen {lock.phase}"
             )
     return lines
 
@@ -263,8 +267,7 @@ def _other_policies(lock: Lock, policies: Mapping[str, str], told: Iterable[str]
 def refuse(lines: Sequence[str]) -> None:
     """Raise ``EG41`` for each fault when there is any."""
     if lines:
-        remedy = "restore the file, or open the phase again: segment1b reopen PHASE"
-        raise RefusedError([GovernanceError("EG41", "promotion", line, remedy) for line in lines])
+        raise RefusedError([GovernanceError("EG41", "promotion", line) for line in lines])
 
 
 def refuse_moved_baseline(locks: Sequence[Lock], report: Json, digests: Json) -> None:

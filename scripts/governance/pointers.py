@@ -8,7 +8,8 @@ that passed what the pointer claims.
 pointer                claims
 =====================  ==========================================================================
 ``baseline``           P0 said GO to this run: everything is measured against it
-``current_candidate``  every configured seed of this run has a scorecard
+``current_candidate``  every configured seed of this run, the last to be scored by a target or
+                       accepted by a phase, has a scorecard
 ``last_good``          the certificate of this release met its minimum grade
 =====================  ==========================================================================
 """

@@ -9,7 +9,8 @@ from scripts.errors import ConfigError
 from scripts.governance import locks
 from scripts.records.identity import parameter_hash, run_id
 from scripts.records.ledger import by_name
-from scripts.scorers.classification import AMBER
+from scripts.scorers.classification import AMBER, RED, classify
+from scripts.scorers.gates import GATES_FILE, evaluate, load_gates
 from scripts.scorers.phase_rows import REFERENCE
 from scripts.settings import WITNESS, Run, Settings
 from scripts.tables import read_json
@@ -69,7 +70,7 @@ def unlocked(found: Mapping[str, locks.Lock]) -> list[str]:
 def faults(
     settings: Settings, found: Mapping[str, locks.Lock], run: Run, phase: str | None = None
 ) -> list[str]:
-    """Why a promotion is refused before anything runs: one line each.
+    """Why a promotion is refused before anything runs, and what would be right: one line each.
 
     Parameters
     ----------
@@ -84,32 +85,56 @@ def faults(
     """
     lines = locks.faults(found, policies(run), phase)
     missing = sorted(set(settings.required_seeds) - set(settings.seeds))
-    if phase == "P4" and missing:
-        lines.append(f"P4 judges all required seeds, {missing} are missing")
+    if phase in ("P4", None) and missing:
+        seeds = ",".join(map(str, sorted({*settings.seeds, *missing})))
+        who = phase or "certify"
+        lines.append(
+            f"{who} judges all required seeds, {missing} are missing; --config seeds=[{seeds}]"
+        )
     return lines
 
 
 def recovery_faults(settings: Settings, found: Mapping[str, locks.Lock]) -> list[str]:
     """Why a recovery is refused before anything runs: as P4, or there is nothing to recover.
 
-    A record of these very policies says so; without one, P4 has to find out.
+    Scorecards of these very policies say so by the gates in force, or P4's record of what fell
+    behind P3; without either, P4 has to find out.
     """
-    run, root = settings.run_named(settings.candidate), settings.runs_root
+    run = settings.run_named(settings.candidate)
     lines = faults(settings, found, run, "P4")
-    now = parameter_hash(by_name(policies(run).values()))
-    integrated = dataset_path(root, "segment1b_p4_integrated", run_id=run.run_id)
-    if integrated.is_file() and (record := read_json(integrated))["parameter_hash"] == now:
-        grade, kind = record["grade"], record["classification"]
-        if kind != AMBER:
-            lines.append(f"{run.name} is {kind}, grade {grade}: a recovery starts from {AMBER}")
+    kind = classified(settings, run)
+    if kind is not None and kind != AMBER:
+        remedy = "mend what fails: segment1b knobs" if kind == RED else "nothing to recover"
+        lines.append(f"{run.name} is {kind}, no {AMBER}; {remedy}")
     return lines
+
+
+def classified(settings: Settings, run: Run) -> str | None:
+    """P4's class of a run with its policies of now, as far as its records tell without a job."""
+    root, tokens = settings.runs_root, {"run_id": run.run_id}
+    now = parameter_hash(by_name(policies(run).values()))
+    integrated = dataset_path(root, "segment1b_p4_integrated", **tokens)
+    if integrated.is_file():
+        record = read_json(integrated)
+        if record["parameter_hash"] == now and record["classification"] == RED:
+            return RED
+    cards = []
+    for seed in settings.seeds:
+        receipt = dataset_path(root, "run_receipt", **tokens, seed=seed)
+        card = dataset_path(root, "segment1b_scorecard", **tokens, seed=seed)
+        if not (receipt.is_file() and card.is_file()):
+            return None
+        if read_json(receipt)["parameter_hash"] != now:
+            return None
+        cards.append(read_json(card))
+    return classify(evaluate(cards, load_gates(GATES_FILE))["rows"])
 
 
 def lock_faults(settings: Settings, found: Mapping[str, locks.Lock], phase: str) -> list[str]:
     """Why a lock of a phase is refused before anything runs: one line each."""
     lock = found.get(phase)
     if lock and (lock.fault or lock.status == locks.STANDING):
-        return [lock.fault or f"lock {phase} stands: reopen it first"]
+        return [lock.fault or f"lock {phase} stands; segment1b reopen {phase} opens it"]
     return faults(settings, found, lock_run(settings, phase), phase)
 
 

@@ -42,7 +42,7 @@ def standing(attempt: Json) -> dict[str, Any]:
 
 def attempt_entry(attempt: Json) -> dict[str, Any]:
     """An attempt as the record lists it."""
-    names = ("cycle", "attempt", "attempt_id", "group", "knobs", "policies")
+    names = ("cycle", "attempt", "attempt_id", "state", "turned_for", "knobs", "policies")
     return {
         **{name: attempt[name] for name in names},
         "status": STATUS.get(attempt["status"], attempt["status"]),

@@ -48,7 +48,7 @@ def contradictions(kind: str, document: Mapping[str, Any], phase: str) -> list[s
     return [
         f"{row.get('gate', row.get('check'))} seed {row['seed']}"
         for row in failing_rows(kind, document)
-        if row["triage"] and states & set(row["triage"]["state"].split(", "))
+        if row["triage"] and states & set(row["triage"].split(", "))
     ]
 
 

@@ -1,6 +1,6 @@
 """Rule ``score_phase``: the candidate scorecard of P1, P2 or P3."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,23 @@ from scripts.records.ledger import Ledger
 from scripts.scorers import phase_rows
 from scripts.scorers.gates import load_gates
 from scripts.tables import file_digest, published, read_json
+
+Json = Mapping[str, Any]
+
+
+def snapshot(card: Json, s4: Json) -> dict[str, Any]:
+    """What a phase starts from: the reference run of one seed before the state is turned.
+
+    Metrics of the sites, concentration before and after S4 and how its pairs spread, distances
+    between neighbours, and how far the largest countries are from a line.
+    """
+    return {
+        "metrics": card["metrics"],
+        "region_shares": card["region_shares"],
+        "s4": {name: s4[name] for name in ("pre_integer", "before_guard", "post_integer")},
+        "nn_quantiles_m": card["nn"]["quantiles_m"],
+        "collapse": card["collapse"],
+    }
 
 
 def _s4(paths: Sequence[str]) -> list[dict[str, Any]]:
@@ -47,6 +64,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 "lane": phase_rows.lane_of(seeds, params.required_seeds),
                 "seeds": seeds,
                 "reference_run_id": references[0]["run_id"],
+                "reference": {
+                    str(before["seed"]): snapshot(before, read_json(path))
+                    for before, path in zip(references, inputs.reference_s4, strict=True)
+                },
                 "baseline": {
                     "run_id": pin["run_id"],
                     "pointer_sha256": file_digest(inputs.baseline_pointer),

@@ -13,7 +13,7 @@ from scripts import console, root_lock, snakemake_private
 from scripts.contracts import dataset_path, read_object
 from scripts.errors import GovernanceError, RefusedError, SegmentError, lines
 from scripts.governance import releases
-from scripts.governance.closing import Outcome, closing
+from scripts.governance.closing import Outcome, closing, refusals
 from scripts.governance.explain import INCOMPLETE, MISSING, gather, own_causes
 from scripts.governance.pointers import pinned_files
 from scripts.governance.promotion import run_names
@@ -38,8 +38,8 @@ COMMON_TO_JOBS = (
 )
 # Below that the interpreters that are saved cost less than the one that waits.
 JOBS_WORTH_A_SERVER = 6
-# What `certify` writes beside a verdict that it made already.
-BESIDE_VERDICT = ("last_good_pointer", "segment1b_p5_lock_set")
+# What targets write beside the files that rules declare.
+BESIDE_VERDICT = ("current_candidate_pointer", "last_good_pointer", "segment1b_p5_lock_set")
 
 
 def refuse_in_storage(rules: Iterable[str]) -> None:
@@ -89,11 +89,11 @@ def refuse_to_remake_baseline(workflow: Any, settings: Settings) -> None:
         raise RefusedError([GovernanceError("EG36", "baseline", f, remedy) for f in faults])
 
 
-def tell_refusals(workflow: Any, faults: Iterable[str]) -> None:
-    """Let a dry run say why a promotion would be refused."""
+def tell_refusals(workflow: Any, settings: Settings, target: str) -> None:
+    """Let a dry run say why a target would be refused."""
     if workflow.output_settings.dryrun:
-        for line in faults:
-            print(f"promotion is refused: {line}", file=sys.stderr)
+        for line in refusals(settings, target):
+            print(f"{target} is refused: {line}", file=sys.stderr)
 
 
 def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> None:
@@ -139,7 +139,7 @@ def end(workflow: Any, settings: Settings, root_of_jobs: str, view: View, passed
 
 
 def store_beside_verdict(workflow: Any, settings: Settings, root_of_jobs: str) -> None:
-    """Bring what ``certify`` wrote beside its verdict to object storage."""
+    """Bring what a target wrote beside the files that rules declare to object storage."""
     root = Path(root_of_jobs)
     made = [dataset_path(root, name) for name in BESIDE_VERDICT]
     made += sorted((root / releases.FOLDER).rglob("*"))

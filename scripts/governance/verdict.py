@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from scripts.console import BAD, GOOD, STRONG, paint
+from scripts.console import BAD, GOOD, STRONG, counted, paint
 from scripts.scorers.gates import AT_MOST, BELOW, GRADE_NAMES, GRADES, Row, grade_of
 from scripts.scorers.levers import advice
 from scripts.scorers.margins import relative_margin
-from scripts.scorers.truth.judgement import TESTS
+from scripts.scorers.phase_rows import distance, gates_of
 
 Json = Mapping[str, Any]
 # Families whose rows are true or not; they share a line of the table.
@@ -62,6 +62,7 @@ def gate_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
                 "title": _title(name, rows_of_gate[0]["metric"]),
                 "direction": rows_of_gate[0]["direction"],
                 "thresholds": {g: one.pop() if len(one) == 1 else None for g, one in asked.items()},
+                "accepted": rows_of_gate[0]["accepted"],
                 "seeds": cells,
                 "margin": None if None in margins else min(margins),
             }
@@ -95,20 +96,44 @@ def failing_gates(
     found = []
     for rows_of_gate in by_gate.values():
         worst = _thinnest(rows_of_gate)
-        ends = " (end of its interval)" if worst["gate"].endswith("_interval") else ""
+        gate = worst["gate"].removesuffix("_interval")
+        ends = "" if gate == worst["gate"] else " (end of its interval)"
         found.append(
             {
-                "gate": worst["gate"].removesuffix("_interval"),
+                "gate": gate,
                 "grade": grade,
-                "seeds": sorted({str(row["seed"]) for row in rows_of_gate}, key=_by_number),
+                "seeds": _seeds(rows_of_gate),
                 "reason": f"{worst['metric']}{ends}: {worst['reason']}",
-                "state": worst["triage"]["state"],
-                "turn": advice(
-                    table, worst["gate"].removesuffix("_interval"), worst["triage"]["why"]
-                ),
+                "state": worst["triage"],
+                **advice(table, [gate], worst["triage"]),
             }
         )
     return found
+
+
+def failing_checks(
+    rows: Iterable[Row], phase: str, table: Json | None = None
+) -> list[dict[str, Any]]:
+    """What fails of a phase's demands, each check once, as :func:`failing_gates` gives it."""
+    by_check: dict[str, list[Row]] = {}
+    for row in rows:
+        if not row["passed"]:
+            by_check.setdefault(row["check"], []).append(row)
+    return [
+        {
+            "gate": check,
+            "grade": phase,
+            "seeds": _seeds(failing),
+            "reason": f"{failing[0]['reason']}{distance(failing[0])}",
+            "state": failing[0]["triage"],
+            **advice(table, gates_of(failing[0]), failing[0]["triage"]),
+        }
+        for check, failing in by_check.items()
+    ]
+
+
+def _seeds(rows: Iterable[Row]) -> list[str]:
+    return sorted({str(row["seed"]) for row in rows}, key=_by_number)
 
 
 def _by_number(seed: str) -> tuple[int, str]:
@@ -138,19 +163,23 @@ def text(verdict: Json, colours: bool) -> list[str]:
     lines = ["", f"{headline}: {verdict['says']}"]
     lines += table_lines(verdict.get("gates") or [])
     for entry in (verdict.get("failing") or [])[:LONGEST]:
-        seeds = ", ".join(entry["seeds"])
+        seeds = f"seed{'s' * (len(entry['seeds']) != 1)} {', '.join(entry['seeds'])}"
+        seeds = "all seeds" if entry["seeds"] == ["all"] else seeds
         lines.append(
-            f"{word} {GRADE_NAMES[entry['grade']]} {entry['gate']} seed {seeds}: {entry['reason']}"
+            f"{word} {GRADE_NAMES.get(entry['grade'], entry['grade'])} {entry['gate']} "
+            f"{seeds}: {entry['reason']}"
         )
         lines += [f"     turn {line}" for line in entry["turn"]]
     more = len(verdict.get("failing") or []) - LONGEST
-    lines += [f"... and {more} gates more"] if more > 0 else []
+    lines += [f"... and {counted(more, 'more gate')}"] if more > 0 else []
     because = verdict.get("because") or []
     lines += because[:REASONS]
-    lines += [f"... and {len(because) - REASONS} lines more"] if len(because) > REASONS else []
+    more = len(because) - REASONS
+    lines += [f"... and {counted(more, 'more line')}"] if more > 0 else []
     made = verdict.get("made") or []
     lines += [f"made  {path}" for path in made[:LONGEST]]
-    lines += [f"... and {len(made) - LONGEST} files more"] if len(made) > LONGEST else []
+    more = len(made) - LONGEST
+    lines += [f"... and {counted(more, 'more file')}"] if more > 0 else []
     return lines + [f"next  {command}" for command in verdict.get("next") or []]
 
 
@@ -187,8 +216,7 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
 
 def _asked(gate: Json, grade: str) -> str:
     """What a grade asks of a gate; the range of a test of truth with two ends."""
-    test = TESTS.get(gate["gate"].removeprefix("truth_"))
-    low, high = test.accepted if test is not None and grade == "A" else (None, None)
+    low, high = (gate["accepted"] if grade == "A" else None) or (None, None)
     if low is not None and high is not None:
         return f"+-{high:g}" if low == -high else f"{low:g}-{high:g}"
     limit = None if gate["gate"] == "checks" else gate["thresholds"][grade]

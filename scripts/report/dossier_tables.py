@@ -155,8 +155,8 @@ def headline(document: Json) -> list[dict[str, Any]]:
     return lines
 
 
-def failing(document: Json) -> list[dict[str, Any]]:
-    """What fails, each gate once over its seeds, and what to turn."""
+def failing(document: Json, table: Json | None) -> list[dict[str, Any]]:
+    """What fails, each gate once over its seeds, and what to turn by the table of knobs."""
     return [
         {
             "gate": LABELS.get(found["gate"], found["gate"].replace("_", " ")),
@@ -166,7 +166,7 @@ def failing(document: Json) -> list[dict[str, Any]]:
             "turn": found["turn"],
         }
         for grade in GRADES
-        for found in failing_gates(document["rows"], grade)
+        for found in failing_gates(document["rows"], grade, table)
     ]
 
 

@@ -22,6 +22,7 @@ from scripts.governance.releases import release_name, when_and_from
 from scripts.report import dossier_tables as tables
 from scripts.report.embedding import embed_land, embed_sites
 from scripts.scorers.gates import GRADE_NAMES
+from scripts.scorers.levers import read_table
 from scripts.scorers.scorecard import read_sites
 from scripts.scorers.truth.ranges import read_statistics, real_ranges, sources_of
 from scripts.tables import file_digest, read_json, write_text
@@ -228,7 +229,6 @@ def render(template: str, document: Json, **parts: Any) -> str:
         sites_text=f"{min(sites):,} to {max(sites):,} sites a seed",
         all_rows=len(document["rows"]),
         passed_rows=sum(row["passed"] for row in document["rows"]),
-        failing=tables.failing(document),
         headline=tables.headline(document),
         gate_blocks=tables.gate_blocks(document),
         fidelity=tables.fidelity(document),
@@ -259,6 +259,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         ),
         figures=load_figures(FIGURES, paths, seed),
         truth_figures=load_figures(TRUTH_FIGURES, paths, seed),
+        failing=tables.failing(document, read_table(inputs.sensitivity)),
         truth=tables.truth(document, real_ranges(statistics)),
         truth_sources=sources_of(statistics),
         made=when_and_from(),

@@ -51,25 +51,14 @@ def lanes(failing: Sequence[Row]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    One mapping a lane: ``state``, ``knobs`` and ``why`` (each once, in order of first mention),
-    ``gates`` and ``seeds`` that it would mend, ``failing_rows``.
+    One mapping a lane: ``state``, ``gates`` and ``seeds`` that it would mend, ``failing_rows``.
     """
     by_state: dict[str, dict[str, Any]] = {}
     for row in failing:
-        advice = row["triage"]
+        state = row["triage"]
         lane = by_state.setdefault(
-            advice["state"],
-            {
-                "state": advice["state"],
-                "knobs": [],
-                "why": [],
-                "gates": set(),
-                "seeds": set(),
-                "failing_rows": 0,
-            },
+            state, {"state": state, "gates": set(), "seeds": set(), "failing_rows": 0}
         )
-        lane["knobs"] += [knob for knob in advice["knobs"] if knob not in lane["knobs"]]
-        lane["why"] += [] if advice["why"] in lane["why"] else [advice["why"]]
         lane["gates"].add(row["gate"])
         lane["seeds"].add(str(row["seed"]))
         lane["failing_rows"] += 1

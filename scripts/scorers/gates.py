@@ -23,11 +23,12 @@ from typing import Any
 
 from scripts.geo.metrics import coefficient_of_variation
 from scripts.policies import load_schema, parse_yaml, validate
-from scripts.scorers.triage import advise
+from scripts.scorers.triage import answers_for
 from scripts.scorers.truth.judgement import TESTS, nearer_end
 from scripts.tables import published
 
-# Grades whose thresholds config/gates.yaml states.
+GATES_FILE = "config/gates.yaml"
+# Grades whose thresholds it states.
 GATED_GRADES = ("B", "BPLUS")
 GRADES = (*GATED_GRADES, "A")
 BELOW = "BELOW_B"
@@ -89,12 +90,14 @@ def judge(
     direction: str,
     *,
     interval: Sequence[float | None] | None = None,
+    accepted: Sequence[float | None] | None = None,
     reason: str = "",
 ) -> Row:
     """One row of the verdict.
 
     ``margin`` is the distance to the threshold, positive on the passing side. ``reason`` explains
-    a failure; by default it states the comparison, or that the value is undefined.
+    a failure; by default it states the comparison, or that the value is undefined. ``accepted`` are
+    both ends of what a gate with a range accepts; the threshold is the nearer one.
     """
     margin = None
     if observed is not None and threshold is not None:
@@ -113,6 +116,7 @@ def judge(
         "threshold": threshold,
         "direction": direction,
         "interval": list(interval) if interval is not None else None,
+        "accepted": list(accepted) if accepted is not None else None,
         "margin": published(margin),
         "passed": passed,
         "reason": "" if passed else reason,
@@ -221,8 +225,8 @@ def truth_rows(card: Scorecard) -> list[Row]:
         direction = AT_LEAST if below else AT_MOST
         metric = f"truth.{found['name']}"
         common = (f"truth_{test}", "A", TESTS[test].family, metric, card["seed"])
-        reason = found["reason"]
-        rows.append(judge(*common, found["value"], threshold, direction, reason=reason))
+        more = {"accepted": found["accepted"], "reason": found["reason"]}
+        rows.append(judge(*common, found["value"], threshold, direction, **more))
     return rows
 
 
@@ -263,14 +267,14 @@ def stability_rows(cards: Sequence[Scorecard], settings: Settings) -> list[Row]:
 
 
 def with_triage(rows: list[Row]) -> list[Row]:
-    """Rows of one seed with the advice of :mod:`scripts.scorers.triage` on each failing one."""
+    """Rows of one seed, each failing one with the state that answers for it."""
     failing: dict[str, set[str]] = {grade: set() for grade in GRADES}
     for row in rows:
         if not row["passed"]:
             failing[row["grade"]].add(row["family"])
     for row in rows:
-        advice = None if row["passed"] else advise(row["family"], failing[row["grade"]])
-        row["triage"] = advice.as_json() if advice else None
+        among = failing[row["grade"]]
+        row["triage"] = None if row["passed"] else answers_for(row["family"], among)
     return rows
 
 

@@ -74,6 +74,23 @@ def mean_metrics(cards: Sequence[Json]) -> dict[str, float | None]:
     return means
 
 
+def share_profile(report: Json, region_of: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """Shares of sites that S4 left in every country and in every region.
+
+    A country that the table of shares lacks, which P0 refuses, is of no region.
+    """
+    sites = {country: held["sites"] for country, held in report["by_country"].items()}
+    total = sum(sites.values())
+    regions: dict[str, float] = {}
+    for country in sites:
+        region = region_of.get(country, "none")
+        regions[region] = regions.get(region, 0.0) + sites[country] / total
+    return {
+        "country_share": {country: held / total for country, held in sites.items()},
+        "region_share": regions,
+    }
+
+
 def readiness(
     cards: Sequence[Json],
     receipts: Sequence[Json],
@@ -160,6 +177,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     for name, rows in tables.items():
         flat = [row for seed in seeds for row in rows[seed]]
         companions.write_csv(f"segment1b_p0_{name}", getattr(outputs, name), flat)
+    region_of = {row["country_iso"]: row["region"] for rows in tables["country_share"].values()
+                 for row in rows}  # fmt: skip
     verdict = evaluate(cards, settings)
     states = {
         state: [read_json(path) for path in getattr(inputs, name)]
@@ -187,6 +206,10 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                         state: dict(zip(map(str, seeds), reports, strict=True))
                         for state, reports in states.items()
                     },
+                },
+                "s4_profile": {
+                    str(seed): share_profile(found, region_of)
+                    for seed, found in zip(seeds, states["S4"], strict=True)
                 },
                 "companion_tables": {
                     name: Path(getattr(outputs, name)).name for name in COMPANIONS

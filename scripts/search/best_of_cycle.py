@@ -1,4 +1,4 @@
-"""The best attempt so far, with its policies: where the next cycle starts."""
+"""The best attempt so far, with its policies and what was turned: where the next cycle starts."""
 
 from typing import Any
 
@@ -18,11 +18,15 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         "attempt": attempts[number],
         "policies": {state: parse_yaml(path) for state, path in files.items()},
     }
+    turned = []
     if inputs.before:
         before = read_object("search_best", inputs.before)
         if not improves(best["attempt"], before["attempt"], **params.gain):
             best = before
-    write_object("search_best", outputs.best, best)
+        tried = attempts[0]
+        mine = {"state": tried["state"], "knobs": sorted(tried["knobs"]), "zoom": params.zoom}
+        turned = [*before["turned"], *([mine] if tried["state"] else [])]
+    write_object("search_best", outputs.best, {**best, "turned": turned})
 
 
 if "snakemake" in globals():

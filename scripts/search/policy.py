@@ -1,7 +1,8 @@
 """What a search turns, what it maximises and what it must hold.
 
-``config/knobs.yaml`` names the knobs in groups, with the range of each; ``config/calibration.yaml``
-and ``config/recovery.yaml`` are two searches over them, under one schema.
+``config/knobs.yaml`` names the knobs with the range of each; ``config/calibration.yaml`` and
+``config/recovery.yaml`` are two searches over them, under one schema. Which of them a cycle turns
+is read from the measured table (:mod:`scripts.search.choice`).
 """
 
 from __future__ import annotations
@@ -29,25 +30,16 @@ class Knob(TypedDict):
     step: NotRequired[float]
 
 
-class Rest(TypedDict):
-    """A key that takes what its siblings leave of 1."""
-
-    key: str
-    siblings: list[str]
-
-
 class Group(TypedDict):
     """Knobs of one state that are turned together, by dotted key."""
 
     state: str
     knobs: dict[str, Knob]
-    rest: NotRequired[Rest]
 
 
 class Cycle(TypedDict):
-    """One group, turned by some attempts within the part ``zoom`` of each range."""
+    """Some attempts within the part ``zoom`` of each range."""
 
-    group: str
     attempts: int
     zoom: float
 
@@ -87,43 +79,30 @@ class Search(TypedDict):
     cycles: list[Cycle]
 
 
-class Turn(TypedDict):
-    """What the attempts of one cycle turn: a start, or a group within a part of its ranges."""
-
-    group: str
-    zoom: float
-    turned: Group | None
-    starts: list[Policies]
+# Ranges of knobs by state and dotted key.
+Ranges = dict[str, dict[str, Knob]]
 
 
-def load_knobs(path: str | Path) -> dict[str, Group]:
-    """Groups of ``config/knobs.yaml`` (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
+def load_knobs(path: str | Path) -> Ranges:
+    """Ranges of ``config/knobs.yaml`` (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
     document = parse_yaml(path)
     validate(document, load_schema("knobs"), path)
-    groups = cast(dict[str, Group], document["groups"])
-    for name, group in groups.items():
-        for key, knob in group["knobs"].items():
-            where = f"key 'groups.{name}.knobs.{key}'"
+    ranges = cast(Ranges, document["ranges"])
+    for state, knobs in ranges.items():
+        for key, knob in knobs.items():
+            where = f"key 'ranges.{state}.{key}'"
             if not knob["low"] < knob["high"]:
                 raise ConfigError("EC11", path, f"{where}: no range", "low below high")
             if knob.get("scale") == "log" and not knob["low"] > 0.0:
                 raise ConfigError("EC11", path, f"{where}: no logarithm", "low above 0")
-    return groups
+    return ranges
 
 
-def load_search(path: str | Path, groups: dict[str, Group]) -> Search:
-    """Read and validate a search over the groups (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
+def load_search(path: str | Path) -> Search:
+    """Read and validate a search (``EC01``, ``EC02``, ``EC10``, ``EC11``)."""
     document = parse_yaml(path)
     validate(document, load_schema("search"), path)
     search = cast(Search, document)
-    for number, cycle in enumerate(search["cycles"]):
-        if cycle["group"] not in groups:
-            raise ConfigError(
-                "EC11",
-                path,
-                f"key 'cycles.{number}': no group {cycle['group']!r}",
-                ", ".join(sorted(groups)),
-            )
     spent, budget = sum(cycle["attempts"] for cycle in search["cycles"]), search["attempt_budget"]
     if spent > budget:
         raise ConfigError(
@@ -143,13 +122,9 @@ def attempts_of(search: Search) -> list[int]:
     return [len(starts_of(search)), *(cycle["attempts"] for cycle in search["cycles"])]
 
 
-def turn_of(search: Search, groups: dict[str, Group], cycle: int) -> Turn:
-    """What the attempts of a cycle turn; cycle 0 turns nothing but its starts."""
-    if cycle == 0:
-        return {"group": "", "zoom": 1.0, "turned": None, "starts": starts_of(search)}
-    turn = search["cycles"][cycle - 1]
-    turned = groups[turn["group"]]
-    return {"group": turn["group"], "zoom": turn["zoom"], "turned": turned, "starts": []}
+def zoom_of(search: Search, cycle: int) -> float:
+    """Part of each range that the attempts of a cycle search; cycle 0 turns nothing."""
+    return search["cycles"][cycle - 1]["zoom"] if cycle else 1.0
 
 
 def seeds_of(search: Search, configured: Sequence[int]) -> list[int]:

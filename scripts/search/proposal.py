@@ -1,9 +1,10 @@
 """Which policies an attempt tries.
 
-A cycle turns the knobs of one group. Its attempts are points of a Halton sequence (Halton 1960;
-unscrambled, so a search can be repeated) over the group's ranges about the best attempt so far, and
-they do not depend on each other: a cycle runs in parallel, a longer one keeps the attempts of a
-shorter one, and every attempt is a job that Snakemake does not repeat.
+A cycle turns the knobs of one group (:mod:`scripts.search.choice`). Its attempts are points of a
+Halton sequence (Halton 1960; unscrambled, so a search can be repeated) over the group's ranges
+about the best attempt so far, and they do not depend on each other: a cycle runs in parallel, a
+longer one keeps the attempts of a shorter one, and every attempt is a job that Snakemake does not
+repeat.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts.errors import ConfigError
-from scripts.search.policy import Knob, Policies, Rest, Turn
+from scripts.search.policy import Group, Knob, Policies
 
 DIGITS = 4
 
@@ -29,25 +30,16 @@ def get_key(policy: Mapping[str, Any], key: str) -> Any:
     return node
 
 
-def with_keys(
-    policy: Mapping[str, Any], changes: Mapping[str, Any], rest: Rest | None = None
-) -> dict[str, Any]:
-    """Copy of a policy with dotted keys set, and with ``rest`` at what its siblings leave of 1."""
+def with_keys(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy of a policy with dotted keys set."""
     made: dict[str, Any] = copy.deepcopy(dict(policy))
-
-    def put(key: str, value: Any) -> None:
+    for key, value in changes.items():
         get_key(made, key)
         *trail, last = key.split(".")
         node = made
         for part in trail:
             node = node[part]
         node[last] = value
-
-    for key, value in changes.items():
-        put(key, value)
-    if rest is not None:
-        left = 1.0 - sum(get_key(made, sibling) for sibling in rest["siblings"])
-        put(rest["key"], round(left, DIGITS))
     return made
 
 
@@ -76,27 +68,32 @@ def value_of(knob: Knob, zoom: float, centre: float, u: float) -> float:
     return stepped if isinstance(step, int) else round(stepped, 2 * DIGITS)
 
 
-def propose(turn: Turn, attempt: int, base: Policies) -> tuple[dict[str, float], Policies]:
+def start(changes: Policies, in_force: Policies) -> tuple[dict[str, float], Policies]:
+    """Knobs that a start of a search sets, and its policies by state."""
+    made = {state: with_keys(in_force[state], changes.get(state, {})) for state in in_force}
+    return {key: value for state in changes.values() for key, value in state.items()}, made
+
+
+def propose(
+    group: Group, zoom: float, attempt: int, base: Policies
+) -> tuple[dict[str, float], Policies]:
     """Knobs that an attempt turns, and its policies by state.
 
     Parameters
     ----------
-    turn
-        What the attempts of its cycle turn.
+    group
+        Knobs that its cycle turns.
+    zoom
+        Part of each range that it searches.
     attempt
         Number of the attempt in its cycle, from 0.
     base
-        Policies of the best attempt of the cycles before; those in force for cycle 0.
+        Policies of the best attempt of the cycles before.
     """
-    group = turn["turned"]
-    if group is None:
-        changes = turn["starts"][attempt]
-        made = {state: with_keys(base[state], changes.get(state, {})) for state in base}
-        return {key: value for state in changes.values() for key, value in state.items()}, made
     state, knobs = group["state"], group["knobs"]
     point = halton(attempt + 1, len(knobs))[attempt]
     values = {
-        key: value_of(knob, turn["zoom"], get_key(base[state], key), u)
+        key: value_of(knob, zoom, get_key(base[state], key), u)
         for (key, knob), u in zip(knobs.items(), point, strict=True)
     }
-    return values, {**base, state: with_keys(base[state], values, group.get("rest"))}
+    return values, {**base, state: with_keys(base[state], values)}

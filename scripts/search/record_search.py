@@ -32,8 +32,9 @@ def leaderboard_rows(attempts: Sequence[Json]) -> list[dict[str, Any]]:
             "rank": rank,
             **{
                 key: attempt[key]
-                for key in ("cycle", "attempt", "group", "objective", "violation", "status")
+                for key in ("cycle", "attempt", "state", "objective", "violation", "status")
             },
+            "turned_for": ";".join(attempt["turned_for"]),
             "knobs": ";".join(f"{key}={value:g}" for key, value in attempt["knobs"].items()),
             "vetoes": "; ".join(attempt["vetoes"]),
             **{name: mean_over_seeds(attempt["fidelity"], name) for name in FIDELITY},

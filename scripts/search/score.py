@@ -25,12 +25,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 from scripts.scorers.gates import GATES, Row, evaluate, grade_of, judge
-from scripts.scorers.margins import chosen, lack, least_margin, name_of, shortfall
+from scripts.scorers.margins import (
+    chosen,
+    lack,
+    least_margin,
+    name_of,
+    relative_margin,
+    shortfall,
+)
 from scripts.search.policy import Constraint, Objective
 
 Json = Mapping[str, Any]
 FEASIBLE, INFEASIBLE, REFUSED, NOT_RUN = "feasible", "infeasible", "refused", "not_run"
 NO_SCORE = 1e6
+# Gates that a cycle is for where none is missed.
+THINNEST = 3
 
 
 class Aim(TypedDict):
@@ -45,7 +54,8 @@ class Score(TypedDict):
     """What became of an attempt.
 
     ``vetoes`` are the constraints that it breaks, or why it has no score; ``violation`` what they
-    lack, summed; ``missed`` the gates of BPLUS that fail; ``excused`` what the start missed.
+    lack, summed; ``missed`` the gates of BPLUS that fail; ``excused`` what the start missed;
+    ``needs`` the gates whose margins have to grow, as :func:`needs_of` gives them.
     """
 
     status: str
@@ -55,6 +65,7 @@ class Score(TypedDict):
     grade: str | None
     missed: list[str]
     excused: list[str]
+    needs: list[str]
 
 
 def margin_rows(cards: Sequence[Json], p3: Sequence[Json], settings: Json) -> list[Row]:
@@ -102,6 +113,28 @@ def objective_of(rows: Sequence[Row], objective: Objective) -> float | None:
     return 0.0 - shortfall(among)
 
 
+def needs_of(lacking: Sequence[Row], rows: Sequence[Row]) -> list[str]:
+    """Gates whose margins have to grow.
+
+    Those of the rows ``lacking`` a constraint; else, of the objective's rows, the gates that are
+    missed, and where none is the thinnest ones.
+    """
+    if lacking:
+        return sorted({_gate(row) for row in lacking})
+    least: dict[str, float] = {}
+    for row in rows:
+        margin = relative_margin(row)
+        known = -1.0 if margin is None else margin
+        least[_gate(row)] = min(known, least.get(_gate(row), known))
+    ordered = sorted(least, key=lambda gate: least[gate])
+    return [gate for gate in ordered if least[gate] < 0.0] or ordered[:THINNEST]
+
+
+def _gate(row: Row) -> str:
+    gate: str = row["gate"]
+    return gate.removesuffix("_interval")
+
+
 def score(
     cards: Sequence[Json],
     p3: Sequence[Json],
@@ -130,20 +163,24 @@ def score(
         may_miss = (row for row, constraint in asked if constraint.get("held_at_start"))
         excused = [name_of(row) for row in may_miss if lack(row) > 0.0]
     lacking: dict[str, float] = {}
+    lacking_rows: list[Row] = []
     for row, constraint in asked:
         name, missing = name_of(row), lack(row, constraint.get("margin", 0.0))
         if missing > lacking.get(name, 0.0) and not (
             constraint.get("held_at_start") and name in excused
         ):
             lacking[name] = missing
+            lacking_rows.append(row)
+    objective = aim["objective"]
     return {
         "status": INFEASIBLE if lacking else FEASIBLE,
         "vetoes": list(lacking),
-        "objective": objective_of(rows, aim["objective"]),
+        "objective": objective_of(rows, objective),
         "violation": sum(lacking.values()),
         "grade": grade_of(rows),
         "missed": [name_of(row) for row in chosen(rows, "BPLUS") if not row["passed"]],
         "excused": list(excused),
+        "needs": needs_of(lacking_rows, chosen(rows, objective["grade"], objective.get("rows"))),
     }
 
 
@@ -157,6 +194,7 @@ def no_score(status: str, reason: str, excused: Sequence[str] = ()) -> Score:
         "grade": None,
         "missed": [],
         "excused": list(excused),
+        "needs": [],
     }
 
 

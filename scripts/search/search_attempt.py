@@ -2,8 +2,8 @@
 
 S1, the upstream tables and the baseline are shared with the candidate; the sites are thrown away,
 and the attempt keeps its policies and its score. Policies that a state refuses are an outcome of
-the search, not a failure of the job. Once an earlier cycle reached the goal, an attempt says so and
-does not run.
+the search, not a failure of the job. Once an earlier cycle reached the goal, or where no measured
+knob moves what the best attempt needs, an attempt says so and does not run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,12 @@ from scripts.policies import load_policy
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
 from scripts.search.chain import Fixed, Merchants, read_fixed, read_merchants
+from scripts.search.choice import choose
 from scripts.search.evaluate import Yardstick, read_yardstick, scorecards
 from scripts.search.policy import STATES
-from scripts.search.proposal import propose
+from scripts.search.proposal import propose, start
 from scripts.search.score import NOT_RUN, REFUSED, no_score, reached, score
-from scripts.tables import file_digest, published, write_text
+from scripts.tables import file_digest, published, read_json, write_text
 
 Json = Mapping[str, Any]
 
@@ -94,13 +95,25 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     base = read_object("search_best" if cycle else "search_start", inputs.base)
     before = base["attempt"] if cycle else None
     excused = before["excused"] if before else None
-    knobs, policies = propose(params.turn, attempt, base["policies"])
+    knobs: dict[str, float] = {}
+    policies, group, idle = base["policies"], None, ""
+    if before is None:
+        knobs, policies = start(params.starts[attempt], policies)
+    elif reached(before, params.aim.get("goal")):
+        idle = "an earlier cycle reached the goal"
+    else:
+        table = read_json(inputs.sensitivity)
+        group = choose(table, params.ranges, before["needs"], base["turned"], params.zoom)
+        if group is None:
+            idle = f"no knob left that is known to move {', '.join(before['needs'])}"
+        else:
+            knobs, policies = propose(group, params.zoom, attempt, policies)
     files = {state: str(getattr(outputs, state)) for state in STATES}
     for state, path in files.items():
         write_policy(path, policies[state])
     cards: list[dict[str, Any]] = []
-    if before and reached(before, params.aim.get("goal")):
-        found = no_score(NOT_RUN, "an earlier cycle reached the goal", before["excused"])
+    if idle:
+        found = no_score(NOT_RUN, idle, excused or [])
     else:
         try:
             world = read_world(inputs, params.seeds)
@@ -113,7 +126,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         "cycle": cycle,
         "attempt": attempt,
         "attempt_id": attempt_id(params.name, wildcards.search, cycle, attempt),
-        "group": params.turn["group"],
+        "state": group["state"] if group else "",
+        "turned_for": before["needs"] if before and group else [],
         "knobs": knobs,
         "policies": {state: file_digest(path) for state, path in files.items()},
         **found,

@@ -2,15 +2,16 @@
 
 Policies of one world are turned in one process (:mod:`scripts.search.chain`). The table says for
 each knob and step which sites it moved and by how much the margin of each gate changed, as a share
-of its threshold; a knob that moves nothing has the value at which it begins to, where its schema
-lets it. Advice on a failed gate is read from it.
+of its threshold. Floors, caps, targets, budgets and guards act beyond a value alone: each has the
+values, downwards and upwards, at which it begins to move a site of any seed. Advice on a failed
+gate is read from the table.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,9 @@ import numpy as np
 from scripts.contracts import dataset_path
 from scripts.errors import ConfigError, StateError
 from scripts.geo.metrics import Sites
-from scripts.policies import load_policy, load_schema
+from scripts.policies import load_policy
 from scripts.records.code_digest import code_digest
-from scripts.scorers.gates import Row, evaluate, load_gates
+from scripts.scorers.gates import GATES_FILE, Row, evaluate, load_gates
 from scripts.scorers.margins import chosen, relative_margin
 from scripts.search.chain import (
     Density,
@@ -37,9 +38,9 @@ from scripts.search.chain import (
     read_merchants,
     required,
 )
-from scripts.search.evaluate import SCHEMAS, Yardstick, card_of, check_policies, read_yardstick
+from scripts.search.evaluate import Yardstick, card_of, check_policies, read_yardstick
+from scripts.search.knobs import Knob, knobs_of, turned
 from scripts.search.policy import STATES, Policies
-from scripts.search.proposal import get_key, with_keys
 from scripts.settings import Settings
 from scripts.states.pairs import Pairs
 from scripts.states.s2_tile_weights import country_table, group_starts
@@ -47,93 +48,39 @@ from scripts.states.s5_site_tile_assignment import Assignment
 from scripts.tables import published, write_json
 
 Json = Mapping[str, Any]
-STEP = 0.25
-HALVINGS = 7
-# Numbers that are no law: digits of a file, ceilings of retries that no draw reaches.
-NO_KNOBS = ("policy_version", "dp", "max_attempts", "of_sites")
-
-
-@dataclass(frozen=True)
-class Knob:
-    """A number or switch of a policy, with the range that its schema allows."""
-
-    state: str
-    key: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def steps(self) -> list[float]:
-        """Values to try: a step below and above, where the range has room."""
-        if isinstance(self.value, bool):
-            return [not self.value]
-        size = STEP * (abs(self.value) or min(self.high - self.low, 1.0) * STEP)
-        if isinstance(self.value, int):
-            size = max(1, round(size))
-        tried = (max(self.low, self.value - size), min(self.high, self.value + size))
-        return [round(value, 6) for value in tried if value != self.value]
-
-
-def _numbers(policy: Json, schema: Json, trail: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Dotted key, value and range of every number and switch of a policy."""
-    for key, value in policy.items():
-        known = schema.get("properties", {}).get(key, schema.get("additionalProperties", {}))
-        known = known if isinstance(known, Mapping) else {}
-        if isinstance(value, Mapping):
-            yield from _numbers(value, known, (*trail, key))
-        elif isinstance(value, int | float) and key not in NO_KNOBS:
-            low = known.get("minimum", known.get("exclusiveMinimum", 0.0))
-            high = known.get("maximum", known.get("exclusiveMaximum", max(1.0, 4.0 * value)))
-            yield ".".join((*trail, key)), value, low, high
-
-
-def knobs_of(policies: Policies) -> list[Knob]:
-    """Every knob of S2, S4 and S6."""
-    return [
-        Knob(state, *found)
-        for state in STATES
-        for found in _numbers(policies[state], load_schema(SCHEMAS[state]))
-    ]
-
-
-def turned(policies: Policies, knob: Knob, value: float) -> Policies:
-    """Policies with one knob turned; shares of a mix that sum to 1 make room for it."""
-    policy = with_keys(policies[knob.state], {knob.key: value})
-    parent, _, last = knob.key.rpartition(".")
-    if parent.endswith("basis_mix"):
-        mix = get_key(policy, parent)
-        others = {key: part for key, part in mix.items() if key != last}
-        left, whole = 1.0 - value, sum(others.values())
-        for key, part in others.items():
-            share = left * part / whole if whole else left / len(others)
-            policy = with_keys(policy, {f"{parent}.{key}": round(share, 6)})
-    return {**policies, knob.state: policy}
+HALVINGS = 12
 
 
 @dataclass(frozen=True)
 class World:
-    """What the policies act on, for one seed."""
+    """What the policies act on: ``merchants`` of the measured seed, ``others`` of further ones."""
 
     fixed: Fixed
     merchants: Merchants
+    others: tuple[Merchants, ...]
     yardstick: Yardstick
     settings: Json
 
 
 @dataclass(frozen=True)
 class Made:
-    """What some policies made: mass and pairs, the tile of every site, sites, margins of gates."""
+    """What some policies made.
+
+    ``pairs`` of the measured seed and of the others, ``assignment`` the tile of every site of the
+    measured one, ``margins`` of its gates.
+    """
 
     policies: Policies
     density: Density
-    pairs: Pairs
+    pairs: tuple[Pairs, ...]
     assignment: Assignment
     sites: Sites
     margins: Mapping[str, float | None]
 
 
-def pairs_of(world: World, policies: Policies, base: Made | None) -> tuple[Density, Pairs]:
+def pairs_of(
+    world: World, policies: Policies, base: Made | None
+) -> tuple[Density, tuple[Pairs, ...]]:
     """S2 to the guard of S4; weights of tiles are made again where their law was turned alone."""
     s2, fixed = policies["s2"], world.fixed
     if base is None or s2["tile_density"] != base.policies["s2"]["tile_density"]:
@@ -146,19 +93,26 @@ def pairs_of(world: World, policies: Policies, base: Made | None) -> tuple[Densi
             fixed.code, starts, fixed.area_m2, fixed.people, fixed.facts, s2, "policy s2"
         )
         density = Density(base.density.weights, mass)
-    pairs = required(world.merchants, density, s2)
-    return density, guarded(pairs, world.merchants, density, policies)
-
-
-def same(found: tuple[Density, Pairs], base: Made) -> bool:
-    """Whether weights of tiles and counts of outlets are those of the base."""
-    (density, pairs), before = found, base.pairs
-    return (
-        np.array_equal(pairs.merchant, before.merchant)
-        and np.array_equal(pairs.country, before.country)
-        and np.array_equal(pairs.n_sites, before.n_sites)
-        and np.array_equal(density.weights.value, base.density.weights.value)
+    pairs = tuple(
+        guarded(required(merchants, density, s2), merchants, density, policies)
+        for merchants in (world.merchants, *world.others)
     )
+    return density, pairs
+
+
+def moved_pairs(before: Pairs, after: Pairs) -> float:
+    """Share of sites that are in another country of their merchant."""
+    width = max(before.country.max(), after.country.max()) + 1
+    keys = [pairs.merchant * width + pairs.country for pairs in (before, after)]
+    _, at = np.unique(np.concatenate(keys), return_inverse=True)
+    change = np.bincount(at, weights=np.concatenate([before.n_sites, -after.n_sites]))
+    return float(np.abs(change).sum() / 2.0 / before.total)
+
+
+def same(density: Density, pairs: Pairs, base: Made) -> bool:
+    """Whether weights of tiles, and counts of outlets of the measured seed, are the base's."""
+    weights = np.array_equal(density.weights.value, base.density.weights.value)
+    return weights and moved_pairs(base.pairs[0], pairs) == 0.0
 
 
 def gate_margins(rows: Iterable[Row]) -> dict[str, float | None]:
@@ -177,7 +131,7 @@ def make(world: World, policies: Policies, base: Made | None = None) -> Made:
     """S2 to S7 and the gates; what is as in the base is not made again."""
     check_policies(policies)
     density, pairs = pairs_of(world, policies, base)
-    if base is not None and same((density, pairs), base) and policies["s4"] == base.policies["s4"]:
+    if base is not None and same(density, pairs[0], base) and policies["s4"] == base.policies["s4"]:
         assignment = base.assignment
     else:
         assignment = assigned(world.fixed, world.merchants, density, policies)
@@ -199,9 +153,14 @@ def effect(world: World, base: Made, knob: Knob, value: float) -> Json:
     try:
         tried = turned(base.policies, knob, value)
         check_policies(tried)
-        reaches_pairs = knob.state == "s2" or not knob.key.startswith(("outlets", "time_zone"))
-        if knob.state != "s6" and reaches_pairs and same(pairs_of(world, tried, base), base):
-            return {"value": value, "moved": 0.0, "margins": {}}
+        if knob.decides_countries:
+            _, pairs = pairs_of(world, tried, base)
+            shares = [moved_pairs(*pair) for pair in zip(base.pairs, pairs, strict=True)]
+            if shares[0] == 0.0:
+                seeds = [str(merchants.seed) for merchants in world.others]
+                elsewhere = {s: n for s, n in zip(seeds, shares[1:], strict=True) if n > 0.0}
+                more = {"elsewhere": elsewhere} if elsewhere else {}
+                return {"value": value, "moved": 0.0, "margins": {}, **more}
         made = make(world, tried, base)
     except (ConfigError, StateError) as error:
         return {"value": value, "refused": f"{error.code} {error.rule}"}
@@ -213,35 +172,42 @@ def effect(world: World, base: Made, knob: Knob, value: float) -> Json:
     return {"value": value, "moved": moved_share(base.sites, made.sites), "margins": changes}
 
 
-def begins_at(changes: Callable[[float], bool | None], value: float, end: float) -> float | None:
+def begins_at(
+    changes: Callable[[float], bool | None], value: float, end: float, halvings: int = HALVINGS
+) -> float | None:
     """Value nearest to the one in force, towards an end, that changes something; None for none.
 
-    ``changes`` says None of a value that is refused; the end then comes nearer.
+    ``changes`` says None of a value that is refused; the last that is not then is the end.
     """
-    for _ in range(HALVINGS):
-        if changes(end) is not None:
+    if value == end:
+        return None
+    allowed, refused = (value, end) if changes(end) is None else (end, end)
+    for _ in range(halvings):
+        if allowed == refused or (allowed != value and changes(allowed)):
             break
-        end = (value + end) / 2.0
+        middle = (allowed + refused) / 2.0
+        allowed, refused = (allowed, middle) if changes(middle) is None else (middle, refused)
+    end = allowed
     if not changes(end):
         return None
     still, moving = value, end
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         middle = (still + moving) / 2.0
         still, moving = (still, middle) if changes(middle) else (middle, moving)
-    return round(moving, 4)
+    return round(moving, 6)
 
 
 def onset(world: World, base: Made, knob: Knob) -> dict[str, float | None]:
-    """Where a knob that moves nothing begins to, downwards and upwards."""
+    """Where a knob begins to move a site of any seed, downwards and upwards."""
 
     def changes(value: float) -> bool | None:
         tried = turned(base.policies, knob, value)
         try:
             check_policies(tried)
-            found = pairs_of(world, tried, base)
+            _, pairs = pairs_of(world, tried, base)
         except (ConfigError, StateError):
             return None
-        return not same(found, base)
+        return any(moved_pairs(*pair) > 0.0 for pair in zip(base.pairs, pairs, strict=True))
 
     return {"down": begins_at(changes, knob.value, knob.low),
             "up": begins_at(changes, knob.value, knob.high)}  # fmt: skip
@@ -256,8 +222,7 @@ def entry_of(world: World, base: Made, knob: Knob) -> dict[str, Any]:
         "value": knob.value,
         "steps": steps,
     }
-    idle = all(step.get("moved", 0.0) == 0.0 for step in steps)
-    if idle and not isinstance(knob.value, bool) and knob.state != "s6":
+    if knob.decides_countries and not isinstance(knob.value, bool):
         entry["begins_at"] = onset(world, base, knob)
     return entry
 
@@ -280,7 +245,9 @@ def measure(
         for entry in pool.map(_entry_of_held, knobs):
             entries.append(entry)
             tell(f"{len(entries)} of {len(knobs)}: {entry['state']} {entry['knob']}")
-    return {"seed": world.merchants.seed, "margins": base.margins, "knobs": entries}
+    seeds = sorted(merchants.seed for merchants in (world.merchants, *world.others))
+    measured = {"seed": world.merchants.seed, "seeds": seeds, "margins": base.margins}
+    return {**measured, "knobs": entries}
 
 
 # What the copies of a measuring process turn knobs of; a forked process has it without a copy.
@@ -331,9 +298,15 @@ def read_world(settings: Settings, seed: int) -> World:
         str(reference / "land_cover.parquet"),
         {seed: sites},
     )
-    return World(
-        fixed, read_merchants(outlets, candidates, seed), yardstick, load_gates("config/gates.yaml")
-    )
+    merchants = {seed: read_merchants(outlets, candidates, seed)}
+    for other in settings.seeds:
+        tokens = {"run_id": run.upstream_id, "seed": other}
+        names = ("outlet_catalogue", "s3_candidate_set")
+        catalogue, offered = (dataset_path(root, name, **tokens) for name in names)
+        if other != seed and catalogue.is_file() and offered.is_file():
+            merchants[other] = read_merchants(str(catalogue), str(offered), other)
+    measured, *others = merchants.values()
+    return World(fixed, measured, tuple(others), yardstick, load_gates(GATES_FILE))
 
 
 def policies_of(settings: Settings) -> Policies:

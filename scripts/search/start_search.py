@@ -18,11 +18,8 @@ from scripts.search.policy import STATES
 def require_allowed(record: Mapping[str, Any], where: object) -> None:
     """Refuse a recovery that the integrated record does not allow (``EG49``)."""
     if not record["recovery_allowed"]:
-        remedy = (
-            "reopen what the contradiction names: segment1b reopen PHASE"
-            if record["classification"] == RED
-            else "nothing to recover: every BPLUS gate holds"
-        )
+        red = record["classification"] == RED
+        remedy = "mend what fails in it" if red else "nothing to recover: every BPLUS gate holds"
         raise GovernanceError(
             "EG49",
             where,

@@ -20,7 +20,12 @@ def report_s4(
     tally: Tally,
     spreads: Spreads,
 ) -> Json:
-    """Sites on tiles; ``guard`` is the summary of the guard."""
+    """Sites on tiles; ``guard`` is the summary of the guard.
+
+    Concentration over countries before there are whole sites, as S2's mass asks for it, then of the
+    sites before the guard and behind it, which is what stands on tiles.
+    """
+    of_countries = guard["concentration"]
     return {
         "state": "S4",
         "identity": {
@@ -35,8 +40,14 @@ def report_s4(
             "sites_rerouted": guard["sites_rerouted"],
             "active_tiles": tally["active_tiles"],
         },
-        "pre_integer": {"distance_to_mass": guard["distance_before"]},
-        "post_integer": {"distance_to_mass": guard["distance"], "pairs": diagnostics(spreads)},
+        "pre_integer": of_countries["wanted"],
+        "before_guard": {"distance_to_mass": guard["distance_before"], **of_countries["before"]},
+        "post_integer": {
+            "distance_to_mass": guard["distance"],
+            **of_countries["after"],
+            "pairs": diagnostics(spreads),
+        },
+        "by_country": {code: {"sites": sites} for code, sites in guard["by_country"].items()},
     }
 
 

@@ -16,7 +16,9 @@ import pyarrow as pa
 from scripts import countries
 from scripts.contracts import read_dataset, write_dataset, write_object
 from scripts.entry import run
+from scripts.inequality import gini, top_share
 from scripts.policies import load_policy
+from scripts.states.country_mass import TOP_FRACTIONS
 from scripts.states.pairs import (
     Candidates,
     Moves,
@@ -30,6 +32,7 @@ from scripts.states.pairs import (
     sum_moves,
 )
 from scripts.states.steering import steer
+from scripts.tables import published
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -116,16 +119,32 @@ def guard(
     return pairs, sum_moves(moves)
 
 
+def concentration(sites: F64 | I64) -> dict[str, Any]:
+    """Gini and top shares of sites by country, as they are published."""
+    tops = {f"{name}_share": top_share(sites, part) for name, part in TOP_FRACTIONS.items()}
+    shares: dict[str, Any] = published({"country_gini": gini(sites), **tops})
+    return shares
+
+
 def guard_summary(
     before: Pairs, after: Pairs, moves: Moves, targets: F64, merchants: int
 ) -> dict[str, Any]:
-    """What the report of S4 says of the guard, and the sites by country that groups follow from."""
-    held = after.by_country()
+    """What the report of S4 says of the guard, and the sites by country that groups follow from.
+
+    ``concentration`` over the countries with tiles: of the sites that S2's mass asks for, which
+    are no whole numbers, of those that S3 gave, and of those behind the guard.
+    """
+    held, here = after.by_country(), ~np.isnan(targets)
     return {
         "merchants_total": merchants,
         "sites_rerouted": moves.total,
         "distance_before": distance_to_mass(before, targets),
         "distance": distance_to_mass(after, targets),
+        "concentration": {
+            "wanted": concentration(targets[here]),
+            "before": concentration(before.by_country()[here]),
+            "after": concentration(held[here]),
+        },
         "by_country": {
             countries.decode_one(int(code)): int(held[code]) for code in np.flatnonzero(held)
         },

@@ -242,6 +242,7 @@ def write_plan(
         "sites_rerouted": 1,
         "distance_before": 0.5,
         "distance": 0.25,
+        "concentration": {"wanted": {}, "before": {}, "after": {}},
         "by_country": {
             countries.decode_one(int(code)): int(by_country[code])
             for code in np.flatnonzero(by_country)

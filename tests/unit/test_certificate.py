@@ -91,6 +91,7 @@ class Runs:
             )
         companions.write_csv("segment1b_nn_quantiles", self.path(run_id, seed, "nn.csv"), QUANTILES)
         report = {"state": "S8", "identity": {}, "counts": {"rows_s8": 1000}}
+        report["by_country"] = {"AB": {"sites": 100}, "AA": {"sites": 900}}
         write_json(self.path(run_id, seed, "report.json"), report)
 
     def anchor(self, **shipped):
@@ -135,15 +136,18 @@ class Runs:
         path.write_bytes((self.folder / "certificate.json").read_bytes())
         (self.root / "p0_report").write_bytes((self.folder / "p0_report").read_bytes())
         digests = Ledger.of(self.root, [self.root / "p0_report"]).digests
-        pins = {}
-        for kind, run_id in (("baseline", BASELINE), ("current_candidate", RELEASE)):
-            receipt = read_json(self.path(run_id, 7, "run_receipt.json"))
-            pins[f"{kind}_pointer"] = self.root / f"{kind}.json"
-            claim = {"decision": "GO"}
-            write_json(pins[f"{kind}_pointer"], pointer(kind, [receipt], claim, digests))
+        receipt = read_json(self.path(BASELINE, 7, "run_receipt.json"))
+        pin = self.root / "baseline.json"
+        write_json(pin, pointer("baseline", [receipt], {"decision": "GO"}, digests))
         certify.main(
             Inputs(
-                certificate=path, policies=[S9_POLICY], bands=S9_POLICY, gates=S9_POLICY, **pins
+                certificate=path,
+                baseline_pointer=pin,
+                scorecards=self.paths(RELEASE, "card.json"),
+                receipts=self.paths(RELEASE, "run_receipt.json"),
+                policies=[S9_POLICY],
+                bands=S9_POLICY,
+                gates=S9_POLICY,
             ),
             None,
             SimpleNamespace(
@@ -187,7 +191,8 @@ class Inputs(list):
     """Input files of a rule: a list of all, and each by its name."""
 
     def __init__(self, **named):
-        super().__init__(path for name, path in named.items() if name != "policies")
+        every = (named[name] if isinstance(named[name], list) else [named[name]] for name in named)
+        super().__init__(path for paths in every for path in paths)
         vars(self).update(named)
 
 
@@ -374,6 +379,10 @@ def test_p0_pins_the_baseline_and_says_go(runs):
     assert found["baseline_authority"]["manifest_fingerprint"]["42"] == f"{42:064x}"
     assert found["published"].keys() >= set(passing_card()["as_published"])
     assert found["checkpoints"]["S4"]["101"]["counts"] == {"rows_s8": 1000}
+    assert found["s4_profile"]["101"] == {
+        "country_share": {"AA": 0.9, "AB": 0.1},
+        "region_share": {"Asia": 1.0},
+    }
     rows = companions.read_csv("segment1b_p0_country_share", out["country_share"])
     assert [row["seed"] for row in rows] == [7, 7, 42, 42, 101, 101, 202, 202]
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from scripts.errors import ConfigError
-from scripts.scorers import gates
-from scripts.scorers.triage import advise
+from scripts.scorers import classification, gates
+from scripts.scorers.triage import answers_for
 from scripts.scorers.truth.judgement import TESTS, judge
 
 GATES_FILE = Path("config/gates.yaml")
@@ -249,7 +249,7 @@ def test_a_test_of_truth_outside_its_range_costs_grade_a_alone(test):
         rows = gates.seed_rows(card, SETTINGS)
         assert gates.grade_of(rows) == "BPLUS"
         (row,) = (row for row in rows if not row["passed"])
-        assert row["triage"]["knobs"]
+        assert row["triage"] in {"S2", "S4", "S6"}
         assert row["reason"]
     for end in TESTS[test].accepted:
         if end is not None:
@@ -284,27 +284,35 @@ def test_grades_are_ordered():
 
 
 @pytest.mark.parametrize(
-    ("family", "failing_families", "state", "knob"),
+    ("family", "failing_families", "state"),
     [
-        ("concentration", {"concentration"}, "S2", "country_mass.country_cap_share_soft"),
-        ("concentration", {"concentration", "coverage"}, "1A", "home_prior"),
-        ("region", {"region"}, "S4", "residual_redistribution"),
-        ("region", {"region", "concentration"}, "S2", "country_mass.region_floor_share"),
-        ("nn_tail", {"nn_tail"}, "S4, S6", "outlets.company"),
-        ("nn_tail", {"nn_tail", "concentration"}, "S2", "country_mass.country_cap_share_soft"),
-        ("stability", {"stability"}, "S2, S4", "S4 country_share_soft_guard"),
-        ("truth_networks", {"truth_networks"}, "S4", "outlets.reach"),
-        ("truth_positions", {"truth_positions"}, "S6", "towns.spread_km"),
+        ("structural", {"structural", "concentration"}, "code"),
+        ("concentration", {"concentration"}, "S2"),
+        ("concentration", {"concentration", "coverage"}, "1A"),
+        ("region", {"region"}, "S2, S4"),
+        ("region", {"region", "concentration"}, "S2"),
+        ("nn_tail", {"nn_tail"}, "S4, S6"),
+        ("nn_tail", {"nn_tail", "concentration"}, "S2"),
+        ("stability", {"stability"}, "S2, S4"),
+        ("truth_networks", {"truth_networks"}, "S4"),
+        ("truth_positions", {"truth_positions"}, "S6"),
     ],
 )
-def test_triage_follows_what_fails_together(family, failing_families, state, knob):
-    advice = advise(family, failing_families)
-    assert advice.state == state
-    assert knob in advice.knobs
+def test_the_state_that_answers_depends_on_what_fails_together(family, failing_families, state):
+    assert answers_for(family, failing_families) == state
 
 
-def test_a_structural_failure_asks_for_code_not_knobs():
-    assert advise("structural", {"structural", "concentration"}).knobs == ()
+def test_every_family_of_a_row_has_a_state_that_a_lane_knows():
+    rows = gates.evaluate([passing_card(7), passing_card(42)], SETTINGS)["rows"]
+    for family in {row["family"] for row in rows}:
+        assert answers_for(family, {family}) in classification.LANES
+
+
+def test_a_test_of_truth_says_both_ends_of_what_it_accepts():
+    rows = {row["gate"]: row for row in gates.seed_rows(passing_card(), SETTINGS)}
+    assert rows["truth_T1"]["accepted"] == [0.05, 0.75]
+    assert rows["truth_T2"]["accepted"] == [None, 1.1]
+    assert rows["country_gini"]["accepted"] is None
 
 
 def test_triage_of_a_row_sees_only_its_own_seed_and_grade():
@@ -315,7 +323,7 @@ def test_triage_of_a_row_sees_only_its_own_seed_and_grade():
     (row,) = (
         r for r in rows if r["gate"] == "country_gini" and r["seed"] == 7 and r["grade"] == "B"
     )
-    assert row["triage"]["state"] == "S2"
+    assert row["triage"] == "S2"
 
 
 @pytest.mark.parametrize(

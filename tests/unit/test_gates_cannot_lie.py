@@ -228,6 +228,12 @@ OWN = {
     "truth_of_s6_lacks_less": lambda: p3({"lacking": BEFORE_P3}),
     "nn_contraction_not_worse_than_p2": lambda: p3({"nn_contraction": 0.24}),
     **{
+        f"{name}_not_worse_than_p1": partial(
+            p2, {name: card()["metrics"][name] - phase_rows.SHARE_TOLERANCE - 1e-6}
+        )
+        for name in phase_rows.COVERAGE
+    },
+    **{
         f"truth_{test}_not_worse_than_p2": partial(p3, {"lacking": {test: value}})
         for test, value in WORSE_TRUTH.items()
     },
@@ -295,11 +301,11 @@ def test_a_locked_file_of_every_group_is_a_fault_when_it_changes(
     repository, monkeypatch, phase, group
 ):
     folder, policies = repository
-    gates_file = Path(locks.GATES)
+    gates_file = Path(gates.GATES_FILE)
     gates_file.write_text("gates: 1\n")
     surface = locks.SURFACES[phase]
     monkeypatch.setitem(
-        locks.SURFACES, phase, locks.Surface(surface.policies, surface.modules, (locks.GATES,))
+        locks.SURFACES, phase, locks.Surface(surface.policies, surface.modules, (gates.GATES_FILE,))
     )
     reports = folder / "reports"
     for earlier in locks.PHASES[: locks.PHASES.index(phase) + 1]:
@@ -344,12 +350,12 @@ def test_every_other_lock_fault_is_told_for_its_violation_alone(repository):
 
     path.unlink()
     (line,) = locks.faults(locks.read_locks(reports), policies)
-    assert line == "lock P2 stands on lock P1, which is gone"
+    assert line.startswith("lock P2 stands on lock P1, which is gone; ")
     path.write_bytes(record_before)
 
     reopened(reports, "P1")
     lines = locks.faults(locks.read_locks(reports), policies)
-    assert [line.split(":")[0] for line in lines] == [
+    assert [line.split(";")[0] for line in lines] == [
         "lock P1 is reopened",
         "lock P2 is undermined",
     ]

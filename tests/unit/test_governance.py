@@ -20,9 +20,11 @@ from scripts.governance import (
 )
 from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
+from scripts.governance.verdict import failing_checks
 from scripts.records.identity import run_id
 from scripts.scorers import phase_rows
 from scripts.scorers.gates import load_gates
+from scripts.scorers.levers import SHOWN, read_table
 from scripts.settings import Posture, Run
 from scripts.tables import file_digest, write_json
 from tests.unit.test_gates import truth
@@ -130,6 +132,26 @@ def test_p2_vetoes_a_regression_of_the_sites():
     assert failing(rows) == ["top1_share_not_worse_than_p1"]
 
 
+def test_p1_tells_of_a_longer_tail_and_refuses_nothing_for_it():
+    rows = phase_rows.p1_rows([card(**BETTER, nn_p99_p50_ratio=65.0)], [card()], S2)
+    assert failing(rows) == ["nn_p99_p50_ratio_not_worse_than_baseline"]
+    assert phase_rows.accepted(rows)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "refused"),
+    [
+        ("southern_hemisphere_share", 0.196, False),
+        ("southern_hemisphere_share", 0.19, True),
+        ("eligible_country_nonzero_share", 0.49, True),
+    ],
+)
+def test_p2_vetoes_fewer_countries_or_less_of_the_south(metric, value, refused):
+    still = [s4(0.0, 0.0)]
+    rows = phase_rows.p2_rows([card(**{metric: value})], [card()], still, still, GATES)
+    assert failing(rows) == [f"{metric}_not_worse_than_p1"] * refused
+
+
 S6 = {"mode": "towns_v3"}
 
 
@@ -158,7 +180,7 @@ def test_p3_reports_how_far_other_seeds_are_and_refuses_a_tail_that_does_not_con
     rows = p3([card(7), card(101, nn_contraction=0.19)], 7, nn_contraction=0.19)
     assert phase_rows.accepted(rows)
     note, count = phase_rows.table(rows)
-    assert note.startswith("NOTE nn_tail_reaches_B seed 101: 0.19 is below 0.2, distance 0.01;")
+    assert note == "NOTE nn_tail_reaches_B seed 101: 0.19 is below 0.2, distance 0.01"
     assert count.split()[0] == count.split()[2]
     for flat in (0.0, -0.1):
         rows = p3([card(7), card(101, nn_contraction=flat)], 7)
@@ -196,10 +218,31 @@ def test_p3_vetoes_a_tail_or_a_test_of_truth_that_is_worse_than_in_p2():
     assert failing(grid) == ["truth_of_s6_lacks_less"]
 
 
-def test_failing_rows_name_state_and_knobs():
+def test_a_failing_check_names_its_state_and_measured_levers():
     rows = phase_rows.with_triage(phase_rows.p1_rows([card()], [card()], S2))
-    lines = phase_rows.table(rows)
-    assert any("retune S2: country_mass.country_cap_share_soft" in line for line in lines)
+    found = {entry["gate"]: entry for entry in failing_checks(rows, "P1", read_table())}
+    entry = found["top1_share_improved"]
+    assert (entry["state"], entry["grade"], entry["seeds"]) == ("S2", "P1", ["7"])
+    assert [lever["gain"] > 0.0 for lever in entry["levers"]] == [True] * SHOWN
+    assert entry["turn"][0].startswith("S2 country_mass.topk_cap_targets.top10 0.38 -> ")
+
+
+@pytest.mark.parametrize(
+    ("check", "family", "gates"),
+    [
+        ("top1_share_improved", "concentration", ["top1_share"]),
+        ("top10_share_not_worse_than_p2", "concentration", ["top10_share"]),
+        ("nn_p99_p50_ratio_not_worse_than_p1", "nn_tail", ["nn_contraction"]),
+        ("nn_tail_contracts", "nn_tail", ["nn_contraction"]),
+        ("s2_region_floor.Africa", "region", ["region_floor"]),
+        ("truth_T1_not_worse_than_p2", "truth_spacing", ["truth_T1"]),
+        ("truth_T10_not_worse_than_p2", "truth_empty_land", ["truth_T10"]),
+        ("truth_of_s6_lacks_less", "truth_positions", ["truth_T7", "truth_T8", "truth_T10"]),
+        ("s2_mode_blend_v2", "structural", []),
+    ],
+)
+def test_a_check_looks_at_gates(check, family, gates):
+    assert phase_rows.gates_of({"check": check, "family": family}) == gates
 
 
 def test_lane_is_fast_until_every_required_seed_is_there():
@@ -276,7 +319,10 @@ def test_a_changed_file_is_named_with_both_digests(repository):
     (line,) = locks.faults(locks.read_locks(folder / "reports"), policies)
     before = lock["files"]["policies"][policies["s2"]]
     now = file_digest(policies["s2"])
-    assert line == f"lock P1: {policies['s2']} has digest {now}, locked is {before}"
+    assert line == (
+        f"lock P1: {policies['s2']} has digest {now}, locked is {before}; "
+        "restore it, or segment1b reopen P1"
+    )
     with pytest.raises(RefusedError, match=r"EG41.*\nEG41 promotion: more"):
         locks.refuse([line, "more"])
 
@@ -336,7 +382,7 @@ def test_a_removed_lower_lock_is_a_fault(repository):
     locked(folder / "reports", "P2", policies)
     locks.lock_path(folder / "reports", "P1").unlink()
     assert locks.faults(locks.read_locks(folder / "reports"), policies) == [
-        "lock P2 stands on lock P1, which is gone"
+        "lock P2 stands on lock P1, which is gone; restore its record from git"
     ]
 
 
@@ -384,7 +430,7 @@ def test_evidence_is_a_scorecard_below_the_runs_root(tmp_path):
      ("P3", "S6", True), ("P1", "1A", False)],
 )  # fmt: skip
 def test_only_what_a_phase_answers_for_opens_it_again(phase, state, named):
-    row = {"check": "gini", "seed": 7, "passed": False, "kind": "hold", "triage": {"state": state}}
+    row = {"check": "gini", "seed": 7, "passed": False, "kind": "hold", "triage": state}
     found = reopen.contradictions("segment1b_phase_candidate", {"rows": [row]}, phase)
     assert found == (["gini seed 7"] if named else [])
 
@@ -545,6 +591,7 @@ def test_status_of_an_empty_tree(tmp_path):
         ("1A", "freeze guard"),
         ("S2, S4", "reopen P1"),
         ("S6", "no lock holds S6"),
+        ("S4, S6", "no lock holds S4, S6"),
         ("code", "mend the code"),
     ],
 )

@@ -281,6 +281,7 @@ def tiles(tmp_path_factory):
         "sites_rerouted": 0,
         "distance_before": 0.5,
         "distance": 0.25,
+        "concentration": {"wanted": {}, "before": {}, "after": {}},
         "by_country": {countries.decode_one(int(c)): int(held[c]) for c in np.flatnonzero(held)},
     }
     write_object("s4_guard_summary", folder / "summary", summary)

@@ -25,6 +25,7 @@ from scripts.geo.urban import look_up, near_urban_mask
 from scripts.inequality import gini, top_share
 from scripts.policies import check_policy, load_policy, load_schema
 from scripts.search import chain
+from scripts.search.sensitivity import begins_at
 from tests.chain_world import make_sources
 from tests.small_world import MERCHANTS, cut_reference
 
@@ -174,13 +175,26 @@ class World:
             self.made[key] = make()
         return self.made[key]
 
-    def egress(self, changes) -> Egress:
-        """Sites under the base policies with dotted keys set, by state."""
+    def policies(self, changes):
+        """The base policies with dotted keys set, by state."""
         policies = {
             state: with_keys(base, changes.get(state, {})) for state, base in self.base.items()
         }
         for state, policy in policies.items():
             check_policy(policy, schema_of(state), state)
+        return policies
+
+    def pairs(self, changes):
+        """Sites by merchant and country behind the guard of S4."""
+        policies = self.policies(changes)
+        s2 = policies["s2"]
+        density = self.once("S2", s2, lambda: chain.densities(self.fixed, s2))
+        pairs = chain.required(self.merchants, density, s2)
+        return chain.guarded(pairs, self.merchants, density, policies)
+
+    def egress(self, changes) -> Egress:
+        """Sites under the base policies with dotted keys set, by state."""
+        policies = self.policies(changes)
         s2, s4, s6 = policies.values()
         density = self.once("S2", s2, lambda: chain.densities(self.fixed, s2))
         assignment = self.once(
@@ -574,6 +588,69 @@ def test_a_knob_moves_the_sites(world, state, key):
         for side in (case.low, case.high)
     )
     assert case.sign * (high - low) >= case.least * abs(low), (low, high)
+
+
+UNCAPPED = {
+    "s2": {
+        "country_mass.topk_cap_targets.top1": 0.12,
+        "country_mass.topk_cap_targets.top5": 0.2,
+    }
+}
+HALVINGS = 6
+# Limits that shipped runs do not reach, from a value at which they are idle here towards an end.
+IDLE = [
+    *(
+        ("s2", f"country_mass.region_floor_share.{name}", 0.0, 1.0, {})
+        for name in ("Africa", "Asia", "Europe", "North America", "Oceania", "South America")
+    ),
+    ("s2", "country_mass.country_cap_share_hard", 0.3, 0.06, UNCAPPED),
+    ("s2", "country_mass.topk_cap_targets.top5", 0.6, 0.0, UNCAPPED),
+    ("s2", "country_mass.topk_cap_targets.top10", 0.8, 0.0, UNCAPPED),
+    ("s2", "steering.max_moved_share", 1.0, 0.0, {}),
+    ("s4", "country_share_soft_guard", 100.0, 1.0, UNSTEERED),
+    ("s4", "max_moved_share", 1.0, 0.0, UNSTEERED),
+]
+
+
+@pytest.mark.parametrize(("state", "key", "idle", "end", "given"), IDLE, ids=lambda v: str(v)[:40])
+def test_an_idle_limit_moves_bytes_from_where_it_begins_and_none_before(
+    world, state, key, idle, end, given
+):
+    def asked(value):
+        soft = {"s2": {"country_mass.country_cap_share_soft": min(value, 0.2)}}
+        room = soft if key.endswith("cap_share_hard") else {}
+        return joined(given, room, {state: {key: value}})
+
+    def sites(value):
+        e = world.egress(asked(value))
+        return np.stack([e.merchant.astype(float), e.lon, e.lat])
+
+    def pairs(value):
+        return np.stack(list(vars(world.pairs(asked(value))).values()))
+
+    def changes(value):
+        try:
+            return not np.array_equal(pairs(value), before)
+        except (ConfigError, StateError):
+            return None
+
+    before = pairs(idle)
+    onset = begins_at(changes, idle, end, HALVINGS)
+    assert onset is not None
+    step = abs(end - idle) / 2**HALVINGS
+    inside = onset + (2.0 * step if idle > end else -2.0 * step)
+    assert np.array_equal(sites(inside), sites(idle))
+    assert not np.array_equal(sites(onset), sites(idle))
+
+
+def test_a_lower_floor_is_refilled_only_where_a_region_is_short(world):
+    """The refill of S4 is idle while S3 holds the floors, and acts where steering is off."""
+    for given, moves in (({}, False), (OCEANIA_SHORT, True)):
+        on, off = (
+            world.egress(joined(given, {"s4": {"residual_redistribution.enabled": enabled}}))
+            for enabled in (True, False)
+        )
+        assert np.array_equal(on.lon, off.lon) != moves
 
 
 def test_namespace_of_s4_draws_every_outlet_anew(world):

@@ -7,7 +7,8 @@ import pytest
 
 from scripts.contracts import check_object
 from scripts.errors import ConfigError, ScoreError
-from scripts.governance.assess_p4 import assess, reopening_case
+from scripts.governance.assess_p4 import assess
+from scripts.governance.enforce_phase import reopening_case
 from scripts.ladder import margins
 from scripts.ladder.ladder_figure import draw
 from scripts.ladder.ladder_table import cause_of, changed_policies, ladder
@@ -16,6 +17,7 @@ from scripts.ladder.margins_report import table_rows, time_zones
 from scripts.ladder.measures import MEASURES, statuses
 from scripts.scorers.classification import AMBER, GREEN, RED, classify, lanes, verdict
 from scripts.scorers.gates import evaluate, load_gates
+from scripts.scorers.levers import ELSEWHERE, SHOWN, read_table
 from scripts.scorers.margins import smallest_margins
 from scripts.tables import published
 from tests.unit.test_gates import passing_card, truth
@@ -212,7 +214,7 @@ def case_of(cards, references):
         "seeds": list(SEEDS),
         "metrics": {},
     }
-    return reopening_case({**of_run, **assess(cards, references, SETTINGS)})
+    return reopening_case({**of_run, **assess(cards, references, SETTINGS)}, read_table())
 
 
 def test_the_case_for_reopening_names_gates_and_what_upstream_offers():
@@ -223,6 +225,9 @@ def test_the_case_for_reopening_names_gates_and_what_upstream_offers():
     assert {row["gate"] for row in case["failing_gates"]} == {"eligible_country_nonzero_share"}
     assert case["countries_offered"]["wanted_share"] == {"B": 0.85, "BPLUS": 0.92}
     assert case["regressions"] == []
+    (advice,) = case["advice"]
+    assert (advice["state"], advice["seeds"]) == ("1A", ["7", "42"])
+    assert advice["turn"] == [ELSEWHERE["1A"]]
 
 
 def test_a_run_that_falls_behind_p3_is_red_in_both_records_of_p4():
@@ -232,6 +237,9 @@ def test_a_run_that_falls_behind_p3_is_red_in_both_records_of_p4():
     case = case_of(good, better)
     assert case["classification"] == RED
     assert {row["check"] for row in case["regressions"]} == {"top1_share_not_worse_than_p3"}
+    (advice,) = case["advice"]
+    assert advice["gate"] == "top1_share_not_worse_than_p3"
+    assert [lever["state"] for lever in advice["levers"]] == ["S2"] * SHOWN
 
 
 def guard(status="PASS"):

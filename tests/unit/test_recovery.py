@@ -10,11 +10,9 @@ from scripts.errors import ConfigError, GovernanceError
 from scripts.governance import record_recovery, reopen
 from scripts.governance.record_recovery import outcome, recovery_record
 from scripts.governance.recover import summary
-from scripts.policies import load_policy
 from scripts.scorers.classification import AMBER, GREEN, RED
 from scripts.scorers.gates import evaluate, load_gates
-from scripts.search.policy import attempts_of, load_knobs, load_search, turn_of
-from scripts.search.proposal import propose
+from scripts.search.policy import attempts_of, load_search
 from scripts.search.score import (
     FEASIBLE,
     INFEASIBLE,
@@ -31,8 +29,7 @@ from tests.unit.test_search import FILES, START
 from tests.upstream_world import Named
 
 GATES = load_gates("config/gates.yaml")
-KNOBS = load_knobs("config/knobs.yaml")
-SHIPPED = load_search("config/recovery.yaml", KNOBS)
+SHIPPED = load_search("config/recovery.yaml")
 GAIN, GOAL = SHIPPED["minimum_gain"], SHIPPED["goal"]
 A = "a" * 32
 
@@ -52,7 +49,8 @@ def stood(card, p3=None, excused=()):
 
 def attempt(cycle=1, number=0, status=FEASIBLE, shortfall=0.1, grade="B"):
     return {
-        **{"cycle": cycle, "attempt": number, "attempt_id": A, "group": "g", "knobs": {"k": 1.0}},
+        **{"cycle": cycle, "attempt": number, "attempt_id": A, "knobs": {"k": 1.0}},
+        **{"state": "s4" if cycle else "", "turned_for": [], "needs": []},
         **{"policies": dict.fromkeys(FILES, "0" * 64), "status": status, "vetoes": []},
         **{"objective": None if shortfall is None else 0.0 - shortfall, "violation": 0.0},
         **{"grade": grade, "missed": [], "excused": [], "metrics": {}, "fidelity": {}},
@@ -170,31 +168,18 @@ def test_every_attempt_has_an_id_of_its_own_that_repeats():
     assert attempt_id("other", "recovery", 1, 0) not in found
 
 
-def test_every_proposal_of_the_shipped_recovery_turns_one_group_of_a_valid_policy(tmp_path):
-    for cycle, attempts in list(enumerate(attempts_of(SHIPPED)))[1:]:
-        for number in range(attempts):
-            turn = turn_of(SHIPPED, KNOBS, cycle)
-            _, policies = propose(turn, number, START)
-            assert turn["group"] == SHIPPED["cycles"][cycle - 1]["group"]
-            turned = [s for s in FILES if policies[s] != START[s]]
-            assert turned == [KNOBS[turn["group"]]["state"]]
-            path = tmp_path / FILES[turned[0]]
-            path.write_text(yaml.safe_dump(dict(policies[turned[0]])), encoding="utf-8")
-            load_policy(path)
-
-
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
         ({"attempt_budget": 11}, "12 attempts, the budget is 11"),
-        ({"cycles": [{"group": "none", "attempts": 1, "zoom": 1.0}]}, "no group 'none'"),
+        ({"cycles": []}, "EC10"),
     ],
 )
 def test_bad_recovery_settings(tmp_path, edit, words):
     path = tmp_path / "recovery.yaml"
     path.write_text(yaml.safe_dump({**SHIPPED, **edit}), encoding="utf-8")
     with pytest.raises(ConfigError, match=words):
-        load_search(path, KNOBS)
+        load_search(path)
 
 
 def record(best):
@@ -247,7 +232,7 @@ def test_the_record_is_what_its_contract_says(tmp_path):
     done = {**attempt(), **stood(passing_card())}
     search = {
         **{"search": "recovery", "seeds": [7, 42], "attempts": 2, "feasible": 2},
-        **{"start": start, "best": {"attempt": done, "policies": dict(START)}},
+        **{"start": start, "best": {"attempt": done, "policies": dict(START), "turned": []}},
         "leaderboard": [done, start],
     }
     write_object("search_leaderboard", tmp_path / "leaderboard.json", search)

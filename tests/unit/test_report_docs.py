@@ -64,6 +64,16 @@ def test_a_policy_page_names_the_states_that_read_it_and_what_an_edit_reruns():
     assert "- `policy.s6.jitter.yaml`: `0.5`" in page.split("## `towns.open_share`")[1]
 
 
+def test_the_datasets_page_lists_policies_with_version_schema_and_readers():
+    file = "config/layer1/1B/policy/policy.s4.alloc_plan.yaml"
+    jobs = [Job("s4_guard", (file, "runs/a"), ("runs/b",)), Job("s9", (file,), ())]
+    *_, rows = reference.policies_read(jobs)
+    assert rows.splitlines()[2:] == [
+        f'| `{file}` | `"2.0.0"` | `config/schemas/policy.s4.alloc_plan.schema.yaml` '
+        "| `s4_guard`, `s9` |"
+    ]
+
+
 def test_keys_of_states_say_their_effect():
     for name in ("policy.s2.tile_weights", "policy.s4.alloc_plan", "policy.s6.jitter"):
         schema = load_schema(name)

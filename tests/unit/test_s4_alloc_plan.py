@@ -13,8 +13,9 @@ from scripts.states.allocation_law import (
     largest_remainder_allocation,
 )
 from scripts.states.pairs import Candidates, Pairs
+from scripts.states.reports import report_s4
 from scripts.states.s4_alloc_plan import Ground, allocate
-from scripts.states.s4_guard import Regions, guard
+from scripts.states.s4_guard import Regions, guard, guard_summary
 from scripts.states.spread import diagnostics, spreads_of
 from scripts.states.time_zone_floor import ZoneFloor
 from tests.unit.s5_s9_world import POLICIES
@@ -150,6 +151,27 @@ def test_guard_is_bounded_and_can_be_switched_off():
     )
     pairs, moves = guard(*guard_world(0.0, 0.9), off, 1.0)
     assert (share_of(pairs, 3), moves.total) == (80, 0)
+
+
+def test_the_report_parts_what_is_wanted_from_what_whole_sites_hold():
+    before, candidates, homes, regions = guard_world(0.0, 0.0, targets=(49.5, 50.5))
+    after, moves = guard(before, candidates, homes, regions, guard_policy(), 1.0)
+    summary = guard_summary(before, after, moves, regions.targets, 2)
+    found = report_s4(
+        {"seed": 42},
+        {"policy_version": "1.0.0", "mode": "outlets_v3"},
+        summary,
+        {"rows": 2, "active_tiles": 2},
+        spreads_of(np.array([60, 40]), np.array([5, 5]), np.array([0, 1]), np.array([60, 40])),
+    )
+    wanted, given_, held = (found[part] for part in ("pre_integer", "before_guard", "post_integer"))
+    assert wanted["top1_share"] == 0.505
+    assert wanted["country_gini"] == pytest.approx(0.005)
+    assert (given_["top1_share"], given_["country_gini"]) == (0.8, pytest.approx(0.3))
+    assert held["top1_share"] == pytest.approx(share_of(after, 3) / 100)
+    assert held["distance_to_mass"] < given_["distance_to_mass"]
+    sites = {code: entry["sites"] for code, entry in found["by_country"].items()}
+    assert sorted(sites.values(), reverse=True) == [share_of(after, 3), share_of(after, 4)]
 
 
 def test_diagnostics_worked_example():

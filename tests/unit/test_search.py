@@ -8,17 +8,19 @@ from scripts.errors import ConfigError
 from scripts.policies import load_policy
 from scripts.scorers import companions
 from scripts.scorers.gates import load_gates
+from scripts.scorers.levers import read_table
 from scripts.scorers.margins import lack
 from scripts.search import best_of_cycle, record_search, search_attempt, start_search
+from scripts.search.choice import TOGETHER, choose, reach
 from scripts.search.policy import (
     attempts_of,
     load_knobs,
     load_search,
     seeds_of,
     tuned_seed,
-    turn_of,
+    zoom_of,
 )
-from scripts.search.proposal import get_key, halton, propose, value_of, with_keys
+from scripts.search.proposal import get_key, halton, propose, start, value_of, with_keys
 from scripts.search.record_search import leaderboard_rows
 from scripts.search.score import (
     improves,
@@ -35,7 +37,7 @@ from tests.upstream_world import Named
 
 GATES = load_gates("config/gates.yaml")
 KNOBS = load_knobs("config/knobs.yaml")
-SHIPPED = load_search("config/calibration.yaml", KNOBS)
+SHIPPED = load_search("config/calibration.yaml")
 FILES = {
     "s2": "policy.s2.tile_weights.yaml",
     "s4": "policy.s4.alloc_plan.yaml",
@@ -55,31 +57,41 @@ def edited(tmp_path, **changes):
     return written(tmp_path / "calibration.yaml", {**SHIPPED, **changes})
 
 
-def proposal(cycle, attempt, search=SHIPPED, knobs=KNOBS, base=START):
-    return propose(turn_of(search, knobs, cycle), attempt, base)
+# Every knob that a search may turn, three at a time.
+GROUPS = [
+    {"state": state, "knobs": {key: knobs[key] for key in list(knobs)[at : at + TOGETHER]}}
+    for state, knobs in KNOBS.items()
+    for at in range(0, len(knobs), TOGETHER)
+]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: " ".join(group["knobs"]))
+def test_every_proposal_within_the_shipped_ranges_is_a_policy(tmp_path, group):
+    for attempt in range(16):
+        _, policies = propose(group, 1.0, attempt, START)
+        state = group["state"]
+        load_policy(written(tmp_path / FILES[state], dict(policies[state])))
 
 
 @pytest.mark.parametrize("name", ["calibration", "recovery"])
-def test_every_proposal_of_a_shipped_search_is_a_policy(tmp_path, name):
-    search = load_search(f"config/{name}.yaml", KNOBS)
-    for cycle, attempts in enumerate(attempts_of(search)):
-        for attempt in range(attempts):
-            _, policies = proposal(cycle, attempt, search)
-            for state, file in FILES.items():
-                load_policy(written(tmp_path / file, dict(policies[state])))
+def test_every_start_of_a_shipped_search_is_a_policy(tmp_path, name):
+    for changes in load_search(f"config/{name}.yaml").get("starts", [{}]):
+        _, policies = start(changes, START)
+        for state, file in FILES.items():
+            load_policy(written(tmp_path / file, dict(policies[state])))
 
 
 def test_the_first_attempt_is_the_policies_in_force():
     assert attempts_of(SHIPPED)[0] == len(SHIPPED["starts"]) == 2
-    assert proposal(0, 0) == ({}, START)
+    assert start(SHIPPED["starts"][0], START) == ({}, START)
 
 
 def test_a_search_may_start_from_policies_that_are_written_down(tmp_path):
     starts = [{}, {"s4": {"outlets.national.few": 0.02}, "s6": {"max_attempts": 200}}]
-    search = load_search(edited(tmp_path, starts=starts), KNOBS)
+    search = load_search(edited(tmp_path, starts=starts))
     assert attempts_of(search)[0] == 2
-    assert proposal(0, 0, search) == ({}, START)
-    knobs, policies = proposal(0, 1, search)
+    assert zoom_of(search, 0) == 1.0
+    knobs, policies = start(search["starts"][1], START)
     assert knobs == {"outlets.national.few": 0.02, "max_attempts": 200}
     assert policies["s2"] == START["s2"]
     assert policies["s4"]["outlets"]["national"]["few"] == 0.02
@@ -87,10 +99,9 @@ def test_a_search_may_start_from_policies_that_are_written_down(tmp_path):
 
 
 def test_a_cycle_turns_its_group_alone_and_inside_its_ranges():
-    for cycle, turn in enumerate(SHIPPED["cycles"], start=1):
-        group = KNOBS[turn["group"]]
-        for attempt in range(turn["attempts"]):
-            knobs, policies = proposal(cycle, attempt)
+    for group in GROUPS:
+        for attempt in range(8):
+            knobs, policies = propose(group, 0.5, attempt, START)
             assert set(knobs) == set(group["knobs"])
             for key, span in group["knobs"].items():
                 assert span["low"] <= knobs[key] <= span["high"]
@@ -99,14 +110,76 @@ def test_a_cycle_turns_its_group_alone_and_inside_its_ranges():
             assert all(policies[state] == START[state] for state in others)
 
 
+def measured(state, knob, *steps):
+    return {"state": state, "knob": knob, "value": 1.0,
+            "steps": [{"value": 2.0, "moved": 1.0, "margins": step} for step in steps]}  # fmt: skip
+
+
+def span(*keys):
+    return {key: {"low": 0.0, "high": 1.0} for key in keys}
+
+
+TABLE = {
+    "margins": {"tail": 0.1, "gini": 0.1},
+    "knobs": [
+        measured("S2", "cap", {"gini": 0.4}, {"gini": -0.1}),
+        measured("S2", "floor", {"gini": 0.3, "tail": 0.02}),
+        measured("S4", "company", {"tail": 0.1}, {"tail": -0.3}),
+        measured("S4", "field", {"tail": 0.05}),
+        measured("S4", "reach", {"tail": 0.04}),
+        measured("S4", "entry", {"tail": 0.03}),
+        measured("S6", "dust", {"tail": 0.001}),
+        {**measured("S6", "refused"), "steps": [{"value": 9.0, "refused": "EC11 no"}]},
+    ],
+}
+SPANS = {
+    "s2": span("cap", "floor"),
+    "s4": span("company", "field", "reach", "entry"),
+    "s6": span("dust", "refused"),
+}
+
+
+def chosen_for(needs, before=(), zoom=1.0, ranges=SPANS):
+    group = choose(TABLE, ranges, needs, before, zoom)
+    return None if group is None else (group["state"], list(group["knobs"]))
+
+
+def test_a_cycle_turns_the_knobs_that_move_furthest_what_is_needed():
+    assert chosen_for(["tail"]) == ("s4", ["company", "field", "reach"])
+    assert chosen_for(["gini"]) == ("s2", ["cap", "floor"])
+    assert chosen_for(["gini", "tail"]) == ("s2", ["cap", "floor"])
+    assert reach(TABLE["knobs"][0], ["gini"]) == 0.4
+
+
+def test_a_knob_without_a_range_is_not_searched():
+    assert chosen_for(["tail"], ranges={**SPANS, "s4": span("entry")}) == ("s4", ["entry"])
+    assert chosen_for(["tail"], ranges={"s6": SPANS["s6"]}) is None
+    assert chosen_for(["south"]) is None
+
+
+def test_what_was_turned_is_turned_again_only_within_less_of_its_range():
+    first = {"state": "s4", "knobs": ["company", "field", "reach"], "zoom": 1.0}
+    assert chosen_for(["tail"], [first]) == ("s4", ["entry"])
+    entry = {"state": "s4", "knobs": ["entry"], "zoom": 1.0}
+    assert chosen_for(["tail"], [first, entry]) == ("s2", ["floor"])
+    assert chosen_for(["tail"], [first, entry], zoom=0.5) == ("s4", ["company", "field", "reach"])
+
+
+@pytest.mark.parametrize("gate", sorted(read_table()["margins"]))
+def test_the_shipped_ranges_hold_a_knob_for_every_gate_that_knobs_move(gate):
+    table = read_table()
+    moves = [entry for entry in table["knobs"] if reach(entry, [gate]) >= 0.05]
+    assert not moves or choose(table, KNOBS, [gate], (), 1.0)
+
+
 def test_a_longer_cycle_keeps_the_attempts_of_a_shorter_one():
     assert halton(12, 3)[:5] == halton(5, 3)
     assert all(0.0 < value < 1.0 for point in halton(20, 3) for value in point)
 
 
 def test_attempts_do_not_depend_on_the_attempts_of_their_cycle():
-    longer = {**SHIPPED, "cycles": [{**SHIPPED["cycles"][0], "attempts": 40}]}
-    assert proposal(1, 3) == proposal(1, 3, longer)
+    assert propose(GROUPS[0], 1.0, 3, START) == propose(GROUPS[0], 1.0, 3, dict(START))
+    assert propose(GROUPS[0], 1.0, 3, START) != propose(GROUPS[0], 1.0, 4, START)
 
 
 def test_zoom_stays_about_the_best_and_inside_the_range():
@@ -132,19 +205,6 @@ def test_a_step_gives_its_multiples_and_whole_steps_integers():
     assert isinstance(value, int)
 
 
-def test_rest_takes_what_siblings_leave():
-    s2 = with_keys(
-        START["s2"],
-        {"tile_density.basis_mix.area_m2": 0.05},
-        {
-            "key": "tile_density.basis_mix.population",
-            "siblings": ["tile_density.basis_mix.uniform", "tile_density.basis_mix.area_m2"],
-        },
-    )
-    assert s2["tile_density"]["basis_mix"] == {"uniform": 0.0, "area_m2": 0.05, "population": 0.95}
-    assert START["s2"]["tile_density"]["basis_mix"]["area_m2"] != 0.05
-
-
 def test_unknown_knobs_are_refused():
     with pytest.raises(ConfigError, match="no knob"):
         with_keys(START["s4"], {"outlets.sise": 1.0})
@@ -154,7 +214,7 @@ def test_unknown_knobs_are_refused():
     ("changes", "message"),
     [
         ({"attempt_budget": 5}, "32 attempts, the budget is 5"),
-        ({"cycles": [{"group": "nothing", "attempts": 1, "zoom": 1.0}]}, "no group 'nothing'"),
+        ({"cycles": [{"group": "networks", "attempts": 1, "zoom": 1.0}]}, "EC10"),
         ({"objective": {"kind": "least_margin"}}, "EC10"),
         ({"objective": {"kind": "mean", "grade": "BPLUS"}}, "EC10"),
         ({"constraints": []}, "EC10"),
@@ -164,7 +224,7 @@ def test_unknown_knobs_are_refused():
 )
 def test_contradictions_in_a_search_are_refused(tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
-        load_search(edited(tmp_path, **changes), KNOBS)
+        load_search(edited(tmp_path, **changes))
 
 
 @pytest.mark.parametrize(
@@ -172,11 +232,11 @@ def test_contradictions_in_a_search_are_refused(tmp_path, changes, message):
     [
         ({"max_moved_share": {"low": 1, "high": 1}}, "no range"),
         ({"max_moved_share": {"low": 0, "high": 1, "scale": "log"}}, "no logarithm"),
-        ({f"k{n}": {"low": 0, "high": 1} for n in range(4)}, "EC10"),
+        ({}, "EC10"),
     ],
 )
 def test_bad_knobs_are_refused(tmp_path, knobs, message):
-    document = {"policy_version": "1.0.0", "groups": {"a": {"state": "s4", "knobs": knobs}}}
+    document = {"policy_version": "1.0.0", "ranges": {"s4": knobs}}
     with pytest.raises(ConfigError, match=message):
         load_knobs(written(tmp_path / "knobs.yaml", document))
 
@@ -212,6 +272,20 @@ def test_a_gate_needs_its_margin_and_a_floor_only_to_hold():
     assert missed_gates(card, 0.0) == {"region_floor", "spearman_median"}
     card["metrics"]["nn_contraction"] = None
     assert "nn_contraction" in missed_gates(card, 0.05)
+
+
+def test_a_search_needs_what_lacks_a_constraint_then_what_it_misses_then_what_is_thinnest():
+    def needs(**changes):
+        card = {**passing_card(), **changes}
+        return score([card], [], GATES, aim(0.0))["needs"]
+
+    thin = passing_card()
+    thin["metrics"]["country_gini"] = 0.7
+    assert needs(truth=truth(T9=0.5), metrics=thin["metrics"]) == ["country_gini"]
+    assert needs(truth=truth(T9=0.5, T1=0.8)) == ["truth_T9", "truth_T1"]
+    assert needs(truth=truth(T9=None)) == ["truth_T9"]
+    assert needs(truth=truth(T9=0.56))[0] == "truth_T9"
+    assert len(needs()) == 3
 
 
 def test_violation_is_what_is_missing_once_a_row():
@@ -268,7 +342,8 @@ def attempt(cycle, number, value, violation=0.0):
         "cycle": cycle,
         "attempt": number,
         "attempt_id": RUN,
-        "group": "g",
+        "state": "s4" if cycle else "",
+        "turned_for": ["nn_contraction"] if cycle else [],
         "knobs": {"a.b": 0.5},
         "policies": dict.fromkeys(FILES, "0" * 64),
         "status": "infeasible" if violation else "feasible",
@@ -278,6 +353,7 @@ def attempt(cycle, number, value, violation=0.0):
         "grade": "BPLUS",
         "missed": [],
         "excused": [],
+        "needs": [],
         "metrics": {},
         "fidelity": {},
     }
@@ -294,7 +370,8 @@ def test_feasible_first_then_objective_then_violation_then_age():
     assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert (rows[-1]["status"], rows[-1]["vetoes"]) == ("refused", "EC11 x y")
     assert rows[3]["status"] == "infeasible"
-    assert rows[0]["knobs"] == "a.b=0.5"
+    assert (rows[0]["state"], rows[0]["knobs"]) == ("s4", "a.b=0.5")
+    assert rows[0]["turned_for"] == "nn_contraction"
 
 
 def test_the_best_so_far_stays_unless_the_gain_is_worth_a_change():
@@ -343,18 +420,21 @@ def test_the_best_of_a_cycle_and_the_record_of_a_search(tmp_path):
     for found in (first, second):
         write_object("search_attempt", tmp_path / f"{found['cycle']}.json", found)
     write_object(
-        "search_best", tmp_path / "best0.json", {"attempt": first, "policies": dict(START)}
+        "search_best",
+        tmp_path / "best0.json",
+        {"attempt": first, "policies": dict(START), "turned": []},
     )
     gain = {"minimum_gain": 0.001, "goal": None}
     for least, winner in ((0.2, first), (0.001, second)):
         best_of_cycle.main(
             Named(before=str(tmp_path / "best0.json"), attempts=[tmp_path / "1.json"], **files),
             Named(best=tmp_path / "best1.json"),
-            Named(gain={**gain, "minimum_gain": least}),
+            Named(gain={**gain, "minimum_gain": least}, zoom=0.5),
             Named(),
         )
         best = read_object("search_best", tmp_path / "best1.json")
         assert best["attempt"] == winner
+        assert best["turned"] == [{"state": "s4", "knobs": ["a.b"], "zoom": 0.5}]
     assert best["policies"] == policies
     won = {state: tmp_path / f"won.{state}.yaml" for state in FILES}
     record_search.main(

@@ -96,10 +96,26 @@ def test_a_changed_baseline_is_found_at_its_next_use(world):
 
 @pytest.fixture(scope="module")
 def locked(world) -> Path:
-    """The world after P1 was accepted and locked."""
+    """The world after P1 was accepted and locked, and a superseded run of it pruned."""
+    superseded = world / SEGMENT / ("c" * 32)
+    (superseded / "seed=7").mkdir(parents=True)
     output = command(world, "lock", "P1")
-    assert "P1 locked, number 1" in output
+    assert f"P1 locked, number 1: {REPORTS}/segment1b_p1_lock_record.json" in output
+    assert f"delete {superseded.name}" in output
+    assert not superseded.exists()
     return world
+
+
+def test_an_accepted_phase_is_the_run_under_evaluation(locked):
+    pointer = read_json(locked / SEGMENT / "current_candidate/current_candidate_pointer.json")
+    assert (pointer["name"], pointer["run_id"]) == ("p1", P1)
+    pointers.verify(pointer, locked / RUNS, "current_candidate")
+    assert f"current_candidate  p1 ({P1})" in command(locked, "status")
+    call(locked, "certify")
+    pointer = read_json(locked / SEGMENT / "current_candidate/current_candidate_pointer.json")
+    assert pointer["run_id"] == RELEASE
+    for phase_run in (P1, RELEASE, BASELINE):
+        assert (locked / SEGMENT / phase_run).is_dir()
 
 
 def test_the_lock_holds_run_files_metrics_and_witness(locked):
@@ -116,12 +132,28 @@ def test_the_lock_holds_run_files_metrics_and_witness(locked):
     assert check["digests"][name] == file_digest(locked / SEGMENT / witness / name)
     candidate = read_json(locked / REPORTS / f"segment1b_p1_candidate_{P1}.json")
     assert candidate["checks_all_pass"]
+    before = locked / SEGMENT / BASELINE / "seed=42"
+    card = read_json(before / "scorecard/segment1b_scorecard.json")
+    s4 = read_json(before / "s4_alloc_plan/s4_run_report.json")
+    start = candidate["reference"]["42"]
+    assert start["metrics"] == card["metrics"]
+    assert start["nn_quantiles_m"] == card["nn"]["quantiles_m"]
+    assert start["collapse"] == card["collapse"]
+    assert start["s4"]["post_integer"]["top1_share"] == s4["post_integer"]["top1_share"]
+    pinned = read_json(locked / REPORTS / f"segment1b_p0_baseline_{BASELINE}.json")
+    profile = pinned["s4_profile"]["42"]
+    held = {code: entry["sites"] for code, entry in s4["by_country"].items()}
+    total = sum(held.values())
+    assert profile["country_share"] == pytest.approx({k: n / total for k, n in held.items()})
+    assert profile["region_share"] == pytest.approx(
+        {name: value for name, value in card["region_shares"].items() if value > 0.0}
+    )
     assert candidate["lane"] == "certification"
 
 
 def test_a_standing_lock_is_not_written_over(locked):
     before = (locked / REPORTS / "segment1b_p1_lock_record.json").read_bytes()
-    assert "stands: reopen it first" in command(locked, "lock", "P1", status=1)
+    assert "lock P1 stands; segment1b reopen P1 opens it" in command(locked, "lock", "P1", status=1)
     assert (locked / REPORTS / "segment1b_p1_lock_record.json").read_bytes() == before
 
 
@@ -142,12 +174,19 @@ def test_a_changed_locked_file_refuses_promotion_before_anything_runs(locked, ta
     before = change(path)
     state = digests(locked / SEGMENT / RELEASE)
     output = call(locked, target, status=1)
-    line = re.search(rf"^lock P1: {changed} has digest (\w+), locked is (\w+)$", output, re.M)
+    line = re.search(
+        rf"^lock P1: {changed} has digest (\w+), locked is (\w+); restore it, or segment1b reopen",
+        output,
+        re.M,
+    )
     assert f"{target} failed: refused before anything ran" in output
     assert line, output[-2000:]
     assert line.groups() == (locked_digest(path), digest)
     assert "EG41" in output
-    assert f"promotion is refused: lock P1: {changed}" in call(locked, "certify", "-n")
+    told = f"^{target} is refused: lock P1: {changed} has digest"
+    assert re.search(told, call(locked, target, "-n"), re.M)
+    assert re.search(told, command(locked, "explain", target), re.M)
+    assert f"certify is refused: lock P1: {changed} has digest" in command(locked, "status")
     path.write_text(before, encoding="utf-8")
     assert digests(locked / SEGMENT / RELEASE) == state
 
@@ -186,7 +225,7 @@ def failed_copy(folder: Path, name: str) -> Path:
     record = read_json(folder / REPORTS / name)
     record["checks_all_pass"] = False
     row = next(row for row in record["rows"] if row["family"] == "concentration")
-    row |= {"passed": False, "triage": {"state": "S2", "knobs": [], "why": "for the test"}}
+    row |= {"passed": False, "triage": "S2"}
     path = SEGMENT / "failed.json"
     write_json(folder / path, record)
     return path
@@ -203,7 +242,12 @@ def test_reopen_and_relock_keep_the_history(locked):
     assert record["lock_sha256"] == first
     assert record["evidence"]["failing"]
     assert "lock P1 is reopened" in call(locked, "certify", status=1)
-    assert "P1 locked, number 2" in command(locked, "lock", "P1")
+    superseded = locked / SEGMENT / ("d" * 32)
+    superseded.mkdir()
+    output = command(locked, "lock", "P1", "--keep")
+    assert "P1 locked, number 2" in output
+    assert f"would delete {superseded.name}" in output
+    superseded.rmdir()
     again = read_json(reports / "segment1b_p1_lock_record.json")
     assert again["supersedes"] == {"sequence": 1, "lock_sha256": first, "was": "REOPENED"}
     assert read_json(reports / "segment1b_p1_reopen_record_1.json") == record

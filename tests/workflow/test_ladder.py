@@ -11,7 +11,7 @@ from scripts.contracts import read_object
 from scripts.records.identity import run_id
 from scripts.scorers import companions
 from scripts.search.score import order_key
-from scripts.tables import file_digest
+from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
 
 pytestmark = pytest.mark.slow
@@ -34,30 +34,32 @@ def edit(path: Path, **changes: object) -> None:
 
 def write_search(folder: Path, attempts: int) -> None:
     knobs = yaml.safe_load((folder / "config/knobs.yaml").read_text(encoding="utf-8"))
-    groups = {
-        "networks": {"state": "s4", "knobs": RANGES},
-        "towns": knobs["groups"]["towns"],
-    }
-    edit(folder / "config/knobs.yaml", groups=groups)
-    cycles = [
-        {"group": "networks", "attempts": 2, "zoom": 1.0},
-        {"group": "networks", "attempts": attempts, "zoom": 0.5},
-    ]
+    edit(folder / "config/knobs.yaml", ranges={"s4": RANGES, "s6": knobs["ranges"]["s6"]})
+    cycles = [{"attempts": 2, "zoom": 1.0}, {"attempts": attempts, "zoom": 0.5}]
     edit(folder / "config/calibration.yaml", cycles=cycles, starts=[{}])
 
 
 def write_recovery(folder: Path) -> None:
-    """A gate that the release just misses, and a short recovery: one small turn, then a large."""
+    """A gate that the release just misses, and a short recovery: one small turn, then a large.
+
+    The table says of this world that towns move the tail furthest, then networks.
+    """
     path = folder / "config/gates.yaml"
     gates = yaml.safe_load(path.read_text(encoding="utf-8"))
     gates["gates"]["nn_contraction"]["BPLUS"] = 0.38
     path.write_text(yaml.safe_dump(gates), encoding="utf-8")
-    cycles = [
-        {"group": "towns", "attempts": 1, "zoom": 0.1},
-        {"group": "networks", "attempts": 1, "zoom": 1.0},
-        {"group": "towns", "attempts": 1, "zoom": 0.5},
-    ]
+    cycles = [{"attempts": 1, "zoom": zoom} for zoom in (0.1, 1.0, 0.05)]
     edit(folder / "config/recovery.yaml", cycles=cycles)
+    table = read_json(folder / "config/sensitivity.json")
+    every = dict.fromkeys(table["margins"], 0.1)
+    ranges = yaml.safe_load((folder / "config/knobs.yaml").read_text(encoding="utf-8"))["ranges"]
+    table["knobs"] = [
+        {"state": state.upper(), "knob": knob, "value": 1.0,
+         "steps": [{"value": 2.0, "moved": 1.0, "margins": {**every, "nn_contraction": reach}}]}
+        for state, reach in (("s4", 0.3), ("s6", 0.5))
+        for knob in ranges[state]
+    ]  # fmt: skip
+    write_json(folder / "config/sensitivity.json", table)
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -189,7 +191,11 @@ def test_a_recovery_turns_one_group_at_a_time_and_stops_at_bplus(recovered):
     assert record["start"]["missed"] == [f"nn_contraction seed {s}" for s in (7, 42)]
     small, large, after = record["attempts"]
     assert [a["status"] for a in record["attempts"]] == ["safe", "safe", "not_run"]
-    assert [a["group"] for a in record["attempts"]] == ["towns", "networks", "towns"]
+    assert [a["state"] for a in record["attempts"]] == ["s6", "s4", ""]
+    assert [a["turned_for"] for a in record["attempts"]] == [
+        ["nn_contraction"], ["nn_contraction"], []
+    ]  # fmt: skip
+    assert set(large["knobs"]) == set(RANGES)
     assert (small["grade"], large["grade"], after["grade"]) == ("B", "BPLUS", None)
     assert small["shortfall"] > large["shortfall"] == 0.0
     assert {str(seed) for seed in small_world.SEEDS} == set(large["metrics"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -11,12 +12,16 @@ import yaml
 
 from scripts.contracts import dataset
 from scripts.governance import pointers, releases
+from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json
 from tests import small_world
 
 RUNS = Path("runs/fix-data-engine")
 POINTER = RUNS / "segment_1B/last_good/last_good_pointer.json"
+PIN = RUNS / "segment_1B/baseline_authority/baseline_pointer.json"
+S5 = Path("config/layer1/1B/policy/policy.s5.assignment.yaml")
 S6 = Path("config/layer1/1B/policy/policy.s6.jitter.yaml")
+LAW = Path("scripts/states/s5_site_tile_assignment.py")
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +137,56 @@ def test_a_changed_release_is_never_put_in_force(world):
 
 def sealed_first(folder):
     return sorted((folder / RUNS / releases.FOLDER).iterdir())[0]
+
+
+def baseline_files(folder):
+    runs = folder / RUNS / "segment_1B" / run_id("1B", "baseline")
+    files = [path for path in runs.rglob("*") if path.is_file()]
+    return {path: (file_digest(path), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.mark.parametrize(
+    ("changed", "line", "why"),
+    [
+        (S5, "\n# changed\n", r"s5_site_tile_assignment \(2\): changed: \S+s5\.assignment\.yaml"),
+        (LAW, "\nCHANGED = 1\n", r"s5_site_tile_assignment \(2\): its code, a contract or a param"),
+    ],
+)
+def test_a_changed_baseline_is_refused_before_anything_runs(world, changed, line, why):
+    text, before = (world / changed).read_text(), baseline_files(world)
+    pin = (world / PIN).read_bytes()
+    (world / changed).write_text(text + line)
+    run = small_world.snakemake(world, "certify")
+    (world / changed).write_text(text)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert "Traceback" not in said
+    assert re.search(rf"EG36 baseline: would run again.*{why}", said), said[-3000:]
+    assert "segment1b repin" in said
+    assert baseline_files(world) == before
+    assert (world / PIN).read_bytes() == pin
+
+
+def test_another_baseline_is_pinned_when_it_is_asked_for_by_name(world):
+    text, pin = (world / S5).read_text(), read_json(world / PIN)
+    assert "replaced" not in pin
+    document = yaml.safe_load(text)
+    document["namespace"] += ".test"
+    (world / S5).write_text(yaml.safe_dump(document))
+    assert "is not the baseline" in command(world, "repin", "reopened", status=2)
+    told = command(world, "repin", "baseline")
+    assert "baseline passed: P0 says GO to baseline" in told
+    again = read_json(world / PIN)
+    assert again["replaced"] == pin["digests"]
+    receipts = [path for path in pin["digests"] if path.endswith("run_receipt.json")]
+    assert len(receipts) == len(small_world.SEEDS)
+    assert all(again["digests"][path] != pin["digests"][path] for path in receipts)
+    pointers.verify_baseline(again, world / RUNS, "baseline")
+
+    run = small_world.snakemake(world, "certify")
+    assert run.returncode == 0, (run.stdout + run.stderr)[-3000:]
+    assert read_json(world / PIN) == again
+    pointers.verify(read_json(world / POINTER), world / RUNS, "last_good")
 
 
 def test_a_new_run_is_ready_to_edit(world):

@@ -29,7 +29,6 @@ POLICY_1A, POLICY = "config/layer1/1A/policy", "config/layer1/1B/policy"
 # The verdict is always enforced anew; it costs nothing.
 NOTHING = {"certify": 1}
 CERTIFY = {
-    "point_current_candidate": 1,
     "certify_release": 1,
     "attest_release": 1,
     **NOTHING,
