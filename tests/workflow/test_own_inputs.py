@@ -33,9 +33,13 @@ PIXEL_DEG = 1 / 24
 LISBON = (-9.0, 39.0, -8.0, 38.5)
 
 
-def write_inputs(folder: Path) -> None:
+def borders(folder: Path) -> geopandas.GeoDataFrame:
     land = load_countries(folder / "resources/reference/countries.parquet")
-    frame = geopandas.GeoDataFrame({"iso": land.iso}, geometry=land.geometry, crs=4326)
+    return geopandas.GeoDataFrame({"iso": land.iso}, geometry=land.geometry, crs=4326)
+
+
+def write_inputs(folder: Path) -> None:
+    frame = borders(folder)
     frame[frame["iso"] != "TO"].to_file(folder / "borders.gpkg")
     height, width = round(180 / PIXEL_DEG), round(360 / PIXEL_DEG)
     people = np.ones((height, width), dtype="float32")
@@ -147,3 +151,15 @@ def test_a_raster_elsewhere_is_refused_by_name(own_world):
     )
     assert result.returncode == 1
     assert "E115 sea.tif: has nobody on the land of any country" in result.stdout + result.stderr
+
+
+def test_a_map_on_own_polygons_is_certified_but_no_release(tmp_path):
+    folder = small_world.build(tmp_path)
+    borders(folder).to_file(folder / "borders.gpkg")
+    own = ("polygons={path: borders.gpkg, iso_column: iso}", "runs_root=runs/own")
+    result = small_world.snakemake(folder, "certify", "--config", *own)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    assert "no release: stands on inputs of the user: own/polygons" in result.stdout
+    verified = small_world.segment1b(folder, "verify", "--config", *own)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "0 faults" in verified.stdout
