@@ -16,6 +16,7 @@ from scripts.scorers.truth.earth import Earth, people_width_m
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
 from scripts.scorers.truth.judgement import TESTS, judge, margin_of
 from scripts.scorers.truth.measure import country_parts, measure, rows_of
+from scripts.scorers.truth.merchants import networks_of
 
 GRID = Grid(5.0)
 KM = 1.0 / 111.195
@@ -122,8 +123,10 @@ def test_order_of_rows_changes_nothing():
 def test_countries_add_up_in_groups():
     earth = _earth()
     a, b = _sites(700), _sites(500, 3, BB, 10.0, 2.0)
-    parts = country_parts(a, earth, 5) + country_parts(b, earth, 5)
-    assert rows_of(parts, earth.width_m) == measure(_joined(a, b), earth, 5)
+    parts = [part for s in (a, b) for part in country_parts(s, thinning_rank(s, 5), earth)]
+    both = _joined(a, b)
+    networks = networks_of(both, thinning_rank(both, 5), *earth.cities)
+    assert rows_of(parts, networks, earth.width_m) == measure(both, earth, 5)
 
 
 def test_thinned_maps_share_no_site_and_hold_the_lowest_ranks():

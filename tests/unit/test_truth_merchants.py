@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scripts import countries
+from scripts.geo.metrics import Sites
 from scripts.scorers.truth.merchants import (
     OUTLETS_AT_MOST,
     Networks,
-    concatenate,
     entries,
     networks_of,
 )
@@ -17,14 +18,42 @@ KM = 1.0 / 111.195  # degrees of latitude
 CODE = 7
 
 
+def _networks_at(
+    merchant: np.ndarray,
+    rank: np.ndarray,
+    lon: np.ndarray,
+    lat: np.ndarray,
+    city: tuple[float, float] | None = None,
+) -> Networks:
+    """Networks of one country, with one city."""
+    n = len(merchant)
+    sites = Sites(
+        np.asarray(merchant, np.uint64), np.full(n, CODE, np.int16), np.arange(n), lon, lat
+    )
+    cities = np.full((2, countries.CODES), np.nan)
+    cities[:, CODE] = city or np.nan
+    return networks_of(sites, np.asarray(rank, np.uint64), *cities)
+
+
 def _networks(
     outlets: list[tuple[int, float]], city: tuple[float, float] | None = None
 ) -> Networks:
     """Outlets as merchant and kilometres north of the equator, on the meridian of 20 degrees."""
-    merchant = np.array([m for m, _ in outlets], dtype=np.uint64)
     lat = np.array([km for _, km in outlets]) * KM
-    rank = np.arange(len(outlets), dtype=np.uint64)
-    return networks_of(CODE, merchant, rank, np.full(len(outlets), 20.0), lat, city)
+    n = len(outlets)
+    return _networks_at(
+        np.array([m for m, _ in outlets]), np.arange(n), np.full(n, 20.0), lat, city
+    )
+
+
+def test_networks_of_two_countries_are_apart():
+    n, lon = 3, np.array([0.0, 0.0, 5.0])
+    country = np.array([CODE, CODE, CODE + 1], np.int16)
+    sites = Sites(np.ones(n, np.uint64), country, np.arange(n), lon, np.zeros(n))
+    cities = np.full((2, countries.CODES), np.nan)
+    networks = networks_of(sites, np.arange(n, dtype=np.uint64), *cities)
+    assert networks.country.tolist() == [CODE, CODE + 1]
+    assert networks.size.tolist() == [2, 1]
 
 
 def test_networks_are_told_by_merchant():
@@ -56,9 +85,7 @@ def test_siblings_are_within_five_kilometres():
 
 def test_spread_across_the_antimeridian():
     lon, lat = np.array([179.9, -179.9]), np.zeros(2)
-    networks = networks_of(
-        CODE, np.ones(2, np.uint64), np.arange(2, dtype=np.uint64), lon, lat, None
-    )
+    networks = _networks_at(np.ones(2), np.arange(2), lon, lat)
     np.testing.assert_allclose(networks.median_m, [0.2 / KM * 1e3], rtol=1e-4)
 
 
@@ -66,8 +93,7 @@ def test_a_large_network_is_told_by_its_outlets_of_least_rank():
     size = OUTLETS_AT_MOST + 50
     lat = np.zeros(size)
     lat[OUTLETS_AT_MOST:] = 30.0
-    merchant, lon = np.ones(size, np.uint64), np.zeros(size)
-    networks = networks_of(CODE, merchant, np.arange(size, dtype=np.uint64), lon, lat, None)
+    networks = _networks_at(np.ones(size), np.arange(size), np.zeros(size), lat)
     assert networks.size.tolist() == [size]
     assert networks.told.tolist() == networks.with_sibling.tolist() == [OUTLETS_AT_MOST]
     assert networks.reach_m.tolist() == [0.0]
@@ -81,9 +107,7 @@ def test_outlets_in_the_city_of_small_networks():
 
 
 def test_no_sites_are_no_networks():
-    empty = networks_of(
-        CODE, np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0), np.empty(0), (0.0, 0.0)
-    )
+    empty = _networks_at(np.empty(0), np.empty(0), np.empty(0), np.empty(0), (0.0, 0.0))
     assert len(empty.size) == 0
 
 
@@ -110,13 +134,6 @@ def test_entries_are_small_and_beyond_the_largest_country():
     assert entries(networks).tolist() == [False, True, False, False, True, False]
 
 
-def test_parts_add_up():
-    a, b = _networks([(1, 0), (1, 2)]), _networks([(5, 0)])
-    both = concatenate([a, b])
-    assert both.merchant.tolist() == [1, 5]
-    assert both.with_sibling.tolist() == [2, 0]
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_order_of_rows_changes_nothing(seed: int):
     rng = np.random.default_rng(seed)
@@ -124,8 +141,8 @@ def test_order_of_rows_changes_nothing(seed: int):
     merchant = rng.integers(1, 40, n).astype(np.uint64)
     rank = rng.permutation(n).astype(np.uint64)
     lon, lat = rng.uniform(0, 2, n), rng.uniform(0, 2, n)
-    here = networks_of(CODE, merchant, rank, lon, lat, (1.0, 1.0))
+    here = _networks_at(merchant, rank, lon, lat, (1.0, 1.0))
     rows = rng.permutation(n)
-    there = networks_of(CODE, merchant[rows], rank[rows], lon[rows], lat[rows], (1.0, 1.0))
+    there = _networks_at(merchant[rows], rank[rows], lon[rows], lat[rows], (1.0, 1.0))
     for name, values in vars(here).items():
         np.testing.assert_array_equal(values, getattr(there, name), err_msg=name)

@@ -13,18 +13,28 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.geo.people import read_points
+from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts
 from scripts.geo.thinning import thinning_rank
 from scripts.governance.verification.view import GATES, OWN_REFERENCE, Record, View, same
 from scripts.records.identity import OWN_INPUTS
 from scripts.scorers import scorecard
 from scripts.scorers.gates import load_gates
-from scripts.scorers.truth.earth import read_earth
+from scripts.scorers.scorecard import World
+from scripts.scorers.truth.earth import Earth, read_earth
 from scripts.states.tiles import read_grid
 from scripts.tables import published, read_json, to_json_bytes
 
 _OF_TILES = ("fidelity_cells", "fidelity_points", "people_width", "tile_index", "tile_population")
+_OF_WORLD = frozenset({"facts", "fidelity_cells", "fidelity_points"})
+_OF_EARTH = frozenset(
+    {
+        *("tile_index", "tile_population", "tile_weights", "tile_policy"),
+        *("places", "density", "people_width"),
+    }
+)
+# Files by what they are for, path and digest.
+Known = tuple[tuple[str, str, str], ...]
 _OF_SNAPSHOT = {
     "facts": "country_facts.csv",
     "places": "places.parquet",
@@ -74,21 +84,19 @@ def _policy(view: View, receipt: Record, stem: str) -> Path:
 
 # The digests are part of what is asked, so that only the same files have the same answer.
 @functools.lru_cache(maxsize=32)
-def _measured(seed: int, known: tuple[tuple[str, str, str], ...]) -> dict[str, Any]:
+def _measured(seed: int, known: Known) -> dict[str, Any]:
     """The part of a scorecard that decides a grade, from files by name, path and digest."""
     files = {name: path for name, path, _ in known}
     settings = load_gates(files["gates"])
-    sites, cells = (
-        scorecard.read_sites(files["sites"]),
-        scorecard.read_cells(files["fidelity_cells"]),
-    )
+    sites = scorecard.read_sites(files["sites"])
+    world, points = _world(tuple(file for file in known if file[0] in _OF_WORLD))
     baseline = files.get("baseline_sites")
     score, _, _ = scorecard.graded(
         sites,
         thinning_rank(sites, seed),
         scorecard.read_homes(files["catalogue"], sites),
-        scorecard.world_of(load_facts(files["facts"]), cells),
-        read_points(files["fidelity_points"]),
+        world,
+        points,
         settings,
         seed,
         None if baseline is None else scorecard.read_sites(baseline),
@@ -98,18 +106,35 @@ def _measured(seed: int, known: tuple[tuple[str, str, str], ...]) -> dict[str, A
         **score,
     }
     if baseline is not None:
-        earth = read_earth(
-            files["tile_index"],
-            files["tile_population"],
-            files["tile_weights"],
-            files["places"],
-            files["density"],
-            files["people_width"],
-            read_grid(files["tile_policy"]),
-        )
+        earth = _earth(tuple(file for file in known if file[0] in _OF_EARTH))
         again["truth"] = scorecard.truth_of(sites, earth, seed)
     found: dict[str, Any] = json.loads(to_json_bytes(published(again)))
     return found
+
+
+@functools.lru_cache(maxsize=2)
+def _world(known: Known) -> tuple[World, Points]:
+    """Countries and points of the snapshot, which seeds share."""
+    files = {name: path for name, path, _ in known}
+    cells = scorecard.read_cells(files["fidelity_cells"])
+    return scorecard.world_of(load_facts(files["facts"]), cells), read_points(
+        files["fidelity_points"]
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _earth(known: Known) -> Earth:
+    """What the tests of truth hold a map against, which seeds share."""
+    files = {name: path for name, path, _ in known}
+    return read_earth(
+        files["tile_index"],
+        files["tile_population"],
+        files["tile_weights"],
+        files["places"],
+        files["density"],
+        files["people_width"],
+        read_grid(files["tile_policy"]),
+    )
 
 
 def _differences(trail: str, stated: Any, measured: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -10,10 +10,9 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.geo.metrics import FloatArray, IntArray, Sites
-from scripts.geo.thinning import disjoint_maps, thinning_rank
+from scripts.geo.thinning import Rank, disjoint_maps
 from scripts.scorers.truth.earth import CELL_GRID, Earth
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
-from scripts.scorers.truth.merchants import Networks, networks_of
 from scripts.scorers.truth.spacing import Spacing, spacing_of, variance_ratio
 
 MIN_SITES = 60
@@ -35,8 +34,6 @@ class CountryPart:
         T4, the mean of its thinned maps; NaN with fewer than 60 sites a map.
     at_places, on_empty_land
         Sites within 1 km of a named place, and in tiles where nobody lives.
-    networks
-        Its branch networks.
     """
 
     code: int
@@ -47,7 +44,6 @@ class CountryPart:
     variance: float
     at_places: int
     on_empty_land: int
-    networks: Networks
 
     @property
     def iso(self) -> str:
@@ -55,20 +51,17 @@ class CountryPart:
         return countries.decode_one(self.code)
 
 
-def measure_country(sites: Sites, earth: Earth, seed: int) -> CountryPart:
+def measure_country(sites: Sites, rank: Rank, earth: Earth) -> CountryPart:
     """What one country has.
 
     Parameters
     ----------
-    sites
-        All sites of one country, at least one, in any order.
+    sites, rank
+        All sites of one country, at least one, in any order, and their keyed ranks.
     earth
         What they are held against.
-    seed
-        Key of the thinning.
     """
     code = int(sites.country[0])
-    rank = thinning_rank(sites, seed)
     cell, weight = earth.cells(code)
     spacing, ratios = Spacing.empty(), []
     maps = disjoint_maps(rank, int(earth.reference_sites[code]))
@@ -80,7 +73,6 @@ def measure_country(sites: Sites, earth: Earth, seed: int) -> CountryPart:
 
     tiles, places = earth.tiles(code), earth.places(code)
     place_lon, place_lat = earth.place_lon_deg[places], earth.place_lat_deg[places]
-    city = (float(place_lon[0]), float(place_lat[0])) if len(place_lon) else None
     density = earth.people_per_km2(code)
     return CountryPart(
         code,
@@ -91,7 +83,6 @@ def measure_country(sites: Sites, earth: Earth, seed: int) -> CountryPart:
         float(np.mean(ratios)) if ratios else math.nan,
         sites_at_places(sites.lon, sites.lat, place_lon, place_lat),
         sites_on_empty_land(sites.lon, sites.lat, earth.tile_id[tiles], density, earth.grid),
-        networks_of(code, sites.merchant, rank, sites.lon, sites.lat, city),
     )
 
 

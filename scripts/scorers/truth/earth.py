@@ -77,6 +77,15 @@ class Earth:
         """Rows of a country's places, the most populous first."""
         return slice(*self._place_starts[code : code + 2].tolist())
 
+    @cached_property
+    def cities(self) -> tuple[FloatArray, FloatArray]:
+        """Longitude and latitude of the largest place by country code, NaN without one, (676,)."""
+        starts = self._place_starts
+        code = np.flatnonzero(np.diff(starts))
+        lon, lat = np.full((2, countries.CODES), math.nan)
+        lon[code], lat[code] = self.place_lon_deg[starts[code]], self.place_lat_deg[starts[code]]
+        return lon, lat
+
     def people_per_km2(self, code: int) -> FloatArray:
         """Density of people on the land of a country's tiles."""
         rows = self.tiles(code)

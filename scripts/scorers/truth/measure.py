@@ -17,11 +17,12 @@ import numpy as np
 
 from scripts import countries
 from scripts.geo.metrics import FloatArray, Sites
+from scripts.geo.thinning import Rank, thinning_rank
 from scripts.progress import track
 from scripts.scorers.truth.country import MIN_SITES, CountryPart, measure_country
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.judgement import TESTS, Detail, Row, judge
-from scripts.scorers.truth.merchants import Networks, concatenate, entries
+from scripts.scorers.truth.merchants import Networks, entries, networks_of
 
 MIN_PAIRS = 500
 MIN_NETWORKS = 10
@@ -51,33 +52,37 @@ def measure(sites: Sites, earth: Earth, seed: int) -> list[Row]:
     seed
         Key of the thinning.
     """
-    return rows_of(country_parts(sites, earth, seed), earth.width_m)
+    rank = thinning_rank(sites, seed)
+    networks = networks_of(sites, rank, *earth.cities)
+    return rows_of(country_parts(sites, rank, earth), networks, earth.width_m)
 
 
-def country_parts(sites: Sites, earth: Earth, seed: int) -> list[CountryPart]:
+def country_parts(sites: Sites, rank: Rank, earth: Earth) -> list[CountryPart]:
     """Every country of a map that has sites, in order of its code."""
     order = np.argsort(sites.country, kind="stable")
     starts = np.searchsorted(sites.country[order], np.arange(countries.CODES + 1, dtype=np.int16))
     held = np.flatnonzero(np.diff(starts))
+    rows_of_country = (order[starts[code] : starts[code + 1]] for code in held)
     return [
-        measure_country(sites.take(order[starts[code] : starts[code + 1]]), earth, seed)
-        for code in track(held, "truth: countries", len(held))
+        measure_country(sites.take(rows), rank[rows], earth)
+        for rows in track(rows_of_country, "truth: countries", len(held))
     ]
 
 
-def rows_of(parts: Sequence[CountryPart], width_m: FloatArray) -> list[Row]:
+def rows_of(parts: Sequence[CountryPart], networks: Networks, width_m: FloatArray) -> list[Row]:
     """The tests of a map from its countries.
 
     Parameters
     ----------
     parts
         Its countries, in order of their codes.
+    networks
+        Its branch networks.
     width_m
         :attr:`Earth.width_m`, shape (676,).
     """
     if not parts:
         return [judge(test, math.nan, 0, "no sites") for test in TESTS]
-    networks = concatenate([part.networks for part in parts])
     return [
         *spacing_rows(parts),
         *spread_rows(networks, width_m),

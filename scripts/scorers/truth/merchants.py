@@ -5,14 +5,14 @@ A merchant's outlets in one country are a *branch network*; its size is their nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from scripts.geo.distance import great_circle_m, unit_vectors
-from scripts.geo.metrics import FloatArray, IntArray, chord_to_m
+from scripts.geo.metrics import FloatArray, IntArray, Sites, chord_to_m
 
 SIBLING_REACH_M = 5_000.0
 CITY_REACH_M = 50_000.0
@@ -45,27 +45,23 @@ class Networks:
 
 
 def networks_of(
-    code: int,
-    merchant: npt.NDArray[np.uint64],
-    rank: npt.NDArray[np.uint64],
-    lon_deg: FloatArray,
-    lat_deg: FloatArray,
-    city: tuple[float, float] | None,
+    sites: Sites, rank: npt.NDArray[np.uint64], city_lon_deg: FloatArray, city_lat_deg: FloatArray
 ) -> Networks:
-    """Networks of one country, by rising merchant.
+    """Networks of a map, by rising country and merchant.
 
     Parameters
     ----------
-    code
-        The country.
-    merchant, rank, lon_deg, lat_deg
-        Its sites, shape (n,), in any order; the outlets of least rank stand for a large network.
-    city
-        Longitude and latitude of the largest city, degrees; None for a country without one.
+    sites, rank
+        Sites in any order, and their keyed ranks, shape (n,): the outlets of least rank stand for
+        a large network.
+    city_lon_deg, city_lat_deg
+        The largest city by country code, degrees, shape (676,); NaN for a country without one.
     """
-    order = np.lexsort((rank, merchant))
-    merchant, lon_deg, lat_deg = merchant[order], lon_deg[order], lat_deg[order]
-    first = np.flatnonzero(np.r_[True, merchant[1:] != merchant[:-1]][: len(merchant)])
+    order = np.lexsort((rank, sites.merchant, sites.country))
+    country, merchant = sites.country[order], sites.merchant[order]
+    lon_deg, lat_deg = sites.lon[order], sites.lat[order]
+    other = (country[1:] != country[:-1]) | (merchant[1:] != merchant[:-1])
+    first = np.flatnonzero(np.r_[True, other][: len(merchant)])
     size = np.diff(np.append(first, len(merchant)))
     told = np.minimum(size, OUTLETS_AT_MOST)
 
@@ -82,19 +78,19 @@ def networks_of(
         distance[:, each, each] = np.inf
         with_sibling[rows] = (distance.min(axis=2) <= SIBLING_REACH_M).sum(axis=1)
 
-    in_city = np.zeros(len(first), dtype=np.int64)
-    if city is not None and len(first):
-        near = great_circle_m(lon_deg, lat_deg, *city) <= CITY_REACH_M
-        in_city = np.where(size <= ENTRY_AT_MOST, np.add.reduceat(near.astype(np.int64), first), 0)
+    small = np.repeat(size <= ENTRY_AT_MOST, size)
+    city = city_lon_deg[country[small]], city_lat_deg[country[small]]
+    near = np.zeros(len(merchant), dtype=np.int64)
+    near[small] = great_circle_m(lon_deg[small], lat_deg[small], *city) <= CITY_REACH_M
     return Networks(
-        np.full(len(first), code, dtype=np.int16),
+        country[first],
         merchant[first],
         size,
         told,
         median,
         reach,
         with_sibling,
-        in_city,
+        np.add.reduceat(near, first) if len(first) else near,
     )
 
 
@@ -114,13 +110,6 @@ def distances_m(vectors: FloatArray) -> FloatArray:
     for axis in range(3):
         square += (vectors[:, :, None, axis] - vectors[:, None, :, axis]) ** 2
     return chord_to_m(np.sqrt(square))
-
-
-def concatenate(parts: Sequence[Networks]) -> Networks:
-    """The networks of several countries; at least one part."""
-    return Networks(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0]))
-    )
 
 
 def entries(networks: Networks) -> npt.NDArray[np.bool_]:

@@ -45,7 +45,7 @@ from scripts.scorers.truth.measure import (
     spacing_table,
     spread_table,
 )
-from scripts.scorers.truth.merchants import concatenate
+from scripts.scorers.truth.merchants import networks_of
 from scripts.scorers.truth.own_map import read_map
 from scripts.scorers.truth.ranges import STATISTICS_SCHEMA, WHOLE
 from scripts.scorers.truth.snapshot_earth import snapshot_earth
@@ -106,14 +106,14 @@ def set_statistics(sites: Sites, earth: Earth, merchants: bool) -> list[Statisti
     What it has too little of or leaves undefined is left out, and without ``merchants`` all that is
     about them.
     """
-    parts = country_parts(sites, earth, SEED)
+    rank = thinning_rank(sites, SEED)
+    parts, networks = country_parts(sites, rank, earth), networks_of(sites, rank, *earth.cities)
     values = [
         Statistic(WHOLE, len(sites), row.test, row.value, row.count)
-        for row in rows_of(parts, earth.width_m)
+        for row in rows_of(parts, networks, earth.width_m)
         if row.value is not None and (merchants or row.test not in OF_MERCHANTS)
     ]
     if merchants:
-        networks = concatenate([part.networks for part in parts])
         values += [
             Statistic(WHOLE, len(sites), f"{name}_{row['outlets']}", row[name], row["networks"])
             for row in spread_table(networks, earth.width_m)
