@@ -15,27 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scripts.random_kernels import fill_blocks
+
 U64 = npt.NDArray[np.uint64]
 
-_MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
-_MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
-_WEYL_0 = 0x9E3779B97F4A7C15
-_WEYL_1 = 0xBB67AE8584CAA73B
 _MASK_64 = (1 << 64) - 1
-_MASK_32 = np.uint64(0xFFFFFFFF)
 _SHIFT_32 = np.uint64(32)
-_ROUNDS = 10
-# Small enough for the working arrays of one chunk to stay in a core's private cache.
-_CHUNK = 8192
-
-
-def _multiply_high_low(multiplier: np.uint64, x: U64) -> tuple[U64, U64]:
-    """High and low 64 bits of ``multiplier * x``, by 32-bit limbs."""
-    m_low, m_high = multiplier & _MASK_32, multiplier >> _SHIFT_32
-    x_low, x_high = x & _MASK_32, x >> _SHIFT_32
-    cross = m_low * x_high + ((m_low * x_low) >> _SHIFT_32)
-    middle = m_high * x_low + (cross & _MASK_32)
-    return m_high * x_high + (cross >> _SHIFT_32) + (middle >> _SHIFT_32), multiplier * x
 
 
 def philox4x64(counter: U64, key: tuple[int, int]) -> U64:
@@ -54,16 +39,7 @@ def philox4x64(counter: U64, key: tuple[int, int]) -> U64:
     """
     counter = np.ascontiguousarray(counter, dtype=np.uint64)
     out = np.empty_like(counter)
-    for start in range(0, len(counter), _CHUNK):
-        c0, c1, c2, c3 = counter[start : start + _CHUNK].T.copy()
-        k0, k1 = key
-        for _ in range(_ROUNDS):
-            high_0, low_0 = _multiply_high_low(_MULTIPLIER_0, c0)
-            high_1, low_1 = _multiply_high_low(_MULTIPLIER_1, c2)
-            c0, c1, c2, c3 = high_1 ^ c1 ^ np.uint64(k0), low_1, high_0 ^ c3 ^ np.uint64(k1), low_0
-            k0, k1 = (k0 + _WEYL_0) & _MASK_64, (k1 + _WEYL_1) & _MASK_64
-        block = out[start : start + _CHUNK]
-        block[:, 0], block[:, 1], block[:, 2], block[:, 3] = c0, c1, c2, c3
+    fill_blocks(counter, *map(np.uint64, key), out)
     return out
 
 

@@ -55,8 +55,8 @@ import numpy.typing as npt
 from scripts.errors import StateError
 from scripts.geo.distance import ROUNDED_KM_PER_DEG
 from scripts.geo.grid import Grid
-from scripts.ordering import run_starts
-from scripts.randomness import keyed_uniforms
+from scripts.randomness import family_key, keyed_uniforms
+from scripts.states import outlet_kernels as kernels
 from scripts.states.sites import workers_for
 from scripts.states.time_zone_floor import ZoneFloor
 from scripts.tabulated import exp, normal_quantile
@@ -65,7 +65,6 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
-Window = tuple[I64, I64, I64, I64]
 Law = Mapping[str, Any]
 
 EXTENT_REFERENCE_KM = 600.0
@@ -74,7 +73,7 @@ _EVERYWHERE_KM = 1e9
 _POINT_KM2 = 1e-6
 # Site 0 of a pair keys its home; attempt = redraw << 32 | round << 16 | attempt of the round.
 _HOME = 0
-_ROUND, _REDRAW = 16, 32
+_REDRAW = 32
 _CHUNK = 1 << 15
 
 
@@ -90,12 +89,11 @@ class Key:
         attempt = redraw << _REDRAW
         return keyed_uniforms(self.seed, self.namespace, merchant, country, _HOME, attempt, block)
 
-    def outlet(
-        self, merchant: U64, country: I64, outlet: I64, redraw: int, round_: int, attempt: int
-    ) -> F64:
-        """Four uniforms of an attempt of outlets."""
-        word = redraw << _REDRAW | round_ << _ROUND | attempt
-        return keyed_uniforms(self.seed, self.namespace, merchant, country, outlet, word)
+    @property
+    def words(self) -> tuple[np.uint64, np.uint64]:
+        """Key words for compiled loops."""
+        seed, family = family_key(self.seed, self.namespace)
+        return np.uint64(seed), np.uint64(family)
 
 
 def lattice_normals(node: I64, seed: int, namespace: str) -> F64:
@@ -249,10 +247,7 @@ def make_boxes(code: npt.NDArray[np.integer], row: I64, col: I64, weight: I64, g
     start = np.cumsum(size) - size
     sums = np.zeros(int(size.sum()), dtype=np.int64)
     sums[start[box] + (y + 1) * width[box] + x + 1] = weight
-    for s, h, w in zip(start.tolist(), height.tolist(), width.tolist(), strict=True):
-        table = sums[s : s + (h + 1) * w].reshape(h + 1, w)
-        np.cumsum(table, axis=1, out=table)
-        np.cumsum(table, axis=0, out=table)
+    kernels.sum_areas(start, height, width, sums)
     km_lat = ROUNDED_KM_PER_DEG * grid.cell_deg
     km_lon = km_lat * _parallel_cosines(grid)
     # In thousandths of a km2, so that the sum does not depend on its order.
@@ -286,63 +281,36 @@ def _parallel_cosines(grid: Grid) -> F64:
     return np.array([round(math.cos(math.radians(deg)), 9) for deg in lat.tolist()])
 
 
-def draw_cells(boxes: Boxes, box: I64, window: Window, u: F64) -> tuple[I64, I64]:
-    """One cell of each window, by weight.
+def draw_about(boxes: Boxes, box: I64, y: F64, x: F64, radius_km: F64, u: F64) -> tuple[I64, I64]:
+    """One cell of the square about each disc, by weight.
 
     Parameters
     ----------
     box
-        Box of each window, shape (n,).
-    window
-        First and end row, first and end column, within the box; each holds some weight.
+        Box of each disc, shape (n,).
+    y, x, radius_km
+        Centres, in tiles from the box's corner, and radii; each square holds some weight.
     u
         Uniforms in (0, 1), shape (n,).
     """
-    north, south, west, east = window
-    sums, width = boxes.sums, boxes.width[box]
-    upper = boxes.start[box] + north * width
-    lower = boxes.start[box] + south * width
-    before = sums[lower + west] - sums[upper + west]
-    total = sums[lower + east] - sums[upper + east] - before
-    target = before + (u * total).astype(np.int64)
-    x = west.copy()
-    for step in _strides(east - west):
-        at = np.minimum(x + step, east)
-        x = np.where((at < east) & (sums[lower + at] - sums[upper + at] <= target), at, x)
-    column = upper + x
-    target += sums[column + 1] - sums[lower + x]
-    y = np.zeros_like(x)
-    rows = south - north
-    for step in _strides(rows):
-        below = np.minimum(y + step, rows)
-        at = column + below * width
-        y = np.where((below < rows) & (sums[at + 1] - sums[at] <= target), below, y)
-    return north + y, x
-
-
-def _strides(length: I64) -> list[int]:
-    """Strides of a binary search over the longest of some ranges."""
-    longest = int(length.max(initial=1)) - 1
-    return [1 << bit for bit in reversed(range(longest.bit_length()))]
-
-
-def whole_box(boxes: Boxes, box: I64) -> Window:
-    """Windows that hold everything."""
-    none = np.zeros(len(box), dtype=np.int64)
-    return none, boxes.height[box], none, boxes.width[box] - 1
-
-
-def disc_window(boxes: Boxes, box: I64, y: F64, x: F64, radius_km: F64) -> Window:
-    """Windows of the tiles that meet the square about a disc, cut at the country's box."""
-    height, width = boxes.height[box], boxes.width[box] - 1
-    rows = np.minimum(radius_km / boxes.km_lat, height)
-    cols = np.minimum(radius_km / boxes.km_lon[boxes.row[box] + y.astype(np.int64)], width)
-    return (
-        np.maximum(y - rows, 0.0).astype(np.int64),
-        np.minimum((y + rows).astype(np.int64) + 1, height),
-        np.maximum(x - cols, 0.0).astype(np.int64),
-        np.minimum((x + cols).astype(np.int64) + 1, width),
+    to_y, to_x = np.empty(len(box), dtype=np.int64), np.empty(len(box), dtype=np.int64)
+    kernels.draw_about(
+        boxes.sums,
+        boxes.start,
+        boxes.row,
+        boxes.height,
+        boxes.width,
+        boxes.km_lon,
+        boxes.km_lat,
+        box,
+        y,
+        x,
+        radius_km,
+        u,
+        to_y,
+        to_x,
     )
+    return to_y, to_x
 
 
 @dataclass(frozen=True)
@@ -396,7 +364,8 @@ def settle(
     box, n = networks.box, networks.n_sites
     where = key.home(networks.merchant, boxes.code[box], redraw, 0)
     how = key.home(networks.merchant, boxes.code[box], redraw, 1)
-    y, x = draw_cells(boxes, box, whole_box(boxes, box), where[:, 0])
+    corner, everywhere = np.zeros(len(box)), np.full(len(box), _EVERYWHERE_KM)
+    y, x = draw_about(boxes, box, corner, corner, everywhere, where[:, 0].copy())
     city = largest_city[box]
     city_y, city_x, known = boxes.find(box, np.maximum(city, 0).astype(np.uint64))
     entry = law["entry"]
@@ -404,82 +373,13 @@ def settle(
     some = np.flatnonzero(enters & known & (city >= 0))
     far_km = entry["spread_km"] * (how[some, 2] / (1.0 - how[some, 2]))
     from_y, from_x = (side[some].astype(np.float64) + 0.5 for side in (city_y, city_x))
-    metro = disc_window(boxes, box[some], from_y, from_x, far_km)
-    y[some], x[some] = draw_cells(boxes, box[some], metro, how[some, 3])
+    y[some], x[some] = draw_about(boxes, box[some], from_y, from_x, far_km, how[some, 3])
     spread = law["reach"]["km_per_outlet"] * np.sqrt(boxes.extent_km / EXTENT_REFERENCE_KM)
     reach_km = spread[box] * n * np.sqrt(how[:, 1] / (1.0 - how[:, 1]))
     share = law["national"]
     grown = n / (n + share["half_way"])
     national = how[:, 0] < share["few"] + (share["many"] - share["few"]) * grown
     return Homes(y + where[:, 2], x + where[:, 3], np.where(national, _EVERYWHERE_KM, reach_km))
-
-
-def place_outlets(
-    boxes: Boxes,
-    networks: Networks,
-    homes: Homes,
-    network: I64,
-    outlet: I64,
-    max_attempts: int,
-    key: Key,
-    redraw: int,
-    round_: int,
-) -> tuple[I64, I64]:
-    """Cell of some outlets, by network and number; one that finds none in its disc stays at home.
-
-    The first outlet of a network stands at home in round 0, and anywhere in later rounds.
-    """
-    box, merchant = networks.box[network], networks.merchant[network]
-    home_y, home_x, reach_km = homes.y[network], homes.x[network], homes.reach_km[network]
-    y, x = home_y.astype(np.int64), home_x.astype(np.int64)
-    country = boxes.code[box]
-    if round_:
-        reach_km = np.where(outlet == 1, _EVERYWHERE_KM, reach_km)
-        open_ = np.arange(len(box))
-    else:
-        open_ = np.flatnonzero(outlet > 1)
-    for attempt in range(max_attempts):
-        if not len(open_):
-            break
-        b, from_y, from_x = box[open_], home_y[open_], home_x[open_]
-        u = key.outlet(merchant[open_], country[open_], outlet[open_], redraw, round_, attempt)
-        radius_km = reach_km[open_] * (u[:, 0] / (1.0 - u[:, 0]))
-        window = disc_window(boxes, b, from_y, from_x, radius_km)
-        to_y, to_x = draw_cells(boxes, b, window, u[:, 1])
-        north = (to_y + u[:, 2] - from_y) * boxes.km_lat
-        east = (to_x + u[:, 3] - from_x) * boxes.km_lon[boxes.row[b] + from_y.astype(np.int64)]
-        inside = north * north + east * east <= radius_km * radius_km
-        inside |= (to_y == y[open_]) & (to_x == x[open_])
-        done = open_[inside]
-        y[done], x[done] = to_y[inside], to_x[inside]
-        open_ = open_[~inside]
-    return y, x
-
-
-def others_near(boxes: Boxes, ranked: I64, box: I64, y: I64, x: I64, radius_km: float) -> I64:
-    """How many other outlets of their country some outlets have within a distance.
-
-    Distances are those of tile centres on the plane of the outlet's parallel.
-
-    Parameters
-    ----------
-    ranked
-        Cells of all outlets, rising.
-    """
-    width, height = boxes.width[box] - 1, boxes.height[box]
-    km_lon = boxes.km_lon[boxes.row[box] + y]
-    others = np.full(len(box), -1)
-    reach = int(radius_km / boxes.km_lat)
-    for offset in range(-reach, reach + 1):
-        line = y + offset
-        half_km = math.sqrt(radius_km**2 - (offset * boxes.km_lat) ** 2)
-        half = np.minimum(half_km / km_lon, width).astype(np.int64)
-        on_box = (line >= 0) & (line < height)
-        at = boxes.cell(box, np.where(on_box, line, 0), np.zeros_like(line))
-        west, east = np.maximum(x - half, 0), np.minimum(x + half + 1, width)
-        first, last = np.searchsorted(ranked, np.stack([at + west, at + east]))
-        others += np.where(on_box, last - first, 0)
-    return others
 
 
 def draw_countries(
@@ -499,53 +399,105 @@ def draw_countries(
     network, outlet = networks.outlets()
     box = networks.box[network]
     y, x = np.empty(len(network), dtype=np.int64), np.empty(len(network), dtype=np.int64)
+    held = np.zeros(len(boxes.sums), dtype=np.int32)
 
     def place(rows: I64, round_: int) -> None:
         def place_chunk(start: int) -> None:
-            some = rows[start : start + _CHUNK]
-            y[some], x[some] = place_outlets(
-                boxes,
-                networks,
-                homes,
-                network[some],
-                outlet[some],
+            kernels.place(
+                boxes.sums,
+                boxes.start,
+                boxes.row,
+                boxes.height,
+                boxes.width,
+                boxes.code,
+                boxes.km_lon,
+                boxes.km_lat,
+                networks.box,
+                networks.merchant,
+                homes.y,
+                homes.x,
+                homes.reach_km,
+                network,
+                outlet,
+                rows[start : start + _CHUNK],
                 law["reach"]["max_attempts"],
-                key,
+                *key.words,
                 redraw,
                 round_,
+                _EVERYWHERE_KM,
+                y,
+                x,
             )
 
         with ThreadPoolExecutor(workers_for(len(rows))) as pool:
             list(pool.map(place_chunk, range(0, len(rows), _CHUNK)))
+        kernels.count(boxes.start, boxes.width, box, y, x, rows, held, 1)
 
     def without_company(rows: I64) -> I64:
-        """Which of some outlets, by rising row, have too little company; all of a cell alike."""
-        cell = boxes.cell(box[rows], y[rows], x[rows])
-        order = np.argsort(cell)
-        runs = run_starts(cell[order])
-        few = np.flatnonzero(np.diff(runs) <= company)
-        one = rows[order[runs[few]]]
-        near = others_near(boxes, ranked, box[one], y[one], x[one], law["company"]["km"])
-        alone = np.zeros(len(runs) - 1, dtype=bool)
-        alone[few] = near < company
-        return np.sort(rows[order[np.repeat(alone, np.diff(runs))]])
+        alone = lonely(boxes, box, y, x, rows, held, law["company"]["km"], company)
+        return rows[alone]
 
     everyone = np.arange(len(network))
     place(everyone, 0)
-    ranked = np.sort(boxes.cell(box, y, x))
-    lonely = without_company(everyone)
+    seeking = without_company(everyone)
     for round_ in range(1, law["company"]["rounds"] + 1):
-        if not len(lonely):
+        if not len(seeking):
             break
         # Whoever stays is not looked at again.
-        left = np.sort(boxes.cell(box[lonely], y[lonely], x[lonely]))
-        nth = np.arange(len(left)) - np.searchsorted(left, left)
-        ranked = np.delete(ranked, np.searchsorted(ranked, left) + nth)
-        place(lonely, round_)
-        moved = np.sort(boxes.cell(box[lonely], y[lonely], x[lonely]))
-        ranked = np.insert(ranked, np.searchsorted(ranked, moved), moved)
-        lonely = without_company(lonely)
+        kernels.count(boxes.start, boxes.width, box, y, x, seeking, held, -1)
+        place(seeking, round_)
+        seeking = without_company(seeking)
     return y, x
+
+
+def lonely(
+    boxes: Boxes,
+    box: I64,
+    y: I64,
+    x: I64,
+    rows: I64,
+    held: npt.NDArray[np.int32],
+    radius_km: float,
+    company: int,
+) -> Mask:
+    """Which outlets have fewer than ``company`` others of their country within a distance.
+
+    Distances are those of tile centres on the plane of the outlet's parallel.
+
+    Parameters
+    ----------
+    box, y, x
+        All outlets, shape (n,).
+    rows
+        Those that are asked for, shape (m,).
+    held
+        Outlets of every cell, laid out like ``boxes.sums``.
+
+    Returns
+    -------
+    Shape (m,).
+    """
+    offsets = range(int(radius_km / boxes.km_lat) + 1)
+    half_km = [math.sqrt(radius_km**2 - (offset * boxes.km_lat) ** 2) for offset in offsets]
+    alone = np.empty(len(rows), dtype=bool)
+    kernels.lonely(
+        boxes.start,
+        boxes.row,
+        boxes.height,
+        boxes.width,
+        boxes.km_lon,
+        boxes.km_lat,
+        box,
+        y,
+        x,
+        rows,
+        held,
+        np.zeros(len(held), dtype=np.int8),
+        company,
+        np.array(half_km),
+        alone,
+    )
+    return alone
 
 
 def least_company(law: Law, sites: int) -> int:

@@ -5,23 +5,22 @@ from scripts import countries
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.policies import load_policy
+from scripts.states import outlet_kernels as kernels
 from scripts.states import outlet_law
 from scripts.states.outlet_law import (
+    Boxes,
     Key,
     Networks,
     NormalField,
     allocate_outlets,
     anisotropy,
-    disc_window,
-    draw_cells,
     draw_countries,
     field_weights,
     least_company,
+    lonely,
     make_boxes,
     meet_zone_floor,
-    others_near,
     settle,
-    whole_box,
 )
 from scripts.states.time_zone_floor import ZoneFloor, ZoneTiles
 from tests.unit.s5_s9_world import POLICIES
@@ -106,10 +105,12 @@ def test_boxes_hold_every_tile_and_its_weight_also_across_the_antimeridian():
 def test_cells_of_a_window_are_drawn_by_weight(window):
     boxes, code, _, weight = world()
     n = 40_000
-    box = np.zeros(n, dtype=np.int64)
-    edges = tuple(np.full(n, edge) for edge in window)
-    y, x = draw_cells(boxes, box, edges, (np.arange(n) + 0.5) / n)
     north, south, west, east = window
+    cells = [
+        kernels.draw_cell(boxes.sums, boxes.start[0], boxes.width[0], *window, u)
+        for u in (np.arange(n) + 0.5) / n
+    ]
+    y, x = np.array(cells).T
     assert ((y >= north) & (y < south) & (x >= west) & (x < east)).all()
     table = weight[code == HOME].reshape(60, 80)[north:south, west:east]
     drawn = np.zeros_like(table)
@@ -119,14 +120,14 @@ def test_cells_of_a_window_are_drawn_by_weight(window):
 
 def test_a_disc_window_holds_the_disc_and_no_tile_beyond_its_square():
     boxes, *_ = world()
-    box, y, x = np.zeros(3, np.int64), np.array([30.5, 0.2, 59.9]), np.array([40.5, 79.9, 0.0])
-    radius = np.array([25.0, 1.0, 1e9])
-    north, south, west, east = disc_window(boxes, box, y, x, radius)
-    assert (north[0], south[0]) == (27, 34)
-    assert (north[1], south[1], west[1], east[1]) == (0, 1, 79, 80)
-    assert [edge[2] for edge in (north, south, west, east)] == [
-        edge[0] for edge in whole_box(boxes, box[:1])
-    ]
+
+    def window(y: float, x: float, radius_km: float) -> tuple[int, int, int, int]:
+        km_lon = boxes.km_lon[boxes.row[0] + int(y)]
+        return kernels.disc_window(60, 80, boxes.km_lat, km_lon, y, x, radius_km)
+
+    assert window(30.5, 40.5, 25.0)[:2] == (27, 34)
+    assert window(0.2, 79.9, 1.0) == (0, 1, 79, 80)
+    assert window(59.9, 0.0, 1e9) == (0, 60, 0, 80)
 
 
 def test_field_is_standard_normal_smooth_keyed_and_closed_around_the_earth():
@@ -253,30 +254,41 @@ def test_few_outlets_abroad_open_about_the_largest_city():
     assert distance_km[0] < boxes.km_lat < distance_km[1] < distance_km[2]
 
 
-def test_others_near_counts_what_a_loop_counts():
+def others_near(
+    boxes: Boxes, box: np.ndarray, y: np.ndarray, x: np.ndarray, km: float
+) -> np.ndarray:
+    """Other outlets of one country within a distance of each, by a loop over all."""
+    assert not box.any()
+    km_lon = boxes.km_lon[boxes.row[0] + y][:, None]
+    east, north = (x - x[:, None]) * km_lon, (y - y[:, None]) * boxes.km_lat
+    return (east**2 + north**2 <= km**2).sum(axis=1) - 1
+
+
+@pytest.mark.parametrize("company", [1, 4, 30])
+def test_lonely_are_those_with_few_others_near(company):
     boxes, *_ = world()
     rng = np.random.default_rng(5)
     y, x = rng.integers(0, 60, 300), rng.integers(0, 80, 300)
     box = np.zeros(300, dtype=np.int64)
-    ranked = np.sort(boxes.cell(box, y, x))
-    km_lon = boxes.km_lon[boxes.row[0] + y][:, None]
-    east, north = (x - x[:, None]) * km_lon, (y - y[:, None]) * boxes.km_lat
-    expected = (east**2 + north**2 <= 25.0**2).sum(axis=1) - 1
-    assert others_near(boxes, ranked, box, y, x, 25.0).tolist() == expected.tolist()
+    held = np.bincount(boxes.cell(box, y, x), minlength=len(boxes.sums)).astype(np.int32)
+    rows = np.arange(0, 300, 2)
+    found = lonely(boxes, box, y, x, rows, held, 25.0, company)
+    expected = others_near(boxes, box, y, x, 25.0)[rows] < company
+    assert found.tolist() == expected.tolist()
+    assert found.any()
 
 
 def test_outlets_look_for_company():
     boxes, *_ = world(heavy=30)
     networks = networks_of([1] * 60)
-    lonely = []
+    alone = []
     for rounds in (0, 1, 8):
         law = law_of(company__rounds=rounds, company__km=30.0)
         y, x = draw_countries(boxes, networks, no_city(boxes), law, KEY, 0, 1)
-        ranked = np.sort(boxes.cell(networks.box, y, x))
-        lonely.append((others_near(boxes, ranked, networks.box, y, x, 30.0) == 0).sum())
-    assert lonely[0] > 5
-    assert lonely[0] > lonely[1] >= lonely[2]
-    assert lonely[2] <= 1
+        alone.append((others_near(boxes, networks.box, y, x, 30.0) == 0).sum())
+    assert alone[0] > 5
+    assert alone[0] > alone[1] >= alone[2]
+    assert alone[2] <= 1
 
 
 @pytest.mark.parametrize("company", [1, 5])
@@ -285,8 +297,7 @@ def test_a_larger_world_looks_for_more_company(company):
     networks = networks_of([1] * 600)
     law = law_of(company__rounds=8, company__km=30.0)
     y, x = draw_countries(boxes, networks, no_city(boxes), law, KEY, 0, company)
-    ranked = np.sort(boxes.cell(networks.box, y, x))
-    near = others_near(boxes, ranked, networks.box, y, x, 30.0)
+    near = others_near(boxes, networks.box, y, x, 30.0)
     assert (near < company).sum() <= 3
     assert (company == 5) or (near < 5).sum() > 20
 

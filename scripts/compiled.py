@@ -1,0 +1,44 @@
+"""Compiles loops over single rows by numba (Lam, Pitrou and Seibert, LLVM-HPC 2015).
+
+Only the four basic operations, square roots and integers may stand in them: without fast-math a
+compiler neither reorders nor fuses these, so that a result is the same to the bit on every machine.
+The loops stand in files named ``*kernels.py``.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+_HERE = Path(__file__).resolve().parent
+
+
+def _digest() -> str:
+    """SHA-256 of all kernels: numba does not see a change in what a loop calls."""
+    digest = hashlib.sha256()
+    for path in (Path(__file__), *sorted(_HERE.rglob("*kernels.py"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+numba.config.CACHE_DIR = str(_HERE / "__pycache__" / f"kernels-{_digest()[:16]}")
+
+
+def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function for a signature when its module is imported; it runs beside other threads.
+
+    The machine code is kept in ``scripts/__pycache__``; where that cannot be written, every process
+    makes it anew.
+    """
+
+    def of(function: Callable[..., Any]) -> Callable[..., Any]:
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+        try:
+            kept: Callable[..., Any] = numba.njit(signature, cache=True, **options)(function)
+        except RuntimeError:
+            kept = numba.njit(signature, **options)(function)
+        return kept
+
+    return of

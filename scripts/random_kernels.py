@@ -1,0 +1,46 @@
+"""Philox and its uniforms as compiled loops; what they are for: :mod:`scripts.randomness`."""
+
+from typing import Any
+
+import numpy as np
+
+from scripts.compiled import compiled
+
+
+@compiled("UniTuple(u8, 4)(u8, u8, u8, u8, u8, u8)")
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """One block of Philox4x64-10 for compiled loops: counter words and key words, uint64."""
+    multiplier_0, multiplier_1 = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
+    weyl_0, weyl_1 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
+    mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    low_0, high_0 = multiplier_0 & mask, multiplier_0 >> half
+    low_1, high_1 = multiplier_1 & mask, multiplier_1 >> half
+    for _ in range(10):
+        # High words of the products, by 32-bit limbs.
+        x_low, x_high = c0 & mask, c0 >> half
+        cross = low_0 * x_high + ((low_0 * x_low) >> half)
+        middle = high_0 * x_low + (cross & mask)
+        upper_0 = high_0 * x_high + (cross >> half) + (middle >> half)
+        x_low, x_high = c2 & mask, c2 >> half
+        cross = low_1 * x_high + ((low_1 * x_low) >> half)
+        middle = high_1 * x_low + (cross & mask)
+        upper_1 = high_1 * x_high + (cross >> half) + (middle >> half)
+        c1, c3, c0, c2 = multiplier_1 * c2, multiplier_0 * c0, upper_1 ^ c1 ^ k0, upper_0 ^ c3 ^ k1
+        k0 += weyl_0
+        k1 += weyl_1
+    return c0, c1, c2, c3
+
+
+@compiled("void(u8[:, ::1], u8, u8, u8[:, ::1])")
+def fill_blocks(counter: Any, k0: Any, k1: Any, out: Any) -> None:
+    """One block a counter, shape (n, 4), into ``out``."""
+    for i in range(len(counter)):
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = philox(
+            counter[i, 0], counter[i, 1], counter[i, 2], counter[i, 3], k0, k1
+        )
+
+
+@compiled("f8(u8)")
+def unit(bits: Any) -> Any:
+    """A uniform strictly inside (0, 1) for compiled loops, as :func:`to_unit_interval`."""
+    return (np.float64(bits >> np.uint64(12)) + 0.5) * 2.0**-52
