@@ -5,7 +5,11 @@ from scripts.governance import sealed
 # A job was looked at when its workflow started; a tree in storage has no records on disk.
 if not is_job(workflow) and ROOT_OF_JOBS == RUNS:
     try:
-        for fault in sealed.faults(SETTINGS, Path(RUNS), outputs_of, versions):
+        scorers = {
+            "segment1a_scorecard": code("upstream.score_1a"),
+            "segment1b_scorecard": code("scorers.scorecard"),
+        }
+        for fault in sealed.faults(SETTINGS, Path(RUNS), outputs_of, versions, scorers):
             raise fault
     except SegmentError as error:
         raise WorkflowError(str(error)) from None

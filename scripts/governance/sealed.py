@@ -9,12 +9,15 @@ it is. The records of the runs say what they were made from: run receipts, and t
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from scripts.contracts import contracts_digest, dataset_path, datasets, read_object
+from scripts.contracts.measured import MEASURED_ON
 from scripts.errors import ContractError, GovernanceError
+from scripts.governance.verification.view import BANDS, GATES
 from scripts.records.bundle import INDEX, bundle_digest
 from scripts.records.identity import CONTRACTS_SEALED
 from scripts.records.ledger import digest_now
@@ -93,6 +96,32 @@ def changed_law(receipt: Mapping[str, Any], now: Mapping[str, str]) -> str:
     return next((f"law of {name}" for name in sorted(now) if then.get(name) != now[name]), "")
 
 
+def changed_scorer(card: Mapping[str, Any], code: str, texts: Iterable[Path]) -> str:
+    """What a scorecard was made with that is another now: its code or one of its texts."""
+    stamp = card.get(MEASURED_ON, {"code": "", "files": {}})
+    if stamp["code"] != code:
+        return "code of the scorer"
+    return next((t.name for t in texts if stamp["files"].get(t.name) != digest_now(t)), "")
+
+
+def _faults_of_scorecards(
+    settings: Settings, root: Path, scorers: Mapping[str, str]
+) -> Iterator[GovernanceError]:
+    """Scorecards that Snakemake has no record of, by another scorer, gates or bands."""
+    of_runs = {
+        "segment1b_scorecard": (settings.runs.values(), GATES),
+        "segment1a_scorecard": (settings.upstreams.values(), BANDS),
+    }
+    for name, (runs, text) in of_runs.items():
+        for run, seed in itertools.product(runs, settings.seeds):
+            path = dataset_path(root, name, run_id=run.run_id, seed=seed)
+            if not path.is_file() or is_recorded(path):
+                continue
+            what = changed_scorer(read_object(name, path), scorers[name], [Path(text)])
+            if what:
+                yield _made_otherwise(path, what, path)
+
+
 def _receipts(root: Path, run: Run, seeds: Iterable[int]) -> dict[Path, Any]:
     """Receipts of a run by their paths; broken ones are left to ``certify`` and ``verify``."""
     receipts = {}
@@ -149,7 +178,11 @@ def _faults_of_world(settings: Settings, root: Path, seed: int) -> Iterator[Gove
 
 
 def faults(
-    settings: Settings, root: Path, outputs: Outputs, versions: Versions
+    settings: Settings,
+    root: Path,
+    outputs: Outputs,
+    versions: Versions,
+    scorers: Mapping[str, str],
 ) -> Iterator[GovernanceError]:
     """Files that would be taken as they are, although they were made from something else.
 
@@ -159,6 +192,8 @@ def faults(
         Files that S0 to S8 of a run publish, by run id and seeds.
     versions
         Digests of the code of a run's states and of the producer of its 1A, by run id.
+    scorers
+        Digests of the code of scorecards, by dataset.
 
     Yields
     ------
@@ -168,6 +203,7 @@ def faults(
     """
     for seed in settings.seeds:
         yield from _faults_of_world(settings, root, seed)
+    yield from _faults_of_scorecards(settings, root, scorers)
     unrecorded: set[str] = set()
     told: set[str] = set()
     for run in settings.runs.values():

@@ -113,6 +113,22 @@ def test_a_tree_without_records_is_held_against_its_receipts(world):
             refused(world, "EG39 ")
 
 
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        ("scripts/scorers/fidelity.py", "code of the scorer"),
+        ("config/gates.yaml", "gates.yaml"),
+        ("config/layer1/1A/policy/policy.1a.bands.yaml", "policy.1a.bands.yaml"),
+    ],
+)
+def test_scorecards_without_records_are_held_against_their_scorer(world, file, what):
+    path = world / file
+    with without_records(world), changed(path, other(path) + b"# the same\n"):
+        if file.endswith(".py"):
+            path.write_bytes(path.read_bytes() + b"CHANGED = 1\n")
+        refused(world, f"was made with another {what}, and .snakemake has no record")
+
+
 @pytest.fixture(scope="module")
 def external(world):
     """A world whose candidate stands on an external 1A, taken over from a builtin one."""
