@@ -23,7 +23,8 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
-numba.config.CACHE_DIR = str(_HERE / "__pycache__" / f"kernels-{_digest()[:16]}")
+# Read by numba when a function is compiled; its types do not know it.
+setattr(numba.config, "CACHE_DIR", str(_HERE / "__pycache__" / f"kernels-{_digest()[:16]}"))  # noqa: B010
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

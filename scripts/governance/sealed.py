@@ -109,12 +109,12 @@ def _faults_of_scorecards(
 ) -> Iterator[GovernanceError]:
     """Scorecards that Snakemake has no record of, by another scorer, gates or bands."""
     of_runs = {
-        "segment1b_scorecard": (settings.runs.values(), GATES),
-        "segment1a_scorecard": (settings.upstreams.values(), BANDS),
+        "segment1b_scorecard": ([run.run_id for run in settings.runs.values()], GATES),
+        "segment1a_scorecard": ([world.run_id for world in settings.upstreams.values()], BANDS),
     }
-    for name, (runs, text) in of_runs.items():
-        for run, seed in itertools.product(runs, settings.seeds):
-            path = dataset_path(root, name, run_id=run.run_id, seed=seed)
+    for name, (ids, text) in of_runs.items():
+        for run_id, seed in itertools.product(ids, settings.seeds):
+            path = dataset_path(root, name, run_id=run_id, seed=seed)
             if not path.is_file() or is_recorded(path):
                 continue
             what = changed_scorer(read_object(name, path), scorers[name], [Path(text)])
