@@ -19,6 +19,7 @@ from scripts.geo.distance import great_circle_m
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Codes, FloatArray, IntArray
 from scripts.geo.snapshot import load_places
+from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
 
 CELL_GRID = Grid(60.0)
@@ -95,8 +96,12 @@ class Earth:
     def _cells(self) -> tuple[IntArray, IntArray, FloatArray]:
         """First row of every country, cells and weights, by rising country and cell."""
         at = CELL_GRID.tile_at(*self.grid.centre_deg(self.tile_id)).astype(np.int64)
-        key, group = np.unique(self.country * np.int64(CELL_GRID.ntiles) + at, return_inverse=True)
-        weight = np.bincount(group, self.weight, len(key)).astype(np.float64)
+        every = self.country * np.int64(CELL_GRID.ntiles) + at
+        # Tiles of a row of tiles stand side by side in a cell: few runs are left to be sorted.
+        starts = run_starts(every)[:-1]
+        key, group = np.unique(every[starts], return_inverse=True)
+        held = np.add.reduceat(self.weight, starts) if len(starts) else self.weight
+        weight = np.bincount(group, held, len(key)).astype(np.float64)
         country, cell = np.divmod(key, CELL_GRID.ntiles)
         return _starts(country.astype(np.int16)), cell, weight
 
