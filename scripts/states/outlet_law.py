@@ -47,6 +47,7 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -330,6 +331,7 @@ class Networks:
         """Some of them."""
         return Networks(self.box[rows], self.merchant[rows], self.n_sites[rows], self.abroad[rows])
 
+    @cached_property
     def outlets(self) -> tuple[I64, I64]:
         """Row of the network and number from 1 within it of every outlet."""
         network = np.repeat(np.arange(len(self.box)), self.n_sites)
@@ -396,7 +398,7 @@ def draw_countries(
     ``company`` is the least number of others within ``company.km``.
     """
     homes = settle(boxes, networks, largest_city, law, key, redraw)
-    network, outlet = networks.outlets()
+    network, outlet = networks.outlets
     box = networks.box[network]
     y, x = np.empty(len(network), dtype=np.int64), np.empty(len(network), dtype=np.int64)
     held = np.zeros(len(boxes.sums), dtype=np.int32)
@@ -539,17 +541,17 @@ def meet_zone_floor(
         box = int(np.searchsorted(boxes.code, country))
         if box == len(boxes) or boxes.code[box] != country:
             continue
-        rows = np.arange(first[box], first[box + 1])
-        if not len(rows):
+        rows = slice(first[box], first[box + 1])
+        if rows.start == rows.stop:
             continue
         there_y, there_x, usable = boxes.find(np.full(len(zones.tile_id), box), zones.tile_id)
         held = boxes.tile(box, y[rows], x[rows])
         for source, target in floor.moves(country, held, usable):
             givers = np.flatnonzero(held == source)
-            row = givers[np.argmax(networks.n_sites[network[rows[givers]]])]
+            giver = givers[np.argmax(networks.n_sites[network[rows][givers]])]
             place = int(np.argmax(zones.tile_id == target))
-            y[rows[row]], x[rows[row]] = there_y[place], there_x[place]
-            held[row] = target
+            y[rows][giver], x[rows][giver] = there_y[place], there_x[place]
+            held[giver] = target
 
 
 def allocate_outlets(
@@ -566,7 +568,7 @@ def allocate_outlets(
     ``floor`` is the floor for time zones, ``company`` that of :func:`least_company`.
     """
     shape = law["shape"]
-    network, _ = networks.outlets()
+    network, _ = networks.outlets
     y, x = draw_countries(boxes, networks, largest_city, law, key, 0, company)
     meet_zone_floor(boxes, networks, network, y, x, floor)
     judged = np.bincount(networks.box, networks.n_sites, len(boxes)) >= shape["min_sites"]
@@ -577,7 +579,7 @@ def allocate_outlets(
         if not len(again):
             break
         some = networks.take(again)
-        own, _ = some.outlets()
+        own, _ = some.outlets
         new_y, new_x = draw_countries(boxes, some, largest_city, law, key, redraw, company)
         meet_zone_floor(boxes, some, own, new_y, new_x, floor)
         box = some.box[own]
