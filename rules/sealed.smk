@@ -6,8 +6,8 @@ from scripts.governance import sealed
 if not is_job(workflow) and ROOT_OF_JOBS == RUNS:
     try:
         scorers = {
-            "segment1a_scorecard": code("upstream.score_1a"),
-            "segment1b_scorecard": code("scorers.scorecard"),
+            "segment1a_scorecard": (code("upstream.score_1a"), str(BANDS_1A)),
+            "segment1b_scorecard": (code("scorers.scorecard"), str(GATES)),
         }
         for fault in sealed.faults(SETTINGS, Path(RUNS), outputs_of, versions, scorers):
             raise fault

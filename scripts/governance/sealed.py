@@ -17,7 +17,6 @@ from typing import Any
 from scripts.contracts import contracts_digest, dataset_path, datasets, read_object
 from scripts.contracts.measured import MEASURED_ON
 from scripts.errors import ContractError, GovernanceError
-from scripts.governance.verification.view import BANDS, GATES
 from scripts.records.bundle import INDEX, bundle_digest
 from scripts.records.identity import CONTRACTS_SEALED
 from scripts.records.ledger import digest_now
@@ -31,6 +30,7 @@ _BUNDLE = "bundle_sha256"
 Sources = dict[str, Path]
 Outputs = Callable[[str, Iterable[int]], Iterable[str]]
 Versions = Callable[[str], Mapping[str, str]]
+Scorers = Mapping[str, tuple[str, str]]
 
 
 def sources_of(settings: Settings, run: Run) -> Sources:
@@ -96,28 +96,29 @@ def changed_law(receipt: Mapping[str, Any], now: Mapping[str, str]) -> str:
     return next((f"law of {name}" for name in sorted(now) if then.get(name) != now[name]), "")
 
 
-def changed_scorer(card: Mapping[str, Any], code: str, texts: Iterable[Path]) -> str:
-    """What a scorecard was made with that is another now: its code or one of its texts."""
+def changed_scorer(card: Mapping[str, Any], code: str, text: Path) -> str:
+    """What a scorecard was made with that is another now, its code or its gates, or nothing."""
     stamp = card.get(MEASURED_ON, {"code": "", "files": {}})
     if stamp["code"] != code:
         return "code of the scorer"
-    return next((t.name for t in texts if stamp["files"].get(t.name) != digest_now(t)), "")
+    return "" if stamp["files"].get(text.name) == digest_now(text) else text.name
 
 
 def _faults_of_scorecards(
-    settings: Settings, root: Path, scorers: Mapping[str, str]
+    settings: Settings, root: Path, scorers: Scorers
 ) -> Iterator[GovernanceError]:
     """Scorecards that Snakemake has no record of, by another scorer, gates or bands."""
     of_runs = {
-        "segment1b_scorecard": ([run.run_id for run in settings.runs.values()], GATES),
-        "segment1a_scorecard": ([world.run_id for world in settings.upstreams.values()], BANDS),
+        "segment1b_scorecard": [run.run_id for run in settings.runs.values()],
+        "segment1a_scorecard": [world.run_id for world in settings.upstreams.values()],
     }
-    for name, (ids, text) in of_runs.items():
+    for name, ids in of_runs.items():
+        code, text = scorers[name]
         for run_id, seed in itertools.product(ids, settings.seeds):
             path = dataset_path(root, name, run_id=run_id, seed=seed)
             if not path.is_file() or is_recorded(path):
                 continue
-            what = changed_scorer(read_object(name, path), scorers[name], [Path(text)])
+            what = changed_scorer(read_object(name, path), code, Path(text))
             if what:
                 yield _made_otherwise(path, what, path)
 
@@ -182,7 +183,7 @@ def faults(
     root: Path,
     outputs: Outputs,
     versions: Versions,
-    scorers: Mapping[str, str],
+    scorers: Scorers,
 ) -> Iterator[GovernanceError]:
     """Files that would be taken as they are, although they were made from something else.
 
@@ -193,7 +194,7 @@ def faults(
     versions
         Digests of the code of a run's states and of the producer of its 1A, by run id.
     scorers
-        Digests of the code of scorecards, by dataset.
+        Digest of the code of a scorecard, and the gates or bands that it obeys, by dataset.
 
     Yields
     ------

@@ -31,3 +31,21 @@ def test_other_processes_keep_pandas():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_the_start_of_a_workflow_and_the_commands_compile_nothing():
+    code = """
+import sys
+from pathlib import Path
+from snakemake.api import ConfigSettings, ResourceSettings, SnakemakeApi
+with SnakemakeApi() as api:
+    workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(), snakefile=Path("Snakefile"))
+    workflow.dag()
+import scripts.cli.main
+assert "scripts.governance.sealed" in sys.modules
+assert "numba" not in sys.modules
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
