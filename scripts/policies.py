@@ -87,7 +87,9 @@ def parse_yaml(path: str | Path) -> Any:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise ConfigError("EC01", path, f"cannot be read ({error.strerror})", "a file") from None
+        raise ConfigError(
+            "EC01", path, f"cannot be read ({error.strerror})", "a file that can be read"
+        ) from None
     if len(data) > _MAX_BYTES:
         raise ConfigError("EC02", path, f"holds {len(data)} bytes", f"at most {_MAX_BYTES}")
     try:

@@ -96,7 +96,10 @@ def take(runs_root: str, wait_s: float = WAIT_S) -> None:
     while _flock(jobs_handle, fcntl.LOCK_EX) is False:
         if time.monotonic() > deadline:
             raise GovernanceError(
-                "EG91", jobs, f"jobs of a killed workflow still run after {wait_s:g} s", "end them"
+                "EG91",
+                jobs,
+                f"jobs of a killed workflow still run after {wait_s:g} s",
+                "end these processes, then start again",
             )
         time.sleep(0.2)
     sweep(Path(runs_root))

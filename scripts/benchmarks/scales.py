@@ -49,7 +49,9 @@ def parse_sites(text: str) -> int:
     """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM]?)", text)
     if not match:
-        raise ConfigError("EC03", "sizes", f"{text!r} is no number of sites", "35k, 3.5M or 100000")
+        raise ConfigError(
+            "EC03", "sizes", f"{text!r} is no number of sites", "a number like 35k, 3.5M or 100000"
+        )
     return round(float(match[1]) * _UNITS[match[2]])
 
 

@@ -35,7 +35,12 @@ def _as_declared(dataset_id: str, path: str | Path, table: pa.Table) -> pa.Table
     schema = arrow_schema(dataset_id)
     undeclared = sorted(set(table.column_names) - set(schema.names))
     if undeclared:
-        raise ContractError("EX10", path, f"column {undeclared[0]!r} is not declared", "declare it")
+        raise ContractError(
+            "EX10",
+            path,
+            f"column {undeclared[0]!r} is not declared",
+            "declare it in config/contracts.yaml",
+        )
     table = table.select([name for name in schema.names if name in table.column_names])
     if table.column_names == schema.names:
         table = table.cast(schema).replace_schema_metadata(table.schema.metadata)
@@ -178,7 +183,9 @@ def _of_declared_type(
     if cast and pa.types.is_floating(field.type):
         column = column.fill_null(float("nan"))
     if column.null_count and not field.nullable:
-        raise ContractError("EX11", path, f"column {field.name!r} holds a null", "no null")
+        raise ContractError(
+            "EX11", path, f"column {field.name!r} holds a null", "a value in every row"
+        )
     found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if found == field.type:
         return column

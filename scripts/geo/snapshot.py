@@ -169,7 +169,9 @@ def load_countries(path: str | Path) -> Countries:
     empty = np.flatnonzero(shapely.is_missing(geometry) | shapely.is_empty(geometry))
     if len(empty):
         iso = countries.decode_one(int(code[empty[0]]))
-        raise ReferenceSnapshotError("ER04", path, f"{iso} has no land", "a polygon per country")
+        raise ReferenceSnapshotError(
+            "ER04", path, f"{iso} has no land", "a polygon for every country"
+        )
     return Countries(code, geometry)
 
 
@@ -191,7 +193,9 @@ def load_facts(path: str | Path) -> pa.Table:
     try:
         table = pa_csv.read_csv(path, convert_options=options)
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ReferenceSnapshotError("ER01", path, str(error), "a file of the build") from None
+        raise ReferenceSnapshotError(
+            "ER01", path, str(error), "the file as build_reference writes it"
+        ) from None
     code = _codes(path, table.column("country_iso"))
     wrong = np.flatnonzero(np.diff(code) <= 0)
     if len(wrong):

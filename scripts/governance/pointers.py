@@ -68,7 +68,9 @@ def candidate_pointer(
     scored = sorted((card["run_id"], card["seed"]) for card in cards)
     received = sorted((receipt["run_id"], receipt["seed"]) for receipt in receipts)
     if not scored or scored != received:
-        raise GovernanceError("EG31", where, "scorecards and receipts disagree", "one run, alike")
+        raise GovernanceError(
+            "EG31", where, "scorecards and receipts disagree", "records of one run that agree"
+        )
     return pointer("current_candidate", receipts, {"scorecards": len(cards)}, digests)
 
 

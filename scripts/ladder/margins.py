@@ -35,7 +35,9 @@ def seed_list(text: str) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ConfigError("EC03", "--seeds", f"{part.strip()!r} is no seed", "9-12,40")
+            raise ConfigError(
+                "EC03", "--seeds", f"{part.strip()!r} is no seed", "seeds like 9-12,40"
+            )
         seeds.update(range(int(first), int(last if dash else first) + 1))
     return sorted(seeds)
 

@@ -238,6 +238,8 @@ def read_polygons(path: str | Path, column: str, known: Sequence[str]) -> dict[s
     reader = _read_geoparquet if path.suffix.lower() in GEOPARQUET else _read_gdal
     wkb, codes, crs = reader(path, column)
     if not len(wkb):
-        raise ReferenceSnapshotError("ER36", path, "holds no feature", "a polygon per country")
+        raise ReferenceSnapshotError(
+            "ER36", path, "holds no feature", "a polygon for every country"
+        )
     names = check_codes(codes, known, path)
     return one_per_country(to_degrees(geometries_of(wkb, path), crs, path), names, path)

@@ -75,7 +75,10 @@ def read_index(folder: str | Path) -> list[dict[str, Any]]:
         for number, row in enumerate(rows):
             if row[key] in seen:
                 raise GovernanceError(
-                    "EG21", where, f"row {number}: {key} {row[key]!r} stands twice", "unique"
+                    "EG21",
+                    where,
+                    f"row {number}: {key} {row[key]!r} stands twice",
+                    "each once in the index",
                 )
             seen.add(row[key])
     for number, row in enumerate(rows):

@@ -95,7 +95,10 @@ def join_regions(
     wanted = sum(people > 0 for people in census.values())
     if len(rows) < 0.99 * wanted:
         raise ReferenceSnapshotError(
-            "ER23", "admin-1", f"{len(rows)} of {wanted} census regions have a polygon", "all"
+            "ER23",
+            "admin-1",
+            f"{len(rows)} of {wanted} census regions have a polygon",
+            "a polygon for every census region",
         )
     codes, names, shapes, counts = zip(*rows, strict=True)
     return Regions(

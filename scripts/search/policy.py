@@ -92,9 +92,16 @@ def load_knobs(path: str | Path) -> Ranges:
         for key, knob in knobs.items():
             where = f"key 'ranges.{state}.{key}'"
             if not knob["low"] < knob["high"]:
-                raise ConfigError("EC11", path, f"{where}: no range", "low below high")
+                raise ConfigError(
+                    "EC11", path, f"{where}: no range", "a low end below the high end"
+                )
             if knob.get("scale") == "log" and not knob["low"] > 0.0:
-                raise ConfigError("EC11", path, f"{where}: no logarithm", "low above 0")
+                raise ConfigError(
+                    "EC11",
+                    path,
+                    f"{where}: no logarithm",
+                    "a low end above 0 for a logarithmic knob",
+                )
     return ranges
 
 
@@ -106,7 +113,10 @@ def load_search(path: str | Path) -> Search:
     spent, budget = sum(cycle["attempts"] for cycle in search["cycles"]), search["attempt_budget"]
     if spent > budget:
         raise ConfigError(
-            "EC11", path, f"key 'cycles': {spent} attempts, the budget is {budget}", "fewer"
+            "EC11",
+            path,
+            f"key 'cycles': {spent} attempts, the budget is {budget}",
+            "fewer attempts, or a larger budget",
         )
     return search
 

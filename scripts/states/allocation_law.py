@@ -56,7 +56,9 @@ def hamilton(weight: I64, heaviest: I64, unit: int, n_sites: int) -> tuple[I64, 
         ``E416`` when ``weight * n_sites`` does not fit 64 bits.
     """
     if int(weight[heaviest[0]]) * n_sites >= 1 << 63:
-        raise StateError("E416", f"{n_sites} sites", "weights overflow 64 bits", "lower dp")
+        raise StateError(
+            "E416", f"{n_sites} sites", "weights overflow 64 bits", "a lower dp in the policy"
+        )
     if int(weight[heaviest[0]]) * n_sites < unit:
         return heaviest[:n_sites], np.ones(min(n_sites, len(weight)), dtype=np.int64)
     base, remainder = np.divmod(weight * n_sites, unit)

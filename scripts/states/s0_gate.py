@@ -44,7 +44,10 @@ def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str)
     if guard.get("status") != "PASS":
         regressed = ", ".join(guard.get("regressed_B_metrics") or []) or "see guard_checks"
         raise StateError(
-            "E010", path, f"freeze guard says {guard.get('status')}: {regressed}", "a 1A with PASS"
+            "E010",
+            path,
+            f"freeze guard says {guard.get('status')}: {regressed}",
+            "an upstream run that the freeze guard accepts",
         )
     digests = guard.get("candidate", {}).get("inputs", {}).get(str(seed), {})
     if guard.get("run_id") != upstream_id or digests.get("outlet_catalogue") != catalogue_digest:

@@ -49,7 +49,7 @@ def read_totals(path: str, tiles: Tiles) -> dict[int, float]:
     missing = np.setdiff1d(tiles.country, code)
     if len(missing):
         iso = countries.decode_one(int(missing[0]))
-        raise StateError("E111", path, f"{iso} has tiles but no row", "a row per country")
+        raise StateError("E111", path, f"{iso} has tiles but no row", "a row for every country")
     homeless = np.setdiff1d(code[people > 0], tiles.country)
     if len(homeless):
         iso = countries.decode_one(int(homeless[0]))

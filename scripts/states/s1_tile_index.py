@@ -102,7 +102,12 @@ def covered_cells(
     """
     empty = np.flatnonzero(shapely.is_empty(geometry))
     if len(empty):
-        raise StateError("E102", names[empty[0]], "covers no tile of the grid", "land")
+        raise StateError(
+            "E102",
+            names[empty[0]],
+            "covers no tile of the grid",
+            "a polygon that covers a tile of the grid",
+        )
     # Values are never looked at: one byte stands for the whole grid.
     blank = np.broadcast_to(np.zeros(1, dtype=np.int8), (grid.nrows, grid.ncols))
     raster = NumPyRasterSource(blank, xmin=-180, ymin=-90, xmax=180, ymax=90)
@@ -115,7 +120,12 @@ def covered_cells(
         if not real.any():
             real = fraction > 0.0
         if not real.any():
-            raise StateError("E102", name, "covers no tile of the grid", "land")
+            raise StateError(
+                "E102",
+                name,
+                "covers no tile of the grid",
+                "a polygon that covers a tile of the grid",
+            )
         order = np.argsort(tile[real], kind="stable")
         tile, fraction = tile[real][order], fraction[real][order]
         whole = np.flatnonzero(fraction >= 1.0)

@@ -98,7 +98,9 @@ def quantise(starts: I64, density: F64, dp: int) -> I64:
     )
     if (left < 0).any() or (left > lengths).any():
         bad = int(np.flatnonzero((left < 0) | (left > lengths))[0])
-        raise StateError("E105", f"country group {bad}", "weights do not sum to one", "lower dp")
+        raise StateError(
+            "E105", f"country group {bad}", "weights do not sum to one", "a lower dp in the policy"
+        )
     return weight
 
 

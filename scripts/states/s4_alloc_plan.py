@@ -193,7 +193,7 @@ def require_row_sums(plan: Plan, pairs: Pairs, ids: Ids) -> None:
             "E404",
             f"merchant {ids[pairs.merchant[row]]}",
             f"{int(placed[row])} sites placed of {pairs.n_sites[row]}",
-            "exact row sums",
+            "as many sites as the pair has outlets",
         )
 
 

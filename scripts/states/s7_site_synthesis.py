@@ -96,7 +96,7 @@ def require_conservation(
             where,
             f"{wrong.name(0)}: upstream outlets plus ledger moves are {abs(excess)} "
             f"{'above' if excess > 0 else 'below'} the sites ({len(wrong.n_sites)} such pairs)",
-            "1A + moves = S7",
+            "as many sites as 1A has outlets, after the moves of the guard",
         )
 
 

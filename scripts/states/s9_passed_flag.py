@@ -18,7 +18,9 @@ def refuse_failure(summary: dict[str, Any], where: str | Path) -> None:
     for row in failed:
         print(f"{row['code']} {row['check']}: {row['reason']}", file=sys.stderr)
     named = ", ".join(f"{row['code']} {row['check']}" for row in failed)
-    raise StateError("E910", where, f"{len(failed)} checks failed: {named}", "no flag without PASS")
+    raise StateError(
+        "E910", where, f"{len(failed)} checks failed: {named}", "mend what failed, and run again"
+    )
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:

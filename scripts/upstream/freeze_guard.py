@@ -104,7 +104,10 @@ def judge(
     seeds = [card["seed"] for card in cards]
     if not cards or len(set(seeds)) != len(seeds) or {c["run_id"] for c in cards} != {run_id}:
         raise UpstreamError(
-            "EU34", run_id, f"scorecards of seeds {seeds} are not its own", "one per seed"
+            "EU34",
+            run_id,
+            f"scorecards of seeds {seeds} are not its own",
+            "one scorecard for each seed",
         )
     authority_seeds = {row["seed"]: row for row in certification["per_seed"]}
     whole = certification["surface_metrics"]["p1_representative"]

@@ -17,7 +17,7 @@ def refuse_failure(summary: Mapping[str, Any], where: str) -> None:
             "EU40",
             where,
             f"validation failed: {', '.join(summary['failed'])}",
-            "see checks in that file",
+            "mend the failed checks that it lists",
         )
 
 

@@ -168,14 +168,18 @@ def read_density(path: str | Path) -> IntArray:
         table = pa_csv.read_csv(path, convert_options=options)
         code = countries.encode(table["country_iso"])
     except (pa.ArrowException, OSError) as error:
-        raise ReferenceSnapshotError("ER01", path, str(error), "a file of the build") from None
+        raise ReferenceSnapshotError(
+            "ER01", path, str(error), "the file as build_reference writes it"
+        ) from None
     except KeyError as error:
         raise ReferenceSnapshotError(
             "ER02", path, f"country_iso {error.args[0]!r} is no country code", "two capital letters"
         ) from None
     sites = table["sites"].to_numpy()
     if len(sites) and sites.min() < 0:
-        raise ReferenceSnapshotError("ER05", path, "sites below zero", "zero or more")
+        raise ReferenceSnapshotError(
+            "ER05", path, "sites below zero", "a number of sites of zero or more"
+        )
     return np.bincount(code, sites, countries.CODES).astype(np.int64)
 
 

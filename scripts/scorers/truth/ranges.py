@@ -58,7 +58,9 @@ def read_statistics(path: str | Path) -> pa.Table:
     try:
         return pa_csv.read_csv(path, convert_options=options)
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise ReferenceSnapshotError("ER01", path, str(error), "a file of the build") from None
+        raise ReferenceSnapshotError(
+            "ER01", path, str(error), "the file as build_reference writes it"
+        ) from None
 
 
 def real_ranges(statistics: pa.Table) -> Mapping[str, RealRange]:
