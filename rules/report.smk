@@ -1,7 +1,11 @@
 """What people look at: maps, figures, the dossier."""
 
+from scripts.contracts import dataset_path
+from scripts.governance import releases
+
 FIRST_SEED = SEEDS[0]
 SITES = run("s8_site_locations/site_locations.parquet")
+SITE_MAP = run("scorecard/segment1b_site_map.png")
 SCORECARD = run("scorecard/segment1b_scorecard.json")
 COUNTRY_SHARE = run("scorecard/segment1b_scorecard_country_share.csv")
 PAGES = f"{workflow.basedir}/scripts/report/pages"
@@ -90,17 +94,18 @@ rule figure_distributions:
 
 rule figure_close_ups:
     input:
-        release=expand(SITES, seed=FIRST_SEED, allow_missing=True),
+        release=expand(SITES, seed=SEEDS, allow_missing=True),
         countries=reference("countries.parquet"),
         facts=reference("country_facts.csv"),
     output:
-        figure=figure("close_ups.png", "Maps", figure="countries close up", seed=str(FIRST_SEED)),
+        figure=figure("close_ups.png", "Maps", figure="countries close up"),
     log:
         logs("1B/{run_id}/figure_close_ups"),
     resources:
         **demand("figure"),
     params:
         code=code("report.figure_close_ups"),
+        seeds=SEEDS,
     conda:
         ENV
     script:
@@ -155,15 +160,37 @@ rule figure_real_outlets:
         "../scripts/report/figure_real_outlets.py"
 
 
+def newest_releases(wildcards):
+    """Input function: records of the two releases sealed last, one of which may be this one."""
+    if ROOT_OF_JOBS != RUNS:
+        return []
+    paths = []
+    for manifest, _ in releases.listed(Path(RUNS))[:2]:
+        folder = releases.folder_of(Path(RUNS), manifest["release"])
+        tokens = {"run_id": manifest["run"]["run_id"]}
+        paths += [folder / "release.json", dataset_path(folder, "segment1b_p5_certification")]
+        for seed in manifest["seeds"]:
+            paths.append(dataset_path(folder, "segment1b_country_share", seed=seed, **tokens))
+    return list(map(str, paths))
+
+
 rule release_dossier:
     input:
         certificate=reports("segment1b_p5_certification.json"),
         release=expand(SITES, run_id=RELEASE_RUN_ID, seed=SEEDS),
         baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
-        map_release=of_release(run("scorecard/segment1b_site_map.png")),
-        map_baseline=run("scorecard/segment1b_site_map.png").format(
-            run_id=BASELINE_RUN_ID, seed=FIRST_SEED
-        ),
+        cards=expand(SCORECARD, run_id=RELEASE_RUN_ID, seed=SEEDS),
+        shares=expand(COUNTRY_SHARE, run_id=RELEASE_RUN_ID, seed=SEEDS),
+        policies=source(
+            sorted(
+                {*promotion.policies(CANDIDATE).values(), *promotion.policies(BASELINE).values()}
+            )
+        )
+        + [BANDS_1A, GATES],
+        baseline_report=BASELINE_REPORT,
+        sealed=newest_releases,
+        map_release=expand(SITE_MAP, run_id=RELEASE_RUN_ID, seed=SEEDS),
+        map_baseline=expand(SITE_MAP, run_id=BASELINE_RUN_ID, seed=SEEDS),
         choropleth=of_release(reports("figures/{run_id}/choropleth.png")),
         lorenz=of_release(reports("figures/{run_id}/lorenz.svg")),
         top_countries=of_release(reports("figures/{run_id}/top_countries.svg")),

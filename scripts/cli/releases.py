@@ -46,7 +46,7 @@ def compare(
 
     root = Path(settings.runs_root)
     folders = (folder_of(root, first), folder_of(root, second))
-    document = comparison.compared(*folders)
+    document = comparison.compared(*map(comparison.sealed_side, folders))
     if html is not None:
         comparison.write_page(html, document, folders, Path(settings.reference))
     if as_json:

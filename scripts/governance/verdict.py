@@ -193,7 +193,7 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
     lines = [f"{'gate':<{TITLE}}{head}"]
     for gate in gates:
         checks = gate["gate"] == "checks"
-        asked = [_asked(gate, grade) for grade in GRADES]
+        asked = [asked_text(gate, grade) for grade in GRADES]
         shared = gate["seeds"].get("all")
         cells = [_cell(gate["seeds"].get(seed, shared), checks) for seed in seeds]
         if shared:
@@ -214,7 +214,7 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
     return [*lines, "; ".join(notes)] if notes else lines
 
 
-def _asked(gate: Json, grade: str) -> str:
+def asked_text(gate: Json, grade: str) -> str:
     """What a grade asks of a gate; the range of a test of truth with two ends."""
     low, high = (gate["accepted"] if grade == "A" else None) or (None, None)
     if low is not None and high is not None:

@@ -1,4 +1,7 @@
-"""Two releases side by side: gates, metrics, policies, sites by country; text, JSON and HTML."""
+"""Two releases side by side: gates, metrics, policies, sites by country; text, JSON and HTML.
+
+The dossier shows the same of a release and the one sealed before it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import base64
 import csv
 import html
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,26 +39,50 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
-def _policy_keys(manifest: Json) -> dict[str, Any]:
-    keys = {}
-    for path, sealed in manifest["policies"].items():
-        role = ".".join(Path(path).name.split(".")[:_ROLE_PARTS]).removesuffix(".yaml")
-        for key, value in _leaves(yaml.safe_load(sealed["text"])).items():
-            keys[f"{role}: {key}"] = value
-    return keys
+@dataclass(frozen=True)
+class Side:
+    """One of two releases: its name, its certificate, the text of its policies by path, and the
+    mean sites of a country over its seeds.
+    """
+
+    name: str
+    certificate: Json
+    policies: Mapping[str, str]
+    sites_by_country: Mapping[str, float]
+
+    def policy_keys(self) -> dict[str, Any]:
+        """Values of all policies by role and dotted key."""
+        keys = {}
+        for path, text in self.policies.items():
+            role = ".".join(Path(path).name.split(".")[:_ROLE_PARTS]).removesuffix(".yaml")
+            for key, value in _leaves(yaml.safe_load(text)).items():
+                keys[f"{role}: {key}"] = value
+        return keys
 
 
-def _sites_by_country(folder: Path, manifest: Json) -> dict[str, float]:
-    """Mean sites of a country over the seeds of a release."""
+def sealed_side(folder: Path) -> Side:
+    """A sealed release, given by its folder."""
+    manifest = read_release(folder)
+    certificate = dataset_path(folder, "segment1b_p5_certification")
+    tokens = [{"run_id": manifest["run"]["run_id"], "seed": seed} for seed in manifest["seeds"]]
+    return Side(
+        manifest["release"],
+        read_object("segment1b_p5_certification", certificate),
+        {path: sealed["text"] for path, sealed in manifest["policies"].items()},
+        mean_sites(dataset_path(folder, "segment1b_country_share", **one) for one in tokens),
+    )
+
+
+def mean_sites(shares: Iterable[str | Path]) -> dict[str, float]:
+    """Mean sites of a country over the tables of several seeds."""
+    paths = list(shares)
     total: dict[str, float] = {}
-    for seed in manifest["seeds"]:
-        tokens = {"run_id": manifest["run"]["run_id"], "seed": seed}
-        path = dataset_path(folder, "segment1b_country_share", **tokens)
-        with path.open(encoding="utf-8", newline="") as file:
+    for path in paths:
+        with Path(path).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 iso = row["country_iso"]
                 total[iso] = total.get(iso, 0.0) + float(row["site_count"])
-    return {iso: count / len(manifest["seeds"]) for iso, count in total.items()}
+    return {iso: count / len(paths) for iso, count in total.items()}
 
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -64,15 +92,10 @@ def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[st
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def compared(first: Path, second: Path) -> dict[str, Any]:
-    """All that differs between two sealed releases, given by their folders."""
-    manifests = [read_release(folder) for folder in (first, second)]
-    certificates = [
-        read_object(
-            "segment1b_p5_certification", dataset_path(folder, "segment1b_p5_certification")
-        )
-        for folder in (first, second)
-    ]
+def compared(first: Side, second: Side) -> dict[str, Any]:
+    """All that differs between two releases."""
+    sides = (first, second)
+    certificates = [side.certificate for side in sides]
     metrics = [
         {
             f"{metric} seed {seed}": value
@@ -89,16 +112,15 @@ def compared(first: Path, second: Path) -> dict[str, Any]:
         {f"{row['metric']} seed {row['seed']}": row["observed"] for row in c["fidelity_rows"]}
         for c in certificates
     ]
-    countries = [_sites_by_country(f, m) for f, m in zip((first, second), manifests, strict=True)]
     return {
-        "releases": [manifest["release"] for manifest in manifests],
-        "grades": [manifest["verdict"]["grade"] for manifest in manifests],
-        "seeds": [manifest["seeds"] for manifest in manifests],
+        "releases": [side.name for side in sides],
+        "grades": [certificate["verdict"]["grade"] for certificate in certificates],
+        "seeds": [certificate["seeds"] for certificate in certificates],
         "margins": {g: [side.get(g) for side in gates] for g in sorted({*gates[0], *gates[1]})},
         "metrics": _differences(*metrics),
         "fidelity": _differences(*told),
-        "policies": _differences(*map(_policy_keys, manifests)),
-        "sites_by_country": _differences(*countries),
+        "policies": _differences(*(side.policy_keys() for side in sides)),
+        "sites_by_country": _differences(*(side.sites_by_country for side in sides)),
     }  # fmt: skip
 
 

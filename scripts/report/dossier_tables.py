@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scripts.governance.verdict import failing_gates
-from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GRADE_NAMES, GRADES
+from scripts.governance.verdict import asked_text, failing_gates, gate_table, percent
+from scripts.scorers.gates import AT_MOST, GATED_GRADES, GRADE_NAMES, GRADES
 from scripts.scorers.truth.judgement import TESTS, bounds_text
 from scripts.scorers.truth.ranges import RealRange
 
@@ -32,6 +32,10 @@ LABELS = {
     "nn_ratio": "Distance ratio p99 ÷ p50, lower end",
     "time_zones_reached_share": "Countries that reach two of their time zones",
 }
+
+
+# A gate whose value is true or not.
+_TRUE_OR_NOT = "s9_passed"
 
 
 def number(value: Any) -> str:
@@ -80,6 +84,18 @@ def relative_margin(row: Json) -> float | None:
     return float(row["margin"]) / abs(float(row["threshold"]))
 
 
+def words(row: Json, text: str) -> str:
+    """A value or threshold as it is shown: a gate that is true or not has words for both."""
+    if row["gate"] != _TRUE_OR_NOT:
+        return text
+    return "no" if text == "0" else "yes"
+
+
+def _within(interval: Iterable[float | None], value: float | None) -> bool:
+    low, high = interval
+    return low is not None and high is not None and value is not None and low <= value <= high
+
+
 def gate_rows(rows: Iterable[Json]) -> list[dict[str, Any]]:
     """One line per gate of one seed: B and B+ of the certificate side by side."""
     paired: dict[tuple[str, str], dict[str, Json]] = {}
@@ -87,6 +103,11 @@ def gate_rows(rows: Iterable[Json]) -> list[dict[str, Any]]:
         if row["grade"] not in GATED_GRADES:
             continue
         paired.setdefault((row["gate"], row["metric"]), {})[row["grade"]] = row
+    values = {
+        b["BPLUS"]["metric"]: b["BPLUS"]["observed"]
+        for b in paired.values()
+        if not b["BPLUS"]["gate"].endswith("_interval")
+    }
     lines = []
     for grades in paired.values():
         b, bplus = grades["B"], grades["BPLUS"]
@@ -95,12 +116,13 @@ def gate_rows(rows: Iterable[Json]) -> list[dict[str, Any]]:
         lines.append(
             {
                 "label": label_of(bplus),
-                "observed": number(bplus["observed"]),
+                "observed": words(bplus, number(bplus["observed"])),
                 "observed_value": cell(bplus["observed"]),
                 "interval": " to ".join(map(number, interval)) if interval else "",
-                "b": _sign(b) + limit(b["threshold"]),
+                "outside": interval is not None and not _within(interval, values[bplus["metric"]]),
+                "b": words(b, _sign(b) + limit(b["threshold"])),
                 "b_value": cell(b["threshold"]),
-                "bplus": _sign(bplus) + limit(bplus["threshold"]),
+                "bplus": words(bplus, _sign(bplus) + limit(bplus["threshold"])),
                 "bplus_value": cell(bplus["threshold"]),
                 "relative": relative,
                 "width": 0 if relative is None else round(100 * min(1.0, abs(relative)), 1),
@@ -132,27 +154,64 @@ def gate_blocks(document: Json) -> list[dict[str, Any]]:
     return blocks
 
 
-def headline(document: Json) -> list[dict[str, Any]]:
-    """Graded metrics: mean of the baseline, value of each seed, threshold of B+."""
+def thinnest(document: Json) -> list[dict[str, Any]]:
+    """Every gate once, the thinnest margin first: mean of the baseline, value of each seed.
+
+    A gate's interval and its value are one gate; a cell shows the one with the thinner margin.
+    """
+    seeds = [str(seed) for seed in document["seeds"]]
     lines = []
-    for gate in GATES:
-        seeds = [str(seed) for seed in document["seeds"]]
-        known = [document["baseline_metrics"][seed][gate.metric] for seed in seeds]
+    for entry in gate_table(document["rows"]):
+        checks = entry["gate"] == "checks"
+        known = [document["baseline_metrics"][seed].get(entry["gate"]) for seed in seeds]
         before = None if None in known else sum(known) / len(known)
-        values = [document["seeds_measured"][seed]["metrics"][gate.metric] for seed in seeds]
-        threshold = document["gates"]["gates"][gate.metric]["BPLUS"]
-        sign = "≤ " if gate.direction == AT_MOST else "≥ "
+        cells = [entry["seeds"].get(seed) for seed in seeds]
+        if "all" in entry["seeds"]:
+            cells[0] = entry["seeds"]["all"]
         lines.append(
             {
-                "label": LABELS[gate.metric],
-                "baseline": number(before),
+                "label": _gate_name(entry["gate"]),
+                "baseline": "" if before is None else number(before),
                 "baseline_value": cell(before),
-                "cells": [{"text": number(v), "value": cell(v)} for v in values],
-                "threshold": sign + limit(threshold),
-                "threshold_value": cell(threshold),
+                "cells": [_seed_cell(one, checks) for one in cells],
+                "asked": [_plain(asked_text(entry, grade)) for grade in GRADES],
+                "margin": "" if checks else percent(entry["margin"]),
+                "margin_value": cell(None if checks else entry["margin"]),
             }
         )
     return lines
+
+
+def _plain(asked: str) -> str:
+    return asked.replace("<=", "≤").replace(">=", "≥").replace("+-", "±")
+
+
+def _gate_name(gate: str) -> str:
+    """Plain name of an entry of the gate table."""
+    named = {
+        "checks": "S9, structure, collapse",
+        "region_floor": "Region floors, the region with the thinnest margin",
+        "stability": "Variation across all seeds, of the metric that varies most",
+    }
+    test = gate.removeprefix("truth_")
+    if test in TESTS:
+        return f"{test} {TESTS[test].title}"
+    return named.get(gate) or LABELS.get(gate, gate.replace("_", " "))
+
+
+def _seed_cell(one: Json | None, check: bool) -> dict[str, Any]:
+    if one is None:
+        return {"text": "", "value": "", "interval": False, "passed": True}
+    passed = one["grade"] == GRADES[-1]
+    if check:
+        text = "held" if passed else "broken"
+        return {"text": text, "value": text, "interval": False, "passed": passed}
+    return {
+        "text": number(one["observed"]),
+        "value": cell(one["observed"]),
+        "interval": one["interval"],
+        "passed": passed,
+    }
 
 
 def failing(document: Json, table: Json | None) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Small maps of single countries: the sites of one seed over the real outline.
+"""Small maps of single countries: the sites of every seed over the real outline.
 
 Each map is Lambert's equal-area plane about the middle of the country, with a scale bar of its
 own. Outlines are drawn as the snapshot has them, without simplification.
@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
 
 from scripts import countries
 from scripts.entry import run
 from scripts.geo.snapshot import load_countries, load_facts
 from scripts.report.projection import lambert_azimuthal
-from scripts.report.style import INK, LAND, SITE, figure, save_png
+from scripts.report.style import INK, LAND, SEED_TONES, SITE, figure, save_png
 from scripts.scorers.scorecard import read_sites
 
 F64 = npt.NDArray[np.float64]
@@ -91,7 +92,7 @@ def draw_country(
     name: str,
     colours: str | Sequence[str] = SITE,
 ) -> None:
-    """Outline and sites of one country; the title counts the sites outside the frame."""
+    """Outline and sites of one country; the title counts those of all seeds, and those outside."""
     exterior = shapely.get_exterior_ring(shapely.get_parts(geometry))
     centre = middle(lon_deg, lat_deg, exterior)
     x, y = lambert_azimuthal(lon_deg, lat_deg, *centre)
@@ -140,7 +141,7 @@ def draw_sites(
     axes.add_collection(
         PolyCollection(rings, facecolors=LAND, edgecolors="#9a978d", linewidths=0.5)
     )
-    size = 7.0 if len(x) < 150 or colours != SITE else 3.2
+    size = float(np.clip(3000.0 / max(len(x), 1), 2.5, 7.0))
     axes.scatter(x, y, s=size, c=colours, alpha=0.6, linewidths=0, zorder=3)
     axes.set(xlim=(east - half, east + half), ylim=(north - half, north + half))
     axes.set_aspect("equal")
@@ -152,9 +153,15 @@ def draw_sites(
     axes.text(left, bottom + half * 0.04, label, fontsize=7.5, zorder=4)
 
 
+def seed_tones(seeds: int) -> list[str]:
+    """A colour for every seed; they come round again when there are many."""
+    return [SEED_TONES[number % len(SEED_TONES)] for number in range(seeds)]
+
+
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``figure_close_ups``."""
-    sites = read_sites(inputs.release[0])
+    seeds = [read_sites(path) for path in inputs.release]
+    country = np.concatenate([sites.country for sites in seeds])
     land = load_countries(inputs.countries)
     facts = load_facts(inputs.facts)
     code = countries.encode(facts["country_iso"])
@@ -162,15 +169,26 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     area[code] = facts["land_area_km2"].to_numpy()
     names = dict(zip(code.tolist(), facts["name"].to_pylist(), strict=True))
     borders = dict(zip(land.code.tolist(), land.geometry, strict=True))
-    panels = [one for group in chosen(sites.country, area) for one in group]
+    panels = [one for group in chosen(country, area) for one in group]
     rows = -(-len(panels) // COLUMNS)
     with figure(rows, COLUMNS, figsize=(12.0, 2.75 * rows), squeeze=False) as (drawn, axes):
         for place, code_here in zip(axes.flat, panels, strict=False):
-            here = sites.country == code_here
-            lon, lat = sites.lon[here], sites.lat[here]
-            draw_country(place, lon, lat, borders[code_here], names[code_here])
+            here = [sites.country == code_here for sites in seeds]
+            lon = np.concatenate([s.lon[mine] for s, mine in zip(seeds, here, strict=True)])
+            lat = np.concatenate([s.lat[mine] for s, mine in zip(seeds, here, strict=True)])
+            tones = np.repeat(seed_tones(len(seeds)), [int(mine.sum()) for mine in here])
+            # In an order that belongs to no seed, so that none lies on top.
+            order = np.argsort((lon + lat) % 0.01)
+            colours = tones[order].tolist()
+            border, name = borders[code_here], names[code_here]
+            draw_country(place, lon[order], lat[order], border, name, colours)
         for spare in axes.flat[len(panels) :]:
             spare.set_axis_off()
+        dots = [
+            Line2D([], [], marker="o", linestyle="", color=tone, label=f"seed {seed}")
+            for tone, seed in zip(seed_tones(len(seeds)), params.seeds, strict=True)
+        ]
+        drawn.legend(handles=dots, loc="outside lower center", ncols=len(dots), fontsize=9)
         save_png(drawn, outputs.figure, dpi=130)
 
 

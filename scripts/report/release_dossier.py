@@ -6,8 +6,9 @@ load anything else.
 
 import base64
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.geo.snapshot import load_countries, load_facts
 from scripts.governance.releases import release_name, when_and_from
+from scripts.report import comparison
 from scripts.report import dossier_tables as tables
 from scripts.report.embedding import embed_land, embed_sites
 from scripts.scorers.gates import GRADE_NAMES
@@ -51,20 +53,6 @@ TRUTH_FIGURES: tuple[Figure, ...] = (
     ),
 )
 FIGURES: tuple[Figure, ...] = (
-    (
-        "map_baseline",
-        "wide",
-        "Baseline: every site of seed {seed}",
-        "World map: the baseline's sites stand in short rows in few countries.",
-        "One translucent disc per site, Equal Earth projection.",
-    ),
-    (
-        "map_release",
-        "wide",
-        "Release: every site of seed {seed}",
-        "World map: the release's sites cover the inhabited land of all countries.",
-        "One translucent disc per site, Equal Earth projection: equal tone is equal density.",
-    ),
     (
         "choropleth",
         "wide middle",
@@ -106,25 +94,26 @@ FIGURES: tuple[Figure, ...] = (
         "close_ups",
         "wide chart",
         "Ten largest countries and five microstates",
-        "Fifteen small maps of countries with their sites of seed {seed}.",
-        "Seed {seed}, over the outlines of the snapshot; equal-area, each with its own scale.",
+        "Fifteen small maps of countries with their sites, a colour for each seed.",
+        "All seeds, over the outlines of the snapshot; equal-area, each with its own scale.",
     ),
     (
         "fidelity",
         "wide chart",
         "Sites against population",
         "Sites per cell rise with people per cell; rank correlation by country against chance.",
-        "Left: mean sites in one-degree cells of like population. Right: a dot per country, its "
-        "area the number of sites; on the dotted line the release agrees with population as well "
-        "as a random map of the same size.",
+        "Left: mean sites in one-degree cells of like population. Right: a dot per country and "
+        "seed, its area the number of sites; on the dotted line the release agrees with population "
+        "as well as a random map of the same size.",
     ),
     (
         "time_zones",
         "wide middle chart",
         "Time zones",
         "For each country of several UTC offsets, the number of offsets with sites.",
-        "In brackets the sites that a map in proportion to people would put off the main offset; "
-        "every country shown has sites enough that a second offset is asked for.",
+        "The least of the seeds. In brackets the sites that a map in proportion to people would "
+        "put off the main offset; every country shown has sites enough that a second offset is "
+        "asked for.",
     ),
     (
         "ladder",
@@ -134,6 +123,21 @@ FIGURES: tuple[Figure, ...] = (
         "From the baseline through p1 to p4 to the release.",
     ),
 )
+
+
+# Of every seed, for both runs: title, alternative text.
+MAPS = {
+    "baseline": (
+        "Baseline, seed {seed}",
+        "World map: the baseline's sites stand in short rows in few countries.",
+    ),
+    "release": (
+        "Release, seed {seed}",
+        "World map: the release's sites cover the inhabited land of all countries.",
+    ),
+}
+# Sections of a comparison that a reviewer reads, and how many of their rows.
+CHANGES_SHOWN = 20
 
 
 def _svg_size(text: str) -> tuple[int, int]:
@@ -176,6 +180,61 @@ def load_figures(
         for name, width, title, alt, caption in figures
         if paths.get(name)
     ]
+
+
+def load_maps(paths: Mapping[str, Sequence[str]], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """World maps of both runs for every seed, the same seed side by side."""
+    return [
+        {
+            "id": f"map_{name}_{seed}",
+            "width": "",
+            "title": title.format(seed=seed),
+            "alt": alt,
+            "caption": "",
+            **load_figure(paths[name][at]),
+        }
+        for at, seed in enumerate(seeds)
+        for name, (title, alt) in MAPS.items()
+    ]
+
+
+def changes(
+    document: Json,
+    name: str,
+    sealed: Iterable[Path],
+    policies: Iterable[str],
+    shares: Sequence[str],
+) -> dict[str, Any]:
+    """What differs from the release sealed before this one; without ``release`` when there is none.
+
+    Parameters
+    ----------
+    document, name
+        The certificate, and the name that its release has or would have.
+    sealed
+        Folders of sealed releases, the newest first.
+    policies, shares
+        Policy files that a release seals, and the run's country shares seed by seed.
+    """
+    before = next((folder for folder in sealed if folder.name != name), None)
+    if before is None:
+        return {"release": "", "sections": []}
+    texts = {path: Path(path).read_text(encoding="utf-8") for path in policies}
+    now = comparison.Side(name, document, texts, comparison.mean_sites(shares))
+    found = comparison.compared(comparison.sealed_side(before), now)
+    return {
+        "release": before.name,
+        "sections": [
+            {"title": title, "rows": rows[:CHANGES_SHOWN], "more": len(rows[CHANGES_SHOWN:])}
+            for title, rows in comparison.sections(found).items()
+        ],
+    }
+
+
+def beside(page: str, files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names of files, and their addresses from the page's folder."""
+    folder = Path(page).parent
+    return [(name, Path(os.path.relpath(path, folder)).as_posix()) for name, path in files.items()]
 
 
 def _inline(text: str) -> Markup:
@@ -229,7 +288,7 @@ def render(template: str, document: Json, **parts: Any) -> str:
         sites_text=f"{min(sites):,} to {max(sites):,} sites a seed",
         all_rows=len(document["rows"]),
         passed_rows=sum(row["passed"] for row in document["rows"]),
-        headline=tables.headline(document),
+        thinnest=tables.thinnest(document),
         gate_blocks=tables.gate_blocks(document),
         fidelity=tables.fidelity(document),
         identity=tables.identity(document),
@@ -249,6 +308,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     statistics = read_statistics(inputs.outlet_statistics)
     seed = document["seeds"][0]
     digest = file_digest(inputs.certificate)
+    name = release_name(document, digest)
+    sealed = [Path(path).parent for path in inputs.sealed if path.endswith("/release.json")]
     page = render(
         Path(inputs.template).read_text(encoding="utf-8"),
         document,
@@ -257,14 +318,27 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         map_data=_inline(
             map_data(inputs.release, inputs.baseline, document["seeds"], inputs.countries, names)
         ),
+        maps=load_maps({kind: inputs[f"map_{kind}"] for kind in MAPS}, document["seeds"]),
         figures=load_figures(FIGURES, paths, seed),
+        changes=changes(document, name, sealed, inputs.policies, inputs.shares),
+        beside=beside(
+            outputs.dossier,
+            {
+                "certificate": inputs.certificate,
+                "baseline": inputs.baseline_report,
+                **{
+                    f"scorecard of seed {of}": path
+                    for of, path in zip(document["seeds"], inputs.cards, strict=True)
+                },
+            },
+        ),
         truth_figures=load_figures(TRUTH_FIGURES, paths, seed),
         failing=tables.failing(document, read_table(inputs.sensitivity)),
         truth=tables.truth(document, real_ranges(statistics)),
         truth_sources=sources_of(statistics),
         made=when_and_from(),
         certificate_digest=digest,
-        release_name=release_name(document, digest),
+        release_name=name,
         licences=tables.licences(read_json(inputs.manifest)),
         **library(str(Path(inputs.leaflet_js).parent)),
     )

@@ -1,7 +1,8 @@
 """World map of all sites of one run, over the land of the reference snapshot.
 
-Every site is one translucent disc of the same size, so the tone of a place is the number of sites
-there. Equal Earth keeps areas true: equal tone means equal density wherever it stands.
+Sites are counted in hexagons, and the tone of a hexagon is the logarithm of its count: a lone site
+is as visible as a capital, and no place is too dense to be told from a denser one. Equal Earth
+keeps areas true: equal tone means equal density wherever it stands.
 """
 
 from typing import Any
@@ -12,12 +13,37 @@ import numpy.typing as npt
 from scripts.contracts import read_dataset
 from scripts.entry import run
 from scripts.geo.snapshot import load_countries
-from scripts.report.projection import equal_earth
-from scripts.report.style import INK, SITE, figure, save_png
+from scripts.report.projection import EARTH_RADIUS_M, equal_earth
+from scripts.report.style import DENSITY, INK, figure, save_png
 from scripts.report.world import SOUTH_DEG, draw_world
 
 WIDTH_IN, HEIGHT_IN, DPI = 12.0, 5.9, 150
-_DISC_POINTS2, _DISC_ALPHA = 2.0, 0.38
+HEXAGON_KM = 50.0
+
+
+def hexagons(drawn: Any, axes: Any, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
+    """Sites by hexagon on the axes of a world map, with the scale of their tones."""
+    wide = HEXAGON_KM * 1000.0 / EARTH_RADIUS_M
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    across, along = round((east - west) / wide), round((north - south) / (wide * np.sqrt(3.0)))
+    counted = axes.hexbin(
+        x,
+        y,
+        gridsize=(across, along),
+        extent=(west, east, south, north),
+        mincnt=1,
+        bins="log",
+        cmap=DENSITY,
+        linewidths=0.2,
+        zorder=3,
+    )
+    bar = drawn.colorbar(
+        counted, cax=axes.inset_axes((0.03, 0.1, 0.12, 0.016)), orientation="horizontal"
+    )
+    bar.set_label(f"sites in a hexagon of {HEXAGON_KM:g} km", fontsize=8)
+    bar.ax.tick_params(which="both", labelsize=8, length=2)
+    bar.ax.xaxis.set_major_formatter("{x:g}")
+    bar.outline.set_visible(False)
 
 
 def draw(
@@ -33,14 +59,12 @@ def draw(
     with figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="none") as (drawn, axes):
         axes.set_position((0.0, 0.035, 1.0, 0.965))
         draw_world(axes, geometry, south)
-        axes.scatter(
-            x, y, s=_DISC_POINTS2, c=SITE, alpha=_DISC_ALPHA, linewidths=0, marker="o", zorder=3
-        )
+        hexagons(drawn, axes, x, y)
         drawn.text(0.012, 0.022, title, fontsize=10.5, color=INK, va="center", weight="bold")
         drawn.text(
             0.988,
             0.022,
-            "one disc per site · Equal Earth projection · borders: Natural Earth",
+            "Equal Earth projection · borders: Natural Earth",
             fontsize=8.5,
             color=INK,
             va="center",

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import shapely
 from jinja2 import Environment, StrictUndefined
+from PIL import Image
 
 from scripts import countries
 from scripts.geo.metrics import Sites
 from scripts.inequality import gini
 from scripts.report import (
+    comparison,
     dossier_tables,
     embedding,
     figure_close_ups,
     figure_countries,
     release_dossier,
+    site_map,
     style,
 )
 from scripts.report.figure_distributions import share_by_bin
@@ -216,6 +219,7 @@ def row(**changes):
         "margin": 0.1,
         "passed": True,
         "reason": "",
+        "accepted": None,
     }
     return {**base, **changes}
 
@@ -241,6 +245,114 @@ def test_margin_of_a_broken_gate_is_negative_and_of_a_yes_or_no_gate_none():
 )
 def test_numbers_read_well(value, text):
     assert dossier_tables.number(value) == text
+
+
+def test_a_value_beyond_its_interval_is_marked():
+    outside = row(observed=0.5, interval=[0.52, 0.55])
+    rows = [outside, {**outside, "grade": "BPLUS"}]
+    end = {"gate": "country_gini_interval", "observed": 0.55}
+    rows += [{**one, **end} for one in rows]
+    rows += [
+        row(gate="top1_share", metric="top1_share", grade=g, interval=[0.4, 0.6])
+        for g in ("B", "BPLUS")
+    ]
+    marked = {line["label"]: line["outside"] for line in dossier_tables.gate_rows(rows)}
+    assert marked == {
+        "Gini of countries": True,
+        "Gini of countries, interval end": True,
+        "Share of the top 1 % of countries": False,
+    }
+
+
+def test_what_is_true_or_not_is_shown_in_words():
+    passed = row(gate="s9_passed", metric="s9", family="validation", observed=1.0, threshold=1.0)
+    (line,) = dossier_tables.gate_rows([passed, {**passed, "grade": "BPLUS"}])
+    assert (line["observed"], line["b"], line["bplus"]) == ("yes", "yes", "yes")
+    failed = {**passed, "observed": 0.0, "passed": False}
+    (line,) = dossier_tables.gate_rows([failed, {**failed, "grade": "BPLUS"}])
+    assert line["observed"] == "no"
+
+
+def certificate(*rows):
+    metrics = {"country_gini": 0.5}
+    return {
+        "run": {"name": "reopened"},
+        "seeds": [7, 42],
+        "verdict": {"grade": "B"},
+        "rows": [*rows],
+        "fidelity_rows": [],
+        "baseline_metrics": {"7": {"country_gini": 0.9}, "42": {"country_gini": 0.7}},
+        "seeds_measured": {"7": {"metrics": metrics}, "42": {"metrics": metrics}},
+    }
+
+
+def test_every_gate_is_once_on_the_page_and_the_thinnest_margin_first():
+    wide = {"gate": "top1_share", "metric": "top1_share", "observed": 0.1, "margin": 0.5}
+    rows = [
+        row(seed=seed, grade=grade, **more)
+        for seed in (7, 42)
+        for grade in ("B", "BPLUS")
+        for more in (wide, {}, {"gate": "country_gini_interval", "observed": 0.58, "margin": 0.02})
+    ]
+    lines = dossier_tables.thinnest(certificate(*rows))
+    assert [line["label"] for line in lines] == [
+        "Gini of countries",
+        "Share of the top 1 % of countries",
+    ]
+    assert lines[0]["baseline"] == "0.8000"
+    assert [(one["text"], one["interval"]) for one in lines[0]["cells"]] == [("0.5800", True)] * 2
+    assert lines[0]["margin"] == "+3.3 %"
+
+
+def sealed(folder, share):
+    """A sealed release as ``comparison`` reads it."""
+    made = {**certificate(row()), "verdict": {"grade": "A"}}
+    return comparison.Side(folder.name, made, {"policy.s6.jitter.yaml": "a: 1"}, {"FR": share})
+
+
+def test_changes_are_those_since_the_newest_other_release(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "sealed_side", lambda folder: sealed(folder, 4.0))
+    policy, shares = tmp_path / "policy.s6.jitter.yaml", tmp_path / "share.csv"
+    policy.write_text("a: 2\n", encoding="utf-8")
+    shares.write_text("country_iso,site_count\nFR,6\n", encoding="utf-8")
+    folders = [tmp_path / name for name in ("now-1", "before-2", "older-3")]
+    found = release_dossier.changes(
+        certificate(row()), "now-1", folders, [str(policy)], [str(shares)]
+    )
+    assert found["release"] == "before-2"
+    told = {section["title"]: section["rows"] for section in found["sections"]}
+    assert told["policies that differ"] == [("policy.s6.jitter: a", "1", "2")]
+    assert told["grade"] == [("grade", "A", "B")]
+    assert told["sites by country, mean over seeds: 1 differ"] == [("FR", "4", "6")]
+    alone = release_dossier.changes(certificate(row()), "now-1", folders[:1], [], [])
+    assert alone == {"release": "", "sections": []}
+
+
+def test_addresses_of_files_beside_the_page_are_relative():
+    found = release_dossier.beside("runs/a/reports/page.html", {"x": "runs/a/r/seed=7/x.json"})
+    assert found == [("x", "../r/seed=7/x.json")]
+
+
+def test_no_place_of_a_world_map_is_too_dense_to_be_told_apart(tmp_path):
+    """One site, ten and a thousand at one place differ in tone."""
+    land = np.array([shapely.box(-10.0, -10.0, 60.0, 40.0)], dtype=object)
+    lon = np.repeat([0.0, 20.0, 40.0], [1, 10, 1000])
+    site_map.draw(str(tmp_path / "map.png"), lon, np.zeros(len(lon)), land, "three places")
+    picture = np.asarray(Image.open(tmp_path / "map.png").convert("RGB")).astype(int)
+    blue = (picture[:, :, 2] > picture[:, :, 0] + 15) & (picture[:, :, 0] < 150)
+    x, _ = equal_earth(np.array([0.0, 20.0, 40.0]), np.zeros(3))
+    wide = picture.shape[1] / (2.0 * (equal_earth(np.array([180.0]), np.zeros(1))[0][0] + 0.01))
+    columns = np.rint(picture.shape[1] / 2 + x * wide).astype(int)
+    tones = [
+        picture[:, at - 3 : at + 4][blue[:, at - 3 : at + 4] | dark(picture[:, at - 3 : at + 4])]
+        for at in columns
+    ]
+    light = [tone.sum(axis=1).min() for tone in tones]
+    assert light[0] > light[1] + 60 > light[2] + 120
+
+
+def dark(picture):
+    return picture.sum(axis=2) < 150
 
 
 def test_nothing_inlined_can_close_its_element():

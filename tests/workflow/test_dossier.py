@@ -1,6 +1,7 @@
 """The dossier of a small world in a real browser: offline, quiet, a map that moves, tables that
 sort, on a phone and on a desk."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def test_every_picture_is_shown_and_described(browser):
     pictures = browser.evaluate(
         "[...document.images].map(i => [i.naturalWidth, i.alt.length, i.complete])"
     )
-    assert len(pictures) == 12
+    assert len(pictures) == 10 + 2 * len(small_world.SEEDS)
     for width, described, complete in pictures:
         assert width > 200
         assert described > 20
@@ -176,6 +177,41 @@ def test_page_names_verdict_digests_and_licences(page, world):
     assert "url(" not in text.split("<script", 1)[0]
 
 
+def test_links_of_the_page_lead_to_files_beside_it(page):
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r'href="([^"]+)"', text.split("<script", 1)[0])
+    files = [link for link in links if not link.startswith("#")]
+    assert len(files) == 2 + len(small_world.SEEDS)
+    assert all((page.parent / link).is_file() for link in files)
+    for link in links:
+        assert not link.startswith("#") or f'id="{link[1:]}"' in text
+
+
+def test_page_can_be_signed(page, world):
+    """When, from what, by which name, how to check, what changed, and lines for signatures."""
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"made \d{4}-\d\d-\d\d · version [\w.]+ · commit <code>\w+", text)
+    (sealed,) = (world / RUNS / "releases").iterdir()
+    assert f"segment1b verify {sealed.name}" in text
+    assert "No other release is sealed in this runs root." in text
+    assert text.count('<th scope="col">Signature</th>') == 1
+
+
+def test_the_next_release_says_what_changed(world_copy):
+    policy = world_copy / "config/layer1/1B/policy/policy.s6.jitter.yaml"
+    text = policy.read_text(encoding="utf-8")
+    policy.write_text(text.replace("open_share: 0.85", "open_share: 0.8"), encoding="utf-8")
+    (before,) = (world_copy / RUNS / "releases").iterdir()
+    for target in ("certify", "dossier"):
+        result = small_world.snakemake(world_copy, target, "--quiet", "rules")
+        assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    page = (world_copy / REPORTS / "segment1b_p5_dossier.html").read_text(encoding="utf-8")
+    changes = page.split('id="changes"')[1].split("</section>")[0]
+    assert f"segment1b compare {before.name} " in changes
+    assert re.search(r"policy.s6.jitter: towns.open_share</th>.*0.85</td>.*0.8</td>", changes)
+    assert "gates: " not in changes
+
+
 def test_command_ends_with_the_verdict_and_the_place_of_the_page(world, page):
     page.unlink()
     result = small_world.snakemake(world, "dossier", "--quiet", "rules")
@@ -188,6 +224,18 @@ def test_command_ends_with_the_verdict_and_the_place_of_the_page(world, page):
     assert quiet.stdout == result.stdout
 
 
+def test_front_page_of_a_report_names_what_it_holds(world):
+    """After ``certify`` alone there are no figures of countries; the page does not promise any."""
+    for target, promised in (("certify", False), ("dossier", True)):
+        name = f"{target}.html"
+        result = small_world.snakemake(world, target, "--report", name, "--quiet", "all")
+        assert result.returncode == 0, result.stderr[-2000:]
+        text = (world / name).read_text(encoding="utf-8")
+        assert ("Lorenz curves, the largest countries" in text) == promised
+        assert "the certificate and the pinned baseline" in text
+        assert "A report on all figures and the dossier is made by" in text
+
+
 def test_report_holds_every_kind_of_evidence_with_names(world):
     result = small_world.snakemake(world, "dossier", "--report", "report.html", "--quiet", "all")
     assert result.returncode == 0, result.stderr[-2000:]
@@ -195,7 +243,7 @@ def test_report_holds_every_kind_of_evidence_with_names(world):
     for category in ("Verdict", "Maps", "Countries", "Distributions", "Fidelity", "Scorecards"):
         assert f'"{category}"' in text, category
     assert '"run": "reopened"' in text
-    assert "one translucent disc per site" in text
+    assert "counted in hexagons of 50 km" in text
 
 
 @pytest.mark.parametrize("suffix", ["csv", "geojson", "gpkg"])
@@ -220,7 +268,7 @@ def test_figures_and_page_do_not_depend_on_the_moment(page, world):
     produced = sorted((world / REPORTS / "figures").rglob("*.*"))
     produced += sorted(world.glob(f"{RUNS}/segment_1B/*/seed=*/scorecard/*.png"))
     before = {path: file_digest(path) for path in [*produced, page]}
-    assert len(before) == 13
+    assert len(before) == 11 + 2 * len(small_world.SEEDS)
     for path in before:
         path.unlink()
     result = small_world.snakemake(world, "dossier", "--quiet", "rules", cores=1)

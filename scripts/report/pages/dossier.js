@@ -75,6 +75,7 @@
 
   const land = decodeLand(data.land);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
   const edge = [];
   for (let lat = -90; lat <= 90; lat += 2) edge.push(project(180, lat));
   for (let lat = 90; lat >= -90; lat -= 2) edge.push(project(-180, lat));
@@ -116,13 +117,25 @@
       }
       ctx.fill();
       ctx.stroke();
-      const plane = this.run.plane, size = Math.min(7, 1.5 + 0.45 * zoom);
-      ctx.fillStyle = tone(this.run.colour);
-      ctx.globalAlpha = 0.55;
+      // Sites of one square of the screen are one mark at their mean; its tone is the logarithm of
+      // their number, so that no zoom is too dense to be read.
+      const plane = this.run.plane, size = Math.min(7, 2.5 + 0.35 * zoom);
+      const left = seen.min.x, top = seen.min.y;
+      const across = Math.ceil((seen.max.x - left) / size) + 1;
+      const marks = new Map();
       for (let i = 0; i < plane.length; i += 2) {
         const px = plane[i], py = plane[i + 1];
         if (px < low[0] || px > high[0] || py < low[1] || py > high[1]) continue;
-        ctx.fillRect(x0 + k * px - size / 2, y0 - k * py - size / 2, size, size);
+        const x = x0 + k * px, y = y0 - k * py;
+        const square = Math.floor((y - top) / size) * across + Math.floor((x - left) / size);
+        const mark = marks.get(square);
+        if (mark) { mark[0] += x; mark[1] += y; mark[2] += 1; } else marks.set(square, [x, y, 1]);
+      }
+      const few = rgb(tone(`${this.run.colour}-few`)), many = rgb(tone(`${this.run.colour}-many`));
+      for (const [x, y, n] of [...marks.values()].sort((a, b) => a[2] - b[2])) {
+        const t = Math.min(1, Math.log(n) / Math.log(100));
+        ctx.fillStyle = `rgb(${few.map((c, i) => Math.round(c + t * (many[i] - c))).join()})`;
+        ctx.fillRect(x / n - size / 2, y / n - size / 2, size, size);
       }
       ctx.restore();
     },
