@@ -230,3 +230,41 @@ def lonely(
                     break
             known[at] = 1 if others >= company else 2
         out[j] = known[at] == 2
+
+
+@compiled(
+    "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1], f8, f8[::1], f8[:, ::1],"
+    " f8[:, ::1])"
+)
+def second_moments(
+    box: Any,
+    y: Any,
+    x: Any,
+    top: Any,
+    n: Any,
+    km_lon: Any,
+    km_lat: Any,
+    column: Any,
+    middle: Any,
+    moments: Any,
+) -> None:
+    """Sums of squares and products of the outlets of every box about their centre, km2.
+
+    On the sinusoidal plane about ``column``, the mean column of a box. ``middle``, zero at first,
+    shape (2, boxes), becomes the centre east and north; ``moments``, zero at first, shape
+    (3, boxes), the sums of east, north, and east times north.
+    """
+    for i in range(len(box)):
+        b = box[i]
+        middle[0, b] += (x[i] - column[b]) * km_lon[top[b] + y[i]]
+        middle[1, b] += km_lat * y[i]
+    for b in range(len(n)):
+        middle[0, b] /= n[b]
+        middle[1, b] /= n[b]
+    for i in range(len(box)):
+        b = box[i]
+        east = (x[i] - column[b]) * km_lon[top[b] + y[i]] - middle[0, b]
+        north = km_lat * y[i] - middle[1, b]
+        moments[0, b] += east * east
+        moments[1, b] += north * north
+        moments[2, b] += east * north

@@ -230,7 +230,9 @@ class Boxes:
 
     def tile(self, box: I64 | int, y: I64, x: I64) -> U64:
         """``tile_id`` of cells."""
-        return self.grid.tile_id(self.row[box] + y, (self.col[box] + x) % self.grid.ncols)
+        col = self.col[box] + x
+        col -= self.grid.ncols * (col >= self.grid.ncols)
+        return self.grid.tile_id(self.row[box] + y, col)
 
 
 def make_boxes(code: npt.NDArray[np.integer], row: I64, col: I64, weight: I64, grid: Grid) -> Boxes:
@@ -512,15 +514,13 @@ def anisotropy(boxes: Boxes, box: I64, y: I64, x: I64) -> F64:
 
     On the sinusoidal plane about the mean column; 1 without extent, infinite on a line.
     """
-    size = len(boxes)
-    n = np.maximum(np.bincount(box, minlength=size), 1)
-
-    def centred(values: F64) -> F64:
-        return values - (np.bincount(box, values, size) / n)[box]
-
-    east = centred(x.astype(np.float64)) * boxes.km_lon[boxes.row[box] + y]
-    east, north = centred(east), centred(boxes.km_lat * y.astype(np.float64))
-    xx, yy, xy = (np.bincount(box, v, size) / n for v in (east * east, north * north, east * north))
+    n = np.maximum(np.bincount(box, minlength=len(boxes)), 1)
+    column = np.bincount(box, x, len(boxes)) / n
+    middle, moments = np.zeros((2, len(boxes))), np.zeros((3, len(boxes)))
+    kernels.second_moments(
+        box, y, x, boxes.row, n, boxes.km_lon, boxes.km_lat, column, middle, moments
+    )
+    xx, yy, xy = moments / n
     half, off = (xx + yy) / 2.0, (xx - yy) / 2.0
     spread = np.sqrt(off * off + xy * xy)
     minor = half - spread
@@ -571,8 +571,10 @@ def allocate_outlets(
     network, _ = networks.outlets
     y, x = draw_countries(boxes, networks, largest_city, law, key, 0, company)
     meet_zone_floor(boxes, networks, network, y, x, floor)
-    judged = np.bincount(networks.box, networks.n_sites, len(boxes)) >= shape["min_sites"]
-    least = np.where(judged, anisotropy(boxes, networks.box[network], y, x), 1.0)
+    box = networks.box[network]
+    first = np.searchsorted(box, np.arange(len(boxes) + 1))
+    judged = np.diff(first) >= shape["min_sites"]
+    least = np.where(judged, anisotropy(boxes, box, y, x), 1.0)
     for redraw in range(1, shape["draws"]):
         long = least > shape["anisotropy_max"]
         again = np.flatnonzero(long[networks.box])
@@ -582,11 +584,12 @@ def allocate_outlets(
         own, _ = some.outlets
         new_y, new_x = draw_countries(boxes, some, largest_city, law, key, redraw, company)
         meet_zone_floor(boxes, some, own, new_y, new_x, floor)
-        box = some.box[own]
-        found = anisotropy(boxes, box, new_y, new_x)
-        better = long & (found < least)
-        rows = np.flatnonzero(long[networks.box[network]])
-        taken = better[box]
-        y[rows[taken]], x[rows[taken]] = new_y[taken], new_x[taken]
-        least = np.where(better, found, least)
+        own_box = some.box[own]
+        found = anisotropy(boxes, own_box, new_y, new_x)
+        better = np.flatnonzero(long & (found < least))
+        for b in better:
+            there = slice(first[b], first[b + 1])
+            drawn = slice(*np.searchsorted(own_box, (b, b + 1)))
+            y[there], x[there] = new_y[drawn], new_x[drawn]
+        least[better] = found[better]
     return network, y, x
