@@ -1,7 +1,7 @@
 """Measures again what decides a grade: a scorecard is a cache of its sites, never evidence.
 
 It takes the egress of the run and of its baseline, the tables beneath them, the policies and the
-gates of the source tree and the snapshot, and gets some three seconds of CPU time a seed. What
+gates of the source tree and the snapshot, and gets under two seconds of CPU time a seed. What
 decides no grade, fidelity and the baseline's own truth, is not measured again.
 """
 
