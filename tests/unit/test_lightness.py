@@ -39,7 +39,8 @@ import sys
 from pathlib import Path
 from snakemake.api import ConfigSettings, ResourceSettings, SnakemakeApi
 with SnakemakeApi() as api:
-    workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(), snakefile=Path("Snakefile"))
+    resources, config = ResourceSettings(cores=1), ConfigSettings()
+    workflow = api.workflow(resources, config, snakefile=Path("Snakefile"))
     workflow.dag()
 import scripts.cli.main
 assert "scripts.governance.sealed" in sys.modules
