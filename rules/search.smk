@@ -238,6 +238,7 @@ rule record_search:
 rule record_recovery:
     input:
         integrated=reports("segment1b_p4_integrated_{run_id}.json"),
+        start=searched("start.json", "recovery"),
         leaderboard=searched("leaderboard.json", "recovery"),
         s2=searched("best/policy.s2.tile_weights.yaml", "recovery"),
         s4=searched("best/policy.s4.alloc_plan.yaml", "recovery"),

@@ -53,7 +53,12 @@ def attempt_entry(attempt: Json) -> dict[str, Any]:
 
 
 def recovery_record(
-    integrated: Json, start: Json, best: Json, attempts: Sequence[Json], won: Json
+    integrated: Json,
+    start: Json,
+    best: Json,
+    attempts: Sequence[Json],
+    won: Json,
+    turned: Sequence[str],
 ) -> dict[str, Any]:
     """The record, without the digest of what it started from.
 
@@ -67,6 +72,8 @@ def recovery_record(
         Every attempt of the search.
     won
         ``path`` and ``sha256`` of the accepted policies by state.
+    turned
+        States whose policy is another than the one in force.
     """
     ended = outcome(best)
     accepted = [row for row in integrated["rows"] if row["grade"] == "B"]
@@ -79,7 +86,9 @@ def recovery_record(
         "start": standing(start),
         "outcome": ended,
         "classification": classify(accepted, recovery_ended=True),
-        "winner": None if ended == STILL else {**winner, **standing(best), "policies": dict(won)},
+        "winner": None
+        if ended == STILL
+        else {**winner, **standing(best), "policies": dict(won), "turned": list(turned)},
         "attempts": [
             attempt_entry(attempt)
             for attempt in sorted(after_start, key=lambda a: (a["cycle"], a["attempt"]))
@@ -98,12 +107,15 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         }
         for state, path in files.items()
     }
+    in_force = read_object("search_start", inputs.start)["policies"]
+    accepted = search["best"]["policies"]
     record = recovery_record(
         read_object("segment1b_p4_integrated", inputs.integrated),
         search["start"],
         search["best"]["attempt"],
         search["leaderboard"],
         won,
+        [state for state in STATES if accepted[state] != in_force[state]],
     )
     document = {**record, "integrated_sha256": file_digest(inputs.integrated)}
     write_object("segment1b_p4_recovery", outputs.record, published(document))

@@ -2,7 +2,7 @@
 
 The record names the lock by its digest and holds the whole of it; the lock file stays until the
 phase is accepted again. Evidence is a record of the phase or of a later one, in which a gate failed
-that the phase's state answers for, or the record of a recovery that found better policies.
+that the phase's state answers for, or the record of a recovery that found a better policy for it.
 """
 
 from collections.abc import Mapping
@@ -42,9 +42,10 @@ def failing_rows(kind: str, document: Mapping[str, Any]) -> list[dict[str, Any]]
 
 def contradictions(kind: str, document: Mapping[str, Any], phase: str) -> list[str]:
     """What in a piece of evidence is the phase's to mend: gate or check, and seed."""
-    if kind == "segment1b_p4_recovery":
-        return list(document["start"]["missed"]) if document["winner"] else []
     states = STATES_OF[phase]
+    if kind == "segment1b_p4_recovery":
+        turned = {state.upper() for state in (document["winner"] or {}).get("turned", [])}
+        return list(document["start"]["missed"]) if turned & states else []
     return [
         f"{row.get('gate', row.get('check'))} seed {row['seed']}"
         for row in failing_rows(kind, document)

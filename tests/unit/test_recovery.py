@@ -188,7 +188,7 @@ def record(best):
         "rows": [{"grade": "B", "passed": True}, {"grade": "BPLUS", "passed": False}],
     }
     won = {"s4": {"path": "best/policy.s4.yaml", "sha256": "0" * 64}}
-    return recovery_record(integrated, START_ATTEMPT, best, [attempt(), START_ATTEMPT], won)
+    return recovery_record(integrated, START_ATTEMPT, best, [attempt(), START_ATTEMPT], won, ["s4"])
 
 
 def test_the_record_accepts_b_when_nothing_moved_and_names_the_winner_else():
@@ -211,6 +211,7 @@ def test_the_record_lists_attempts_in_order_and_says_safe_or_vetoed():
         attempt(),
         [not_run, vetoed, START_ATTEMPT, attempt()],
         {},
+        [],
     )["attempts"]
     assert [(e["cycle"], e["attempt"], e["status"], e["shortfall"]) for e in entries] == [
         (1, 0, "safe", 0.1),
@@ -224,6 +225,8 @@ def test_a_recovery_with_a_winner_is_evidence_to_reopen():
     kind = "segment1b_p4_recovery"
     won = record(attempt(grade="BPLUS", shortfall=0.0))
     assert reopen.contradictions(kind, won, "P2") == ["nn_contraction seed 7"]
+    assert reopen.contradictions(kind, won, "P4") == ["nn_contraction seed 7"]
+    assert reopen.contradictions(kind, won, "P1") == reopen.contradictions(kind, won, "P3") == []
     assert reopen.contradictions(kind, record(START_ATTEMPT), "P2") == []
 
 
@@ -236,6 +239,8 @@ def test_the_record_is_what_its_contract_says(tmp_path):
         "leaderboard": [done, start],
     }
     write_object("search_leaderboard", tmp_path / "leaderboard.json", search)
+    in_force = {**START, "s6": {**START["s6"], "max_attempts": 3}}
+    write_object("search_start", tmp_path / "start.json", {"policies": in_force})
     integrated = {
         **{"phase": "P4", "run_id": A, "name": "n", "posture": "n", "parameter_hash": "0" * 64},
         **{"seeds": [7, 42], "reference_run_id": A, "envelope_sha256": "0" * 64},
@@ -253,6 +258,7 @@ def test_the_record_is_what_its_contract_says(tmp_path):
     record_recovery.main(
         Named(
             integrated=str(tmp_path / "integrated.json"),
+            start=tmp_path / "start.json",
             leaderboard=str(tmp_path / "leaderboard.json"),
             **won,
         ),
@@ -264,5 +270,6 @@ def test_the_record_is_what_its_contract_says(tmp_path):
     assert found["outcome"] == record_recovery.REACHED
     assert found["start"]["missed"] == ["nn_contraction seed 7", "nn_contraction seed 42"]
     assert found["winner"]["policies"]["s4"]["path"] == "won.s4.yaml"
+    assert found["winner"]["turned"] == ["s6"]
     lines = summary(found, "runs")
     assert any("cycle 1 attempt 0 safe shortfall 0.0000" in line for line in lines)
