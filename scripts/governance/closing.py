@@ -102,15 +102,8 @@ def closing(settings: Settings, outcome: Outcome) -> Verdict:
     """The verdict on a target, as :func:`scripts.governance.verdict.text` prints it."""
     records = Records(settings, outcome)
     verdict: Verdict = {"target": outcome.target, "passed": outcome.passed, "says": ""}
-    refused = refusals(settings, outcome.target)
-    if refused:
-        verdict |= {
-            "passed": False,
-            "says": "refused before anything ran",
-            "because": refused,
-            "next": ["segment1b status"],
-        }
-        return verdict
+    if why := refusals(settings, outcome.target):
+        return refused(outcome.target, why)
     verdict |= _BY_TARGET.get(outcome.target, _files)(records)
     if outcome.failed:
         jobs = ", ".join(outcome.failed[:6]) + (", ..." if len(outcome.failed) > 6 else "")
@@ -118,6 +111,17 @@ def closing(settings: Settings, outcome: Outcome) -> Verdict:
         count = f"{counted(len(outcome.failed), 'job')} failed" if several else "failed"
         verdict["because"] = [*verdict.get("because", []), f"{count}: {jobs}"]
     return verdict
+
+
+def refused(target: str, because: Sequence[str]) -> Verdict:
+    """The verdict on a target that was refused before anything ran."""
+    return {
+        "target": target,
+        "passed": False,
+        "says": "refused before anything ran",
+        "because": list(because),
+        "next": ["segment1b status"],
+    }
 
 
 def refusals(settings: Settings, target: str) -> list[str]:

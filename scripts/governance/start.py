@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from scripts import console, root_lock, snakemake_private
 from scripts.contracts import dataset_path, read_object
 from scripts.errors import GovernanceError, RefusedError, SegmentError, lines
 from scripts.governance import releases
-from scripts.governance.closing import Outcome, closing, refusals
+from scripts.governance.closing import Outcome, Verdict, closing, refusals, refused
 from scripts.governance.explain import INCOMPLETE, MISSING, gather, own_causes
 from scripts.governance.pointers import pinned_files
 from scripts.governance.promotion import run_names
@@ -97,7 +97,7 @@ def tell_refusals(workflow: Any, settings: Settings, target: str) -> None:
 
 
 def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> None:
-    """Take the runs root, then see to superseded runs; one line and status 1 on refusal."""
+    """Take the runs root, then see to superseded runs; on refusal the verdict, lines, status 1."""
     snakemake_private.handle_sigterm_in_thread()
     rules = snakemake_private.rules_to_run(workflow)
     in_storage = root_of_jobs != settings.runs_root
@@ -111,10 +111,12 @@ def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> N
             list_superseded(settings)
         serve_jobs(snakemake_private.scripts_to_run(workflow))
         snakemake_private.lift_job_rate(workflow)
-    except (SegmentError, RefusedError) as error:
-        raise SystemExit("\n".join(lines(error))) from None
-    except OSError as error:
-        raise SystemExit(f"{type(error).__name__}: {error}") from None
+    except (SegmentError, RefusedError, OSError) as error:
+        of_system = [f"{type(error).__name__}: {error}"]
+        said = of_system if isinstance(error, OSError) else lines(error)
+        targets = snakemake_private.asked_for(workflow)
+        tell(settings, [refused(target, said) for target in targets], because=False)
+        raise SystemExit("\n".join(said)) from None
     view.begin(snakemake_private.planned_jobs(workflow))
 
 
@@ -133,7 +135,14 @@ def end(workflow: Any, settings: Settings, root_of_jobs: str, view: View, passed
         failed = [failure.job for failure in view.failures]
         outcome = Outcome(target, passed, files, unmade, failed, reader)
         verdicts.append(closing(settings, outcome))
-        print("\n".join(text(verdicts[-1], console.colours_wanted())), flush=True)
+    tell(settings, verdicts)
+
+
+def tell(settings: Settings, verdicts: Sequence[Verdict], because: bool = True) -> None:
+    """Print verdicts, with or without why, and write them where ``verdict_json`` says."""
+    for verdict in verdicts:
+        shown = verdict if because else {**verdict, "because": []}
+        print("\n".join(text(shown, console.colours_wanted())), flush=True)
     if settings.verdict_json:
         write_json(settings.verdict_json, verdicts)
 

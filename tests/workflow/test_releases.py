@@ -156,10 +156,14 @@ def test_a_changed_baseline_is_refused_before_anything_runs(world, changed, line
     text, before = (world / changed).read_text(), baseline_files(world)
     pin = (world / PIN).read_bytes()
     (world / changed).write_text(text + line)
-    run = small_world.snakemake(world, "certify")
+    run = small_world.snakemake(world, "certify", "--config", "verdict_json=verdict.json")
     (world / changed).write_text(text)
     said = run.stdout + run.stderr
     assert run.returncode == 1
+    assert "certify failed: refused before anything ran" in run.stdout
+    (verdict,) = read_json(world / "verdict.json")
+    assert (verdict["target"], verdict["passed"]) == ("certify", False)
+    assert "EG36 baseline" in verdict["because"][0]
     assert "Traceback" not in said
     assert re.search(rf"EG36 baseline: would run again.*{why}", said), said[-3000:]
     assert "segment1b repin" in said
