@@ -189,7 +189,9 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
         return []
     seeds = sorted({s for g in gates for s in g["seeds"] if s != "all"}, key=_by_number)
     grades = [GRADE_NAMES[grade] for grade in GRADES]
-    head = "".join(f"{text:>{COLUMN}}" for text in (*grades, *seeds, "margin"))
+    # A cell may fill its column: it holds a value and up to three marks.
+    widths = [*[COLUMN] * len(grades), *[COLUMN + 1] * len(seeds), COLUMN]
+    head = _columns((*grades, *seeds, "margin"), widths)
     lines = [f"{'gate':<{TITLE}}{head}"]
     for gate in gates:
         checks = gate["gate"] == "checks"
@@ -199,7 +201,7 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
         if shared:
             cells = [_cell(shared, checks), *[""] * (len(seeds) - 1)]
         margin = "" if checks else percent(gate["margin"])
-        columns = "".join(f"{text:>{COLUMN}}" for text in (*asked, *cells, margin))
+        columns = _columns((*asked, *cells, margin), widths)
         lines.append(f"{gate['title'][: TITLE - 1]:<{TITLE}}{columns}".rstrip())
     cells = [_cell(cell, False) for gate in gates for cell in gate["seeds"].values()]
     notes = [
@@ -212,6 +214,10 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
         if any(mark in cell for cell in cells)
     ]
     return [*lines, "; ".join(notes)] if notes else lines
+
+
+def _columns(texts: Iterable[str], widths: Iterable[int]) -> str:
+    return "".join(f"{text:>{width}}" for text, width in zip(texts, widths, strict=True))
 
 
 def asked_text(gate: Json, grade: str) -> str:

@@ -54,6 +54,16 @@ def test_a_cell_says_which_grade_is_missed(gini, cell, grade):
     assert line.split()[6].replace("i", "") == cell
 
 
+def test_the_longest_cells_stand_apart():
+    cards = [passing_card(7), passing_card(42)]
+    for card in cards:
+        card["metrics"]["southern_hemisphere_share"] = 0.09
+        card["intervals"]["southern_hemisphere_share"] = [0.0887612, 0.1]
+    table = lines(evaluate(cards, SETTINGS)["rows"])
+    line = next(x for x in table if x.startswith("southern_hemisphere_share"))
+    assert line.split()[5:7] == ["0.08876i**", "0.08876i**"]
+
+
 def test_an_interval_that_fails_alone_is_told():
     card = passing_card(42)
     card["intervals"]["country_gini"] = [0.3, 0.69]
