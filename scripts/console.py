@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -31,6 +32,11 @@ def coloured(stream: TextIO, environment: Mapping[str, str]) -> bool:
 def paint(text: str, tone: str, colours: bool) -> str:
     """Text in a tone where colours are wanted."""
     return f"{tone}{text}{_PLAIN}" if colours else text
+
+
+def width() -> int | None:
+    """Columns of the terminal that standard output is, None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def colours_wanted() -> bool:

@@ -142,7 +142,8 @@ def tell(settings: Settings, verdicts: Sequence[Verdict], because: bool = True) 
     """Print verdicts, with or without why, and write them where ``verdict_json`` says."""
     for verdict in verdicts:
         shown = verdict if because else {**verdict, "because": []}
-        print("\n".join(text(shown, console.colours_wanted())), flush=True)
+        told = text(shown, console.colours_wanted(), console.width())
+        print("\n".join(told), flush=True)
     if settings.verdict_json:
         write_json(settings.verdict_json, verdicts)
 

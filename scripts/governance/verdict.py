@@ -22,11 +22,7 @@ REASONS = 12
 
 
 def _thinnest(rows: Iterable[Row]) -> Row:
-    def key(row: Row) -> float:
-        margin = relative_margin(row)
-        return float("-inf") if margin is None else margin
-
-    return min(rows, key=key)
+    return min(rows, key=lambda row: _known(relative_margin(row)))
 
 
 def gate_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -147,7 +143,7 @@ def grade_text(verdict: Json) -> str:
     return f"grade {grade} (minimum {minimum}), {kind}"
 
 
-def text(verdict: Json, colours: bool) -> list[str]:
+def text(verdict: Json, colours: bool, width: int | None = None) -> list[str]:
     """Lines of a verdict.
 
     Parameters
@@ -157,11 +153,13 @@ def text(verdict: Json, colours: bool) -> list[str]:
         ``made``, ``next``.
     colours
         Whether the headline is painted.
+    width
+        Columns of the terminal; None where there is none.
     """
     ended, tone, word = ("passed", GOOD, "NOTE") if verdict["passed"] else ("failed", BAD, "FAIL")
     headline = f"{paint(verdict['target'], STRONG, colours)} {paint(ended, tone, colours)}"
     lines = ["", f"{headline}: {verdict['says']}"]
-    lines += table_lines(verdict.get("gates") or [])
+    lines += table_lines(verdict.get("gates") or [], width)
     for entry in (verdict.get("failing") or [])[:LONGEST]:
         seeds = f"seed{'s' * (len(entry['seeds']) != 1)} {', '.join(entry['seeds'])}"
         seeds = "all seeds" if entry["seeds"] == ["all"] else seeds
@@ -183,26 +181,32 @@ def text(verdict: Json, colours: bool) -> list[str]:
     return lines + [f"next  {command}" for command in verdict.get("next") or []]
 
 
-def table_lines(gates: Sequence[Json]) -> list[str]:
-    """Gates by seeds as text; a star where B+ is missed, two for B."""
+def table_lines(gates: Sequence[Json], width: int | None = None) -> list[str]:
+    """Gates by seeds as text; the thinnest seed alone where a terminal is too narrow for all.
+
+    A star stands where B+ is missed, two for B.
+    """
     if not gates:
         return []
     seeds = sorted({s for g in gates for s in g["seeds"] if s != "all"}, key=_by_number)
     grades = [GRADE_NAMES[grade] for grade in GRADES]
     # A cell may fill its column: it holds a value and up to three marks.
     widths = [*[COLUMN] * len(grades), *[COLUMN + 1] * len(seeds), COLUMN]
-    head = _columns((*grades, *seeds, "margin"), widths)
-    lines = [f"{'gate':<{TITLE}}{head}"]
-    for gate in gates:
-        checks = gate["gate"] == "checks"
-        asked = [asked_text(gate, grade) for grade in GRADES]
-        shared = gate["seeds"].get("all")
-        cells = [_cell(gate["seeds"].get(seed, shared), checks) for seed in seeds]
-        if shared:
-            cells = [_cell(shared, checks), *[""] * (len(seeds) - 1)]
-        margin = "" if checks else percent(gate["margin"])
-        columns = _columns((*asked, *cells, margin), widths)
-        lines.append(f"{gate['title'][: TITLE - 1]:<{TITLE}}{columns}".rstrip())
+    if width is not None and TITLE + sum(widths) > width:
+        lines = _thinnest_lines(gates)
+    else:
+        head = _columns((*grades, *seeds, "margin"), widths)
+        lines = [f"{'gate':<{TITLE}}{head}"]
+        for gate in gates:
+            checks = gate["gate"] == "checks"
+            asked = [asked_text(gate, grade) for grade in GRADES]
+            shared = gate["seeds"].get("all")
+            cells = [_cell(gate["seeds"].get(seed, shared), checks) for seed in seeds]
+            if shared:
+                cells = [_cell(shared, checks), *[""] * (len(seeds) - 1)]
+            margin = "" if checks else percent(gate["margin"])
+            columns = _columns((*asked, *cells, margin), widths)
+            lines.append(f"{gate['title'][: TITLE - 1]:<{TITLE}}{columns}".rstrip())
     cells = [_cell(cell, False) for gate in gates for cell in gate["seeds"].values()]
     notes = [
         note
@@ -214,6 +218,22 @@ def table_lines(gates: Sequence[Json]) -> list[str]:
         if any(mark in cell for cell in cells)
     ]
     return [*lines, "; ".join(notes)] if notes else lines
+
+
+def _thinnest_lines(gates: Iterable[Json]) -> list[str]:
+    """Every gate with the seed that has the thinnest margin, within sixty columns."""
+    widths = (COLUMN + 1, COLUMN - 2, COLUMN)
+    lines = [f"{'gate':<{TITLE}}{_columns(('thinnest', 'seed', 'margin'), widths)}"]
+    for gate in gates:
+        checks, seeds = gate["gate"] == "checks", gate["seeds"]
+        seed = min(seeds, key=lambda s: _known(seeds[s]["margin"]))
+        shown = (_cell(seeds[seed], checks), seed, "" if checks else percent(gate["margin"]))
+        lines.append(f"{gate['title'][: TITLE - 1]:<{TITLE}}{_columns(shown, widths)}".rstrip())
+    return lines
+
+
+def _known(margin: float | None) -> float:
+    return float("-inf") if margin is None else margin
 
 
 def _columns(texts: Iterable[str], widths: Iterable[int]) -> str:

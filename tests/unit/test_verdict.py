@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scripts.governance.verdict import failing_gates, gate_table, text
+from scripts.governance.verdict import failing_gates, gate_table, table_lines, text
 from scripts.scorers.gates import evaluate
 from tests.unit.test_gates import SETTINGS, passing_card
 
@@ -52,6 +52,19 @@ def test_a_cell_says_which_grade_is_missed(gini, cell, grade):
     assert entry["seeds"]["42"]["grade"] == grade
     line = next(x for x in lines(found) if x.startswith("country_gini"))
     assert line.split()[6].replace("i", "") == cell
+
+
+def test_a_narrow_terminal_shows_the_thinnest_seed_of_every_gate():
+    found = rows(country_gini=0.7)
+    gates = gate_table(found)
+    wide = table_lines(gates, 120)
+    assert wide == table_lines(gates)
+    narrow = table_lines(gates, 80)
+    assert max(map(len, narrow[:-1])) <= 60
+    assert [line.split()[0] for line in narrow] == [line.split()[0] for line in wide]
+    line = next(x for x in narrow if x.startswith("country_gini"))
+    assert line.split()[1:3] == ["0.7**", "42"]
+    assert next(x for x in narrow if x.startswith("stability")).split()[2] == "all"
 
 
 def test_the_longest_cells_stand_apart():
