@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.console import counted
 from scripts.contracts import dataset_path
 from scripts.errors import SegmentError
 from scripts.governance import locks, releases, retention
@@ -127,7 +128,7 @@ def candidate_lines(segment: Path, names: Mapping[str, str], now: float) -> list
         parent = f", forked from {forked['parent']['name']}" if forked else ""
         lines.append(
             f"{run_id}  {name} ({posture}{parent}), "
-            f"{len(receipts)} seeds, S9 {passed} of {len(summaries)}, grade {grade}, "
+            f"{counted(len(receipts), 'seed')}, S9 {passed} of {len(summaries)}, grade {grade}, "
             f"{age(newest, now)} old, {size(retention.size_of(folder, seen))}"
         )
     return lines
