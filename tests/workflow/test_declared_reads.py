@@ -22,6 +22,7 @@ BY_NAME = re.compile(
 # What `certify` writes beside its verdict, and looks at before it does: a verdict that fails must
 # leave them, so they are no outputs.
 BESIDE_VERDICT = (
+    "segment_1B/current_candidate/current_candidate_pointer.json",
     "segment_1B/last_good/last_good_pointer.json",
     "segment_1B/reports/segment1b_p5_lock_set.json",
 )
