@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -166,5 +167,8 @@ def main(descriptor: str, *prepare: str) -> None:
             getattr(module, function)()
     with socket.socket(fileno=int(descriptor)) as listener:
         folder = Path(listener.getsockname()).parent
+        # Collections in a copy leave what the libraries hold alone, and its pages shared.
+        gc.collect()
+        gc.freeze()
         serve(listener)
     shutil.rmtree(folder)
