@@ -6,6 +6,7 @@ The loops stand in files named ``*kernels.py``.
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,22 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
+def _cache() -> Path:
+    """Where machine code is kept: beside the source, or the user's own cache."""
+    if os.access(_HERE, os.W_OK):
+        return _HERE / "__pycache__"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segment1b"
+
+
 # Read by numba when a function is compiled; its types do not know it.
-setattr(numba.config, "CACHE_DIR", str(_HERE / "__pycache__" / f"kernels-{_digest()[:16]}"))  # noqa: B010
+setattr(numba.config, "CACHE_DIR", str(_cache() / f"kernels-{_digest()[:16]}"))  # noqa: B010
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function for a signature when its module is imported; it runs beside other threads.
 
-    The machine code is kept in ``scripts/__pycache__``; where that cannot be written, every process
-    makes it anew.
+    The machine code is kept in ``scripts/__pycache__`` or the user's cache; where neither can be
+    written, every process makes it anew.
     """
 
     def of(function: Callable[..., Any]) -> Callable[..., Any]:
