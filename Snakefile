@@ -44,7 +44,7 @@ rule certify:
         faults=promotion_faults(None, CANDIDATE),
         reference=shipped_reference,
         demands=DEMANDS,
-        policies=promotion.policies(CANDIDATE),
+        policies=CANDIDATE.policies,
         keep=SETTINGS.kept_runs,
     conda:
         "envs/runtime.yaml"

@@ -65,11 +65,7 @@ def certified():
         )
         + outputs_of(BASELINE_RUN_ID, P0_SEEDS),
         # The records name the files that the runs were made from; they are held against these.
-        "policies": source(
-            sorted(
-                {*promotion.policies(CANDIDATE).values(), *promotion.policies(BASELINE).values()}
-            )
-        ),
+        "policies": source(sorted({*CANDIDATE.policies.values(), *BASELINE.policies.values()})),
         "bands": BANDS_1A,
         "gates": GATES,
         "anchors": ANCHORS,
@@ -93,7 +89,7 @@ rule certify_release:
         baseline_receipts=expand(run("run_receipt.json"), run_id=BASELINE_RUN_ID, seed=SEEDS),
         state_outputs=outputs_of(RELEASE_RUN_ID, SEEDS),
         validation=of_candidate(VALIDATION),
-        policies=source(list(promotion.policies(CANDIDATE).values())),
+        policies=source(list(CANDIDATE.policies.values())),
         bands=BANDS_1A,
         gates=GATES,
         anchors=ANCHORS,

@@ -11,6 +11,7 @@ from scripts.contracts import contracts_digest, dataset, datasets, require_decla
 from scripts.errors import SegmentError, lines
 from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
+from scripts.records.identity import parameter_hash
 from scripts.scorers import levers
 from scripts.scorers.gates import GATES_FILE
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
@@ -24,6 +25,7 @@ from scripts.snakemake_private import (
 )
 from scripts.states import CHAIN
 from scripts.states.groups import part_names
+from scripts.tables import file_digest
 
 
 def source(path):
@@ -46,6 +48,8 @@ try:
     SEARCHES = {name: load_search(f"config/{name}.yaml") for name in SEARCH_NAMES}
 except SegmentError as error:
     raise SystemExit("\n".join(lines(error))) from None
+except OSError as error:
+    raise SystemExit("\n".join(lines(entry.os_error(error, ["config/config.yaml"])))) from None
 
 # What the processes of all jobs inherit.
 entry.export_package_path(workflow.basedir)
@@ -226,9 +230,20 @@ def labels(**fixed):
     return of_job
 
 
-def code(module):
-    """Digest of a module, of what it imports and of the contracts that it names."""
-    return code_digest(module)
+def code(module, *obeyed):
+    """Params: digest of a module, of what it imports and of its contracts, and of policies.
+
+    ``obeyed`` are input functions of policy files. Snakemake knows their files by times alone, and a
+    copy may keep an old one.
+    """
+    law = code_digest(module)
+
+    def of_job(wildcards):
+        found = [files(wildcards) for files in obeyed]
+        paths = {path for files in found for path in ([files] if isinstance(files, str) else files)}
+        return f"{law} {parameter_hash({path: file_digest(path) for path in paths})}"
+
+    return of_job if obeyed else law
 
 
 def versions(run_id):

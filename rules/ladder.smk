@@ -11,7 +11,7 @@ def ladder_steps(wildcards):
         {
             "posture": step.name,
             "run_id": step.run_id,
-            "policies": {"upstream": step.posture.upstream_policy, **step.posture.policies},
+            "policies": step.policies,
         }
         for step in LADDER_RUNS
     ]

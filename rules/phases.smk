@@ -12,7 +12,7 @@ PROTOCOL = declared("segment_1B/iteration_protocol.json")
 LOCKS = locks.read_locks(Path(ROOT_OF_JOBS, "segment_1B/reports"))
 UNLOCKED = promotion.unlocked(LOCKS)
 P4_RUNS = {
-    judged.name: {"run_id": judged.run_id, **promotion.policies(judged)}
+    judged.name: {"run_id": judged.run_id, **judged.policies}
     for judged in (promotion.phase_run(SETTINGS, "P4"), CANDIDATE)
 }
 P4_POLICIES = sorted({p for entry in P4_RUNS.values() for k, p in entry.items() if k != "run_id"})

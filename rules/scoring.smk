@@ -66,7 +66,7 @@ rule scorecard:
     resources:
         **demand("scorecard"),
     params:
-        code=code("scorers.scorecard"),
+        code=code("scorers.scorecard", policy("s1_tile_index"), policy("s2")),
     conda:
         ENV
     script:

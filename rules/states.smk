@@ -58,7 +58,7 @@ rule s2_tile_weights:
     resources:
         mem_mb=2000,
     params:
-        code=code("states.s2_tile_weights"),
+        code=code("states.s2_tile_weights", policy("s2")),
     conda:
         ENV
     script:
@@ -81,7 +81,7 @@ rule s3_requirements:
     resources:
         **demand("s3_requirements"),
     params:
-        code=code("states.s3_requirements"),
+        code=code("states.s3_requirements", policy("s2")),
     conda:
         ENV
     script:
@@ -104,7 +104,7 @@ rule s4_guard:
     resources:
         **demand("s4_guard"),
     params:
-        code=code("states.s4_guard"),
+        code=code("states.s4_guard", policy("s2"), policy("s4")),
     conda:
         ENV
     script:
@@ -128,7 +128,7 @@ rule s4_alloc_plan:
     resources:
         **demand("s4_alloc_plan"),
     params:
-        code=code("states.s4_alloc_plan"),
+        code=code("states.s4_alloc_plan", policy("s1_tile_index"), policy("s4")),
     conda:
         ENV
     script:
@@ -148,7 +148,7 @@ rule s5_site_tile_assignment:
     resources:
         **demand("s5_site_tile_assignment"),
     params:
-        code=code("states.s5_site_tile_assignment"),
+        code=code("states.s5_site_tile_assignment", policy("s5")),
     conda:
         ENV
     script:
@@ -172,7 +172,7 @@ rule s6_site_jitter:
     resources:
         **demand("s6_site_jitter"),
     params:
-        code=code("states.s6_site_jitter"),
+        code=code("states.s6_site_jitter", policy("s1_tile_index"), policy("s6")),
     conda:
         ENV
     script:
@@ -196,7 +196,7 @@ rule s7_site_synthesis:
     resources:
         **demand("s7_site_synthesis"),
     params:
-        code=code("states.s7_site_synthesis"),
+        code=code("states.s7_site_synthesis", policy("s1_tile_index")),
     conda:
         ENV
     script:
@@ -227,7 +227,7 @@ rule s8_site_locations:
     resources:
         **demand("s8_site_locations"),
     params:
-        code=code("states.s8_site_locations"),
+        code=code("states.s8_site_locations", policy("s4"), policy("s5"), policy("s6")),
     conda:
         ENV
     script:
@@ -235,9 +235,8 @@ rule s8_site_locations:
 
 
 def policies_of_run(wildcards):
-    """Input function: all policy files of a run, upstream first."""
-    posture = run_of(wildcards).posture
-    return source([posture.upstream_policy, *map(posture.policies.get, sorted(posture.policies))])
+    """Input function: all policy files of a run."""
+    return source(sorted(run_of(wildcards).policies.values()))
 
 
 def fork_record(wildcards):
@@ -272,6 +271,7 @@ rule run_receipt:
     log:
         logs("1B/{run_id}/{seed}/run_receipt"),
     params:
+        code=code("governance.run_receipt", policies_of_run),
         run=run_identity,
         runs_root=runs_root,
         versions=versions_of_run,
@@ -321,7 +321,7 @@ rule s9_validation:
     resources:
         **demand("s9_validation"),
     params:
-        code=code("states.s9_validation"),
+        code=code("states.s9_validation", policies_of_run),
     conda:
         ENV
     script:

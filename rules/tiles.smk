@@ -16,7 +16,7 @@ rule s1_tile_index:
     resources:
         mem_mb=2000,
     params:
-        code=code("states.s1_tile_index"),
+        code=code("states.s1_tile_index", tile_policy("s1_tile_index")),
     conda:
         ENV
     script:
@@ -42,7 +42,11 @@ rule s1_population_surface:
     resources:
         mem_mb=2000,
     params:
-        code=code("states.s1_population_surface"),
+        code=code(
+            "states.s1_population_surface",
+            tile_policy("s1_tile_index"),
+            tile_policy("s1_population"),
+        ),
         raster=SETTINGS.population_raster,
         totals=SETTINGS.population_totals,
         uncovered=SETTINGS.population_uncovered,
@@ -68,7 +72,7 @@ rule fidelity_reference:
     resources:
         mem_mb=2000,
     params:
-        code=code("scorers.fidelity_reference"),
+        code=code("scorers.fidelity_reference", tile_policy("s1_tile_index")),
     conda:
         ENV
     script:

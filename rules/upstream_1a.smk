@@ -70,7 +70,7 @@ rule generate_1a:
     resources:
         **demand("generate_1a"),
     params:
-        code=code("upstream.generate_1a"),
+        code=code("upstream.generate_1a", generator_policy),
         merchants_total=SETTINGS.merchants_total,
     conda:
         ENV

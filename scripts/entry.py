@@ -41,7 +41,7 @@ def run(main: Callable[..., None], smk: Any) -> None:
     start = time.perf_counter()
     try:
         run_id, code = getattr(smk.wildcards, "run_id", ""), getattr(smk.params, "code", "")
-        job = measured.Job(smk.input, run_id, code)
+        job = measured.Job(smk.input, run_id, code.split(" ")[0])
         measured.begin(job)
         main(smk.input, smk.output, smk.params, smk.wildcards)
         job.end()

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from scripts.errors import ConfigError
+from scripts.tables import read_bytes, require_flat
 
 SCHEMAS_DIR = Path(__file__).resolve().parents[1] / "config" / "schemas"
 _MAX_BYTES = 1 << 20
@@ -85,13 +86,11 @@ def parse_yaml(path: str | Path) -> Any:
         ``EC01`` when it cannot be read, ``EC02`` when it is not plain YAML.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_bytes(path, _MAX_BYTES)
     except OSError as error:
         raise ConfigError(
             "EC01", path, f"cannot be read ({error.strerror})", "a file that can be read"
         ) from None
-    if len(data) > _MAX_BYTES:
-        raise ConfigError("EC02", path, f"holds {len(data)} bytes", f"at most {_MAX_BYTES}")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -102,7 +101,10 @@ def parse_yaml(path: str | Path) -> Any:
 def parse_text(text: str, where: str | Path) -> Any:
     """Parse YAML that a user has written (``EC02``)."""
     try:
-        return yaml.load(text, Loader=_StrictLoader)
+        value = yaml.load(text, Loader=_StrictLoader)
+        if isinstance(value, dict | list):
+            require_flat(value)
+        return value
     # The YAML library lets slip what its constructors stumble over: !!bool x, !!timestamp x.
     except (
         *(yaml.YAMLError, ValueError, TypeError, RecursionError),

@@ -25,11 +25,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.errors import GovernanceError
+from scripts.tables import is_temporary
 
 JOBS_LOCK = "SEGMENT1B_JOBS_LOCK"
 WAIT_S = 600.0
 # A job takes longer than clocks of machines that share a file system differ.
 LATER_S = 5.0
+# What a runs root holds.
+OWN_FOLDERS = ("segment_1A", "segment_1B", "own_reference", "releases")
 _NO_FLOCK = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 # Held until the process ends; a closed descriptor would drop its lock.
 _held: list[int] = []
@@ -37,7 +40,7 @@ _held: list[int] = []
 
 def lock_files(runs_root: str) -> tuple[Path, Path]:
     """Lock files of the workflow and of its jobs, beside the runs root."""
-    root = Path(os.path.abspath(runs_root))
+    root = Path(os.path.realpath(runs_root))
     return root.parent / f".{root.name}.lock", root.parent / f".{root.name}.jobs.lock"
 
 
@@ -74,7 +77,10 @@ def take(runs_root: str, wait_s: float = WAIT_S) -> None:
         taken = _flock(handle, fcntl.LOCK_EX)
     except OSError as error:
         raise GovernanceError(
-            "EG92", workflow, f"cannot be written ({error.strerror})", "a folder to write to"
+            "EG92",
+            error.filename or workflow,
+            f"cannot be written ({error.strerror})",
+            "a folder to write to; delete another user's file where no workflow runs",
         ) from None
     if taken is False:
         owner = workflow.read_text(encoding="utf-8", errors="replace").strip() or "unknown"
@@ -132,10 +138,16 @@ def refuse_later_files(runs_root: str, inputs: Iterable[str]) -> None:
 
 
 def sweep(runs_root: Path) -> list[Path]:
-    """Remove the temporary files that killed writers left below a runs root."""
-    left = sorted(path for path in runs_root.rglob(".*.tmp") if path.is_file())
-    for path in left:
-        path.unlink()
+    """Remove the temporary files that killed writers left in the folders of a runs root.
+
+    Files of other names, of other users and of a runs root within this one are left alone.
+    """
+    left = []
+    for folder in OWN_FOLDERS:
+        for path in sorted((runs_root / folder).rglob(".*")):
+            if is_temporary(path) and path.is_file() and path.stat().st_uid == os.geteuid():
+                path.unlink()
+                left.append(path)
     return left
 
 

@@ -7,7 +7,7 @@ reads of them itself guesses (``0601`` is 601 to it).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ class Run:
     run_id: str
     upstream_id: str
     tiles_id: str
+
+    @property
+    def policies(self) -> dict[str, str]:
+        """Policy files by key, ``upstream`` among them where a policy made the 1A."""
+        upstream = self.posture.upstream_policy
+        return {**({"upstream": upstream} if upstream else {}), **self.posture.policies}
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,13 @@ class Settings:
     runs: Mapping[str, Run]
     upstreams: Mapping[str, Upstream]
     tile_sets: Mapping[str, TileSet]
+
+    @property
+    def policy_files(self) -> list[str]:
+        """Policy files of all postures that take part."""
+        return sorted(
+            {p for x in self.postures.values() for p in (x.upstream_policy, *x.policies.values())}
+        )
 
     @property
     def authority_id(self) -> str:
@@ -326,6 +339,8 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
 
     def add(name: str, posture: Posture, kind: str) -> None:
         base = "external" if kind == "external" else upstream_name(posture.upstream_policy)
+        if kind == "external":
+            posture = replace(posture, upstream_policy="")
         upstream_id = run_id("1A", base)
         policy = posture.upstream_policy
         upstreams.setdefault(upstream_id, Upstream(upstream_id, kind, policy))

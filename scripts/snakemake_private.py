@@ -215,8 +215,25 @@ def is_recorded(output: str | Path) -> bool:
     It makes again what is marked, and compares what is recorded with its code, parameters and
     inputs of today; anything else it takes as it is.
     """
-    folders = (METADATA, INCOMPLETE)
-    return any(record_path(folder, str(output)).is_file() for folder in folders)
+    if record_path(INCOMPLETE, str(output)).is_file():
+        return True
+    # Of a broken record it says no more than of none.
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return "params" in json.loads(record_path(METADATA, str(output)).read_bytes())
+    return False
+
+
+def refuse_broken_records() -> None:
+    """Refuse what stands where Snakemake keeps its records and is no folder of ours (``EG93``)."""
+    for folder in (METADATA.parent, METADATA, INCOMPLETE):
+        there = os.path.lexists(folder)
+        if there and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
+            raise GovernanceError(
+                "EG93",
+                folder,
+                "is no folder that can be read and written",
+                "delete it: files without a record are held against the receipts of their runs",
+            )
 
 
 def copy_record(source: str, target: str, old: str, new: str) -> bool:

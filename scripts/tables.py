@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ import pyarrow.parquet as pq
 from scripts.errors import ContractError
 
 ROW_GROUP = 1 << 20
+# Records and policies are far smaller and flatter.
+LARGEST_TEXT = 64 << 20
+DEEPEST = 64
+_TEMPORARY = re.compile(r"\..+\.[0-9]+\.segment1b-tmp")
 
 
 @contextlib.contextmanager
@@ -30,7 +35,7 @@ def publish(path: str | Path) -> Iterator[Path]:
     """A temporary sibling of ``path`` that takes its place when the block ends without error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.segment1b-tmp")
     try:
         yield temporary
         with open(temporary, "rb+") as handle:
@@ -38,6 +43,11 @@ def publish(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file has the name that :func:`publish` gives before the rename."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -55,6 +65,44 @@ def refuse_special(path: str | Path) -> None:
     """``OSError`` for a pipe or a device, which would keep its reader for ever."""
     if Path(path).exists() and not Path(path).is_file():
         raise OSError(errno.EINVAL, "no plain file", str(path))
+
+
+def read_bytes(path: str | Path, most: int = LARGEST_TEXT) -> bytes:
+    """Bytes of a plain file of at most so many; ``OSError`` for anything else."""
+    refuse_special(path)
+    with open(path, "rb") as handle:
+        data = handle.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"over {most} bytes", str(path))
+    return data
+
+
+def everything_below(folder: Path) -> list[Path]:
+    """Files, folders and links below a folder, sorted; ``OSError`` where one cannot be listed."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    return sorted(
+        Path(where, name)
+        for where, folders, files in os.walk(folder, onerror=refuse)
+        for name in (*folders, *files)
+    )
+
+
+def require_flat(value: Any) -> None:
+    """``ValueError`` for a document nested deeper than any of ours, whose reader would give up."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            child
+            for part in level
+            for child in (part.values() if isinstance(part, dict) else part)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested over {DEEPEST} deep")
 
 
 @contextlib.contextmanager
@@ -178,11 +226,13 @@ def read_json(path: str | Path) -> Any:
     Raises
     ------
     ContractError
-        ``EX02`` when the file is absent, not JSON, or nested too deep to read.
+        ``EX02`` when the file is absent, not JSON, too large, or nested too deep.
     """
     try:
-        refuse_special(path)
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(read_bytes(path).decode("utf-8"))
+        if isinstance(value, dict | list):
+            require_flat(value)
+        return value
     except (OSError, ValueError, RecursionError) as error:
         raise ContractError("EX02", path, f"not readable JSON ({error})", "a JSON file") from None
 

@@ -1,4 +1,4 @@
-"""Small worlds after one undisturbed ``certify``, made once for a state of the tree and shared.
+"""Worlds after one undisturbed ``certify``, made once for a state of the tree and shared.
 
 They lie in ``build/worlds``, under a digest of everything that they are made from, so that the
 workers of a test run and later runs take the one that is there. Whoever asks first makes it while
@@ -75,8 +75,14 @@ def _notes(world: Path) -> Path:
 
 
 def _make(world: Path, seeds: Sequence[int]) -> None:
-    """Certify a world, and note when and how long beside it."""
-    small_world.build(world, seeds)
+    """Certify a world, the shipped one without seeds; note when and how long beside it."""
+    if seeds:
+        small_world.build(world, seeds)
+    else:
+        small_world.copy_parts(world)
+        shutil.copytree(
+            small_world.REPOSITORY / "resources/reference", world / "resources/reference"
+        )
     (world / READS).mkdir()
     began = time.time()
     result = subprocess.run(
@@ -100,8 +106,8 @@ def _make(world: Path, seeds: Sequence[int]) -> None:
 
 @functools.cache
 def certified(seeds: Sequence[int] = small_world.SEEDS) -> Path:
-    """A certified small world; whoever changes it works on a copy."""
-    world = FOLDER / _key() / "-".join(map(str, seeds))
+    """A certified small world, or without seeds the release itself; change copies alone."""
+    world = FOLDER / _key() / ("-".join(map(str, seeds)) or "release")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -12,6 +12,12 @@ def certified_world() -> Path:
     return certified()
 
 
+@pytest.fixture(scope="session")
+def released_world() -> Path:
+    """The whole world after ``snakemake certify``; tests must leave it as it is."""
+    return certified(())
+
+
 @pytest.fixture(scope="module")
 def own_copy(certified_world, tmp_path_factory) -> Path:
     """A copy of the certified world for the tests of one file."""

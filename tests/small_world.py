@@ -76,8 +76,8 @@ def cut_reference(source: Path, target: Path, countries: Sequence[str] = COUNTRI
     write_json(target / "manifest.json", manifest)
 
 
-def build(folder: Path, seeds: Sequence[int] = SEEDS) -> Path:
-    """Lay out the small world below ``folder``, for some seeds, and return it."""
+def copy_parts(folder: Path) -> None:
+    """Copy the repository's workflow, without the reference snapshot, to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = REPOSITORY / part
@@ -87,6 +87,11 @@ def build(folder: Path, seeds: Sequence[int] = SEEDS) -> Path:
             )
         else:
             shutil.copy2(source, folder / part)
+
+
+def build(folder: Path, seeds: Sequence[int] = SEEDS) -> Path:
+    """Lay out the small world below ``folder``, for some seeds, and return it."""
+    copy_parts(folder)
     cut_reference(REPOSITORY / "resources/reference", folder / "resources/reference")
     layer = folder / "config/layer1"
     _edit(

@@ -46,17 +46,21 @@ def verify(
     from scripts.governance import verification
     from scripts.governance.releases import FOLDER, folder_of, read_release, refuse_changed
 
+    policies: list[str] = []
     if Path("Snakefile").is_file() or configfile or config:
         settings = options.configuration(configfile, config)
         run = run or settings.run_named(settings.candidate).run_id
         runs_root = runs_root or Path(settings.runs_root)
         tree, reference = tree or Path(), reference or Path(settings.reference)
+        policies = settings.policy_files
     if list((runs_root or Path()).glob(f"{FOLDER}/{run}*/release.json")) and run:
         runs_root = folder_of(runs_root or Path(), run)
         refuse_changed(runs_root)
         run, tree = read_release(runs_root)["run"]["run_id"], None
     folder = verification.folder_of(run, runs_root or Path())
-    result = verification.verify(folder, tree=tree, reference=reference, public_key=public_key)
+    result = verification.verify(
+        folder, tree=tree, reference=reference, public_key=public_key, policies=policies
+    )
     lines = verification.lines(result, folder)
     print("\n".join(lines), file=sys.stderr if result.faults else sys.stdout)
     verification.refuse(result, run)
@@ -78,4 +82,5 @@ def sign(
     from scripts.governance.sign_attestation import sign_attestation
 
     root_lock.take(settings.runs_root)
-    options.show(sign_attestation(Path(settings.runs_root), key, Path(settings.reference)))
+    root, reference = Path(settings.runs_root), Path(settings.reference)
+    options.show(sign_attestation(root, key, reference, settings.policy_files))

@@ -8,8 +8,9 @@ name; any other source has its file name. Verification holds them against what i
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ def begin(job: Job) -> None:
     """Let the records that this process writes from now on be those of a job."""
     global _job
     _job = job
+
+
+@contextlib.contextmanager
+def outside_jobs() -> Iterator[None]:
+    """Write records that no job measured."""
+    global _job
+    job, _job = _job, None
+    try:
+        yield
+    finally:
+        _job = job
 
 
 def digest(path: str | Path) -> str:

@@ -26,7 +26,6 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:segment1b:certify:v1"
 BUILDER = "urn:segment1b:snakemake"
-GENERATOR = "policy.1a.generator."
 LOCK_FILE = "envs/runtime.lock.txt"
 _LOCK_URI = f"file:{LOCK_FILE}"
 # Files of the certified run and of its baseline that the certificate has no digest of.
@@ -91,16 +90,10 @@ def descriptors(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
 def dependencies(certificate: Json, receipts: Iterable[Json], lock_file: str) -> list[Json]:
     """Sealed inputs of every seed, policies, gates and the lock file, in order of their URIs."""
     policies = certificate["digests"]["policies"]
-    # What a user's own 1A was made by is not here; the generator that made none of it is not named.
-    external = certificate["run"]["upstream_kind"] == "external"
     uris = {
         _LOCK_URI: lock_file,
         "file:config/gates.yaml": certificate["digests"]["gates"],
-        **{
-            f"policy:{name}": sha
-            for name, sha in policies.items()
-            if not (external and name.startswith(GENERATOR))
-        },
+        **{f"policy:{name}": sha for name, sha in policies.items()},
     }
     for receipt in receipts:
         for asset, digest in receipt["sealed_inputs"].items():

@@ -3,7 +3,7 @@
 The certificate stays whatever happens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,12 @@ def verify_files(document: Json, root: Path) -> int:
     return len(listed)
 
 
-def verify_records(run_id: str, root: Path, reference: Path) -> None:
+def verify_records(run_id: str, root: Path, reference: Path, policies: Iterable[str] = ()) -> None:
     """Hold every record and file of the release against each other (``ES33``)."""
     folder = root / "segment_1B" / run_id
-    result = verify(folder, root=root, tree=Path(), reference=reference, promoting=True)
+    result = verify(
+        folder, root=root, tree=Path(), reference=reference, policies=policies, promoting=True
+    )
     remedy = "restore the file, or delete it and run certify again"
     if result.faults:
         raise RefusedError([ScoreError("ES33", root, fault, remedy) for fault in result.faults])
@@ -97,7 +99,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     )
     verify_files(document, root)
     enforce(document, params.demands, inputs.certificate)
-    verify_records(document["run"]["run_id"], root, Path(params.reference))
+    verify_records(document["run"]["run_id"], root, Path(params.reference), list(inputs.policies))
     promote(document, root, inputs, params)
 
 

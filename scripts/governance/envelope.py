@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from scripts.errors import GovernanceError
+from scripts.tables import read_bytes
 
 Json = Mapping[str, Any]
 
@@ -30,7 +31,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 def private_key(path: Path) -> Ed25519PrivateKey:
     """An Ed25519 private key that is not encrypted (``EG84`` for anything else)."""
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
+        key = load_pem_private_key(read_bytes(path), None)
     except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise GovernanceError(
             "EG84", path, f"is no private key that can sign ({error})", "an Ed25519 key in PEM form"
@@ -45,7 +46,7 @@ def private_key(path: Path) -> Ed25519PrivateKey:
 def public_key(path: Path) -> Ed25519PublicKey:
     """An Ed25519 public key (``EG84`` for anything else)."""
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(read_bytes(path))
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise GovernanceError(
             "EG84", path, f"is no public key ({error})", "an Ed25519 key in PEM form"

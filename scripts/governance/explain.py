@@ -30,7 +30,7 @@ def own_causes(reason: Any) -> list[str]:
     if reason.updated_input:
         causes.append(f"changed: {', '.join(sorted(map(str, reason.updated_input)))}")
     if reason.params_changed:
-        causes.append("its code, a contract or a parameter changed")
+        causes.append("its code, a contract, a policy or a parameter changed")
     if reason.input_changed:
         causes.append("it uses other files than before")
     if reason.software_stack_changed:

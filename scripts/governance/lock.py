@@ -13,7 +13,7 @@ from scripts.errors import GovernanceError
 from scripts.governance import locks
 from scripts.governance.enforce_phase import check_witness, enforce_candidate, enforce_integrated
 from scripts.governance.pointers import verify_baseline
-from scripts.governance.promotion import lock_faults, lock_run, policies, witness_id
+from scripts.governance.promotion import lock_faults, lock_run, witness_id
 from scripts.governance.releases import when_and_from
 from scripts.governance.retention import prune
 from scripts.policies import parse_yaml
@@ -83,7 +83,7 @@ def lock_record(
     """
     sequence, before = superseded(found, phase)
     files = locks.surface_digests(phase, policies)
-    named = {key: policies[key] for key in locks.SURFACES[phase].policies}
+    named = {key: policies[key] for key in locks.SURFACES[phase].policies if key in policies}
     return locks.seal(
         {
             "phase": phase,
@@ -152,7 +152,7 @@ def lock_phase(settings: Settings, phase: str, keep: bool = False) -> list[str]:
         phase,
         record,
         check,
-        policies(run),
+        run.policies,
         {"run_id": pin["run_id"], "report_sha256": pin["digests"][report]},
         found,
         Ledger.of(root, (path, witnessed)).digests,

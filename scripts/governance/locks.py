@@ -68,11 +68,6 @@ class Lock:
     fault: str = ""
 
 
-def policies_of(upstream_policy: str, policies: Mapping[str, str]) -> dict[str, str]:
-    """Policy files of a posture by key, the upstream's among them."""
-    return {"upstream": upstream_policy, **policies}
-
-
 def surface_digests(phase: str, policies: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Files that a phase locks and their SHA-256, in the groups policies, schemas, code, other.
 
@@ -81,10 +76,11 @@ def surface_digests(phase: str, policies: Mapping[str, str]) -> dict[str, dict[s
     phase
         P1 to P4.
     policies
-        Policy files of the run by key, as :func:`policies_of` gives them.
+        Policy files of the run by key.
     """
     surface = SURFACES[phase]
-    paths = [policies[key] for key in surface.policies]
+    # No policy made an external 1A.
+    paths = [policies[key] for key in surface.policies if key in policies]
     schemas = {f"config/schemas/{schema_name(path)}.schema.yaml" for path in paths}
     modules = {m for top in surface.modules for m in modules_of(f"{PACKAGE.name}.{top}")}
     sources = [source_of(module).relative_to(PACKAGE.parent).as_posix() for module in modules]

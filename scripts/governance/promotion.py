@@ -56,11 +56,6 @@ def run_names(settings: Settings) -> dict[str, str]:
     }
 
 
-def policies(run: Run) -> dict[str, str]:
-    """Policy files of a run by key, the upstream's among them."""
-    return locks.policies_of(run.posture.upstream_policy, run.posture.policies)
-
-
 def unlocked(found: Mapping[str, locks.Lock]) -> list[str]:
     """Phases before P4 that no standing lock answers for."""
     standing = {p for p, lock in found.items() if lock.status == locks.STANDING and not lock.fault}
@@ -83,7 +78,7 @@ def faults(
     phase
         P1 to P4; None for the certificate, which stands on all of them.
     """
-    lines = locks.faults(found, policies(run), phase)
+    lines = locks.faults(found, run.policies, phase)
     missing = sorted(set(settings.required_seeds) - set(settings.seeds))
     if phase in ("P4", None) and missing:
         seeds = ",".join(map(str, sorted({*settings.seeds, *missing})))
@@ -112,7 +107,7 @@ def recovery_faults(settings: Settings, found: Mapping[str, locks.Lock]) -> list
 def classified(settings: Settings, run: Run) -> str | None:
     """P4's class of a run with its policies of now, as far as its records tell without a job."""
     root, tokens = settings.runs_root, {"run_id": run.run_id}
-    now = parameter_hash(by_name(policies(run).values()))
+    now = parameter_hash(by_name(run.policies.values()))
     integrated = dataset_path(root, "segment1b_p4_integrated", **tokens)
     if integrated.is_file():
         record = read_json(integrated)

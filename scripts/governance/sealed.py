@@ -35,9 +35,7 @@ Scorers = Mapping[str, tuple[str, str]]
 
 def sources_of(settings: Settings, run: Run) -> Sources:
     """Files that a run is made from, by the names under which its receipt lists their digests."""
-    posture = run.posture
-    policies = (posture.upstream_policy, *posture.policies.values())
-    sources = {f"policy {Path(path).name}": Path(path) for path in policies}
+    sources = {f"policy {Path(path).name}": Path(path) for path in run.policies.values()}
     if settings.polygons_path:
         sources["own/polygons"] = Path(settings.polygons_path)
     else:
@@ -199,8 +197,9 @@ def faults(
     Yields
     ------
     GovernanceError
-        ``EG37`` a source that is another than a record says, and not later; where Snakemake has no
-        record, ``EG38`` a record of other settings or laws, ``EG39`` a file that nothing tells of.
+        ``EG37`` a source that is another than a record says, and not later (a policy: where
+        Snakemake has no record); where Snakemake has no record, ``EG38`` a record of other settings
+        or laws, ``EG39`` a file that nothing tells of.
     """
     for seed in settings.seeds:
         yield from _faults_of_world(settings, root, seed)
@@ -213,10 +212,12 @@ def faults(
         # A job that is killed may leave a file before its record, among others that have theirs.
         unrecorded |= mine if mine == there else set()
         sources = sources_of(settings, run)
+        # Snakemake has the digests of policies in its records of files.
+        watched = {n: p for n, p in sources.items() if mine or not n.startswith("policy ")}
         for record, receipt in _receipts(root, run, settings.seeds).items():
             told |= {f"{root}/{path}" for path in receipt["outputs"]}
             listed = _listed(receipt, bool(settings.polygons_path))
-            file = changed_source(listed, sources, record)
+            file = changed_source(listed, watched, record)
             if file:
                 yield _older(record, file)
             # Snakemake itself sees these of files that it has a record of.

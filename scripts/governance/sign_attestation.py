@@ -1,5 +1,6 @@
 """An envelope over the attestation of what was verified, signed with a key of the user's."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.contracts import dataset_path, read_object, write_object
@@ -9,8 +10,12 @@ from scripts.governance.verification import refuse, verify
 from scripts.governance.verification.view import SEGMENT
 
 
-def sign_attestation(root: Path, key: Path, reference: Path) -> list[str]:
+def sign_attestation(
+    root: Path, key: Path, reference: Path, policies: Iterable[str] = ()
+) -> list[str]:
     """Sign the attestation of a runs root whose records and files all hold; what to tell.
+
+    ``policies`` are those of the configuration.
 
     Raises
     ------
@@ -23,7 +28,8 @@ def sign_attestation(root: Path, key: Path, reference: Path) -> list[str]:
     read_object("segment1b_p5_attestation", attestation)
     certificate = dataset_path(root, "segment1b_p5_certification")
     run_id = read_object("segment1b_p5_certification", certificate)["run"]["run_id"]
-    found = verify(root / SEGMENT / run_id, root=root, tree=Path(), reference=reference)
+    folder = root / SEGMENT / run_id
+    found = verify(folder, root=root, tree=Path(), reference=reference, policies=policies)
     refuse(found, run_id)
     envelope = sign(attestation.read_bytes(), private_key(key))
     path = dataset_path(root, "segment1b_p5_attestation_envelope")

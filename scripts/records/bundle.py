@@ -15,7 +15,14 @@ from typing import Any
 
 from scripts.errors import ContractError, GovernanceError
 from scripts.records.ledger import Ledger, below
-from scripts.tables import read_json, refuse_special, write_json, write_text
+from scripts.tables import (
+    everything_below,
+    is_temporary,
+    read_bytes,
+    read_json,
+    write_json,
+    write_text,
+)
 
 INDEX = "index.json"
 FLAG = "_passed.flag"
@@ -109,8 +116,8 @@ def bundle_digest(folder: str | Path) -> str:
     named = {row["path"] for row in rows}
     present = {
         path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.name.endswith(".tmp")
+        for path in everything_below(folder)
+        if path.is_file() and not is_temporary(path)
     } - {FLAG}
     for path in sorted(named ^ present):
         rule = f"is in no row of {INDEX}" if path in present else f"is absent but in {INDEX}"
@@ -143,8 +150,7 @@ def verify_bundle(folder: str | Path, flag: str | Path | None = None) -> str:
     """
     flag = Path(flag or Path(folder) / FLAG)
     try:
-        refuse_special(flag)
-        text = flag.read_bytes().decode("ascii")
+        text = read_bytes(flag).decode("ascii")
     except OSError as error:
         raise GovernanceError(
             "EG23", flag, f"cannot be read ({error.strerror})", "a bundle that passed"

@@ -71,7 +71,8 @@ def test_a_living_owner_is_respected_and_a_dead_one_is_not(workplace):
 
 
 def test_jobs_that_outlive_their_workflow_are_waited_for_and_swept_after(workplace):
-    left = workplace / "runs/root/.table.parquet.123.tmp"
+    left = workplace / "runs/root/segment_1B/.table.parquet.123.segment1b-tmp"
+    left.parent.mkdir()
     left.write_text("half")
     process = holder("hold_as_job", workplace / "runs/root")
     with pytest.raises(GovernanceError, match="EG91"):

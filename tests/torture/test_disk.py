@@ -67,7 +67,7 @@ def refused(world: Path, pattern: str) -> str:
     assert "Traceback" not in said, said[-6000:]
     assert ONE_LINE.search(said), said[-3000:]
     assert re.search(pattern, said), said[-3000:]
-    assert not [p for p in (world / "runs").rglob(".*.tmp") if p.is_file()]
+    assert not [p for p in (world / "runs").rglob(".*-tmp") if p.is_file()]
     assert (pointer.read_bytes() if pointer.is_file() else None) == before
     return said
 

@@ -210,7 +210,7 @@ def left_behind(world: Path) -> list[str]:
     kinds = {
         "locks": any((snakemake / "locks").glob("*.lock")),
         "incomplete outputs": any((snakemake / "incomplete").glob("*")),
-        "temporary files": any((world / "runs").rglob(".*.tmp")),
+        "temporary files": any((world / "runs").rglob(".*-tmp")),
     }
     return [kind for kind, found in kinds.items() if found]
 

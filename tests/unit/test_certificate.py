@@ -206,7 +206,7 @@ def sealed(root, certificate, digest, files, policies):
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     # The files here are no whole run tree; tests/workflow/test_verify.py verifies real ones.
-    monkeypatch.setattr(certify, "verify_records", lambda run_id, root, reference: None)
+    monkeypatch.setattr(certify, "verify_records", lambda *_: None)
     monkeypatch.setattr(certify, "seal", sealed)
     return Runs(tmp_path)
 

@@ -561,7 +561,7 @@ def test_explain_gathers_reasons_by_rule():
             ("certify", reason(), []),
         ]
     ) == [
-        "s6 (2): changed: p.yaml; its code, a contract or a parameter changed",
+        "s6 (2): changed: p.yaml; its code, a contract, a policy or a parameter changed",
         "s7 (1): follows s6",
         "certify (1): runs every time",
     ]

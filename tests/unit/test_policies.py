@@ -1,4 +1,5 @@
 import copy
+import os
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,18 @@ def test_every_key_of_every_schema_is_described():
 
     for path in sorted(Path("config/schemas").glob("*.schema.yaml")):
         walk(yaml.safe_load(path.read_text()), path.name)
+
+
+def test_a_policy_of_any_size_or_depth_or_a_pipe_is_refused(tmp_path):
+    path = tmp_path / "policy.s5.deep.yaml"
+    path.write_text("a: " + "[" * 100 + "]" * 100)
+    with pytest.raises(ConfigError, match="^EC02 .*nested over 64 deep"):
+        parse_yaml(path)
+    with path.open("wb") as file:
+        file.truncate(1 << 33)
+    with pytest.raises(ConfigError, match="^EC01 .*over 1048576 bytes"):
+        parse_yaml(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="^EC01 .*no plain file"):
+        parse_yaml(path)

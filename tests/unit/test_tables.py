@@ -1,9 +1,12 @@
+import errno
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scripts import countries
+from scripts import countries, tables
 from scripts.contracts import check_table, write_dataset
 from scripts.errors import ContractError
 from scripts.tables import (
@@ -160,3 +163,38 @@ def test_json_nested_too_deep_is_no_record(tmp_path):
     (tmp_path / "deep.json").write_bytes(b"[" * 100_000)
     with pytest.raises(ContractError, match=r"EX02 .*deep\.json"):
         read_json(tmp_path / "deep.json")
+
+
+def test_a_record_of_any_size_or_depth_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "record.json"
+    for text in ("[" * 100 + "]" * 100, "[" * 10**6, '{"a":' * 500 + "1" + "}" * 500):
+        path.write_text(text)
+        with pytest.raises(ContractError, match="^EX02 ") as told:
+            read_json(path)
+        assert len(str(told.value)) < 500
+    path.write_text("[" * 60 + "]" * 60)
+    assert read_json(path)
+    with path.open("wb") as file:
+        file.truncate(tables.LARGEST_TEXT + 1)
+    with pytest.raises(ContractError, match="^EX02 .*over 67108864 bytes"):
+        read_json(path)
+
+
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path):
+    with pytest.raises(ContractError, match="^EX02 .*File name too long"):
+        read_json(tmp_path / ("a" * 300))
+
+
+def test_a_folder_that_cannot_be_listed_is_no_empty_folder(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    assert tables.everything_below(tmp_path) == [tmp_path / "closed"]
+    scan = os.scandir
+
+    def denied(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(PermissionError, match="closed"):
+        tables.everything_below(tmp_path)

@@ -69,7 +69,7 @@ def temporary_of(path, declared):
     """Whether a file is the unfinished form of a declared one."""
     return any(
         path.parent == other.parent
-        and re.fullmatch(rf"\.{re.escape(other.name)}\.\d+\.tmp", path.name)
+        and re.fullmatch(rf"\.{re.escape(other.name)}\.\d+\.segment1b-tmp", path.name)
         for other in declared
     )
 

@@ -13,7 +13,7 @@ SNAKEMAKES_OWN = (".snakemake/iocache/latest.pkl", ".snakemake/log/")
 LEFT_BY_A_KILL = {
     "runs/.fix-data-engine.lock": "process 1 on nowhere since 2000-01-01 00:00:00\n",
     "runs/.fix-data-engine.jobs.lock": "",
-    "runs/fix-data-engine/segment_1B/.table.parquet.1.tmp": "half",
+    "runs/fix-data-engine/segment_1B/.table.parquet.1.segment1b-tmp": "half",
     ".snakemake/locks/0.output.lock": "runs/fix-data-engine/segment_1B/x\n",
 }
 

@@ -23,7 +23,7 @@ def refused(folder: Path, code: str, *words: str, arguments: tuple[str, ...] = (
     assert lines, output[-3000:]
     for word in words:
         assert word in lines[0]
-    assert not list((folder / "runs").rglob(".*.tmp"))
+    assert not list((folder / "runs").rglob(".*-tmp"))
 
 
 def edit(path: Path, change) -> None:

@@ -10,14 +10,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts
 from scripts.geo.thinning import thinning_rank
-from scripts.governance.verification.view import GATES, OWN_REFERENCE, Record, View, same
-from scripts.records.identity import OWN_INPUTS
+from scripts.governance.verification.view import GATES, View, same
 from scripts.scorers import scorecard
 from scripts.scorers.gates import load_gates
 from scripts.scorers.scorecard import World
@@ -58,12 +56,11 @@ def scorecard_is_measured_on_its_sites(
         "summary": view.path("validation_summary_1B", seed=seed),
         "tile_weights": view.path("tile_weights"),
         "gates": view.tree / GATES,
-        "tile_policy": _policy(view, receipt, "policy.s1.tile_index"),
-        "s2_policy": _policy(view, receipt, "policy.s2.tile_weights"),
+        "tile_policy": view.policy_of(receipt, "policy.s1.tile_index"),
+        "s2_policy": view.policy_of(receipt, "policy.s2.tile_weights"),
         "catalogue": view.path("outlet_catalogue", run_id=receipt["upstream_run_id"], seed=seed),
     }
-    own = f"{OWN_INPUTS}polygons" in receipt["sealed_inputs"]
-    snapshot = view.root / OWN_REFERENCE if own else view.reference
+    snapshot = view.snapshot(receipt)
     files |= {name: snapshot / file for name, file in _OF_SNAPSHOT.items()}
     files |= {name: view.path(name, tiles_id=receipt["tiles_id"]) for name in _OF_TILES}
     if baseline is not None:
@@ -73,13 +70,6 @@ def scorecard_is_measured_on_its_sites(
         for what, stated, measured in _differences(key, card[key], wanted):
             yield from same(card.path, what, stated, measured, files["sites"])
             break
-
-
-def _policy(view: View, receipt: Record, stem: str) -> Path:
-    """Policy file of a receipt in the source tree, by the beginning of its name."""
-    name = next(name for name in receipt["policies"] if name.startswith(f"{stem}."))
-    assert view.tree is not None
-    return next((view.tree / "config").rglob(name), view.tree / "config" / name)
 
 
 # The digests are part of what is asked, so that only the same files have the same answer.

@@ -33,7 +33,7 @@ from scripts.records.identity import (
     parameter_hash,
 )
 from scripts.states.s0_gate import REFERENCE
-from scripts.tables import read_json
+from scripts.tables import everything_below, read_json
 from scripts.upstream.freeze_guard import judge_files
 
 IDENTITY = ("run_id", "seed", "parameter_hash", "manifest_fingerprint")
@@ -83,7 +83,7 @@ def files_are_declared_and_listed(view: View) -> Iterator[str]:
         tiles = OF_TILES.format(tiles_id=receipts[0]["tiles_id"])
         folders[tiles] = view.root / tiles
     for prefix, folder in folders.items():
-        for path in sorted(folder.rglob("*")):
+        for path in everything_below(folder):
             inside = path.relative_to(folder).as_posix()
             seed, name = inside.split("/")[0], prefix + inside
             covers = seed in covered or not seed.startswith("seed=")
@@ -199,10 +199,8 @@ def sources_are_those_of_the_run(view: View, seed: int) -> Iterator[str]:
     receipt = view.record("run_receipt", seed=seed)
     sealed = receipt["sealed_inputs"]
     if view.tree is not None:
-        at_hand = {path.name: path for path in sorted((view.tree / "config").rglob("*.yaml"))}
         for name, digest in sorted(receipt["policies"].items()):
-            path = at_hand.get(name, view.tree / "config" / name)
-            yield from view.expect(path, digest, receipt.path)
+            yield from view.expect(view.policy(name, digest), digest, receipt.path)
         contracts = view.tree / "config/contracts.yaml"
         says = _contracts_of(contracts, view.digest(contracts))
         yield from same(contracts, "digest", says, sealed[CONTRACTS_SEALED], receipt.path)
@@ -245,10 +243,11 @@ def upstream_is_as_sealed(view: View, seed: int) -> Iterator[str]:
     yield from same(
         obeyed.path, "parameter_hash", obeyed["parameter_hash"], follows, "its own list"
     )
-    for name, digest in sorted(obeyed["policies"].items()):
-        if receipt["upstream_kind"] == "builtin" and name.startswith("policy."):
-            listed = receipt["policies"].get(name)
-            yield from same(obeyed.path, name, digest, listed, receipt.path)
+    # An external 1A obeyed none of ours.
+    for name in sorted({*obeyed["policies"], *receipt["policies"]}):
+        if name.startswith("policy.1a."):
+            stated, listed = (record["policies"].get(name) for record in (obeyed, receipt))
+            yield from same(obeyed.path, name, stated, listed, receipt.path)
     verify_bundle(bundle)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scripts.errors import GovernanceError, SegmentError
-from scripts.governance.verification import of_measures, of_records, of_release, of_run
+from scripts.governance.verification import (
+    of_measures,
+    of_records,
+    of_release,
+    of_run,
+    of_tables,
+)
 from scripts.governance.verification.view import SEGMENT, View
 from scripts.records.identity import run_id
 
@@ -29,6 +35,7 @@ def verify(
     tree: Path | None = None,
     reference: Path | None = None,
     public_key: Path | None = None,
+    policies: Iterable[str | Path] = (),
     promoting: bool = False,
 ) -> Findings:
     """Verify the run in a folder, and whatever stands beside it.
@@ -45,11 +52,14 @@ def verify(
         Reference snapshot that is held against the sealed inputs.
     public_key
         Ed25519 public key (PEM) that must have signed an attestation of this run.
+    policies
+        Policy files of the configuration, which may lie outside the source tree.
     promoting
         Before a promotion: ``last_good``, the final lock set and the evidence of the locks are of
         the release before this one, and are left out.
     """
-    view = View(folder, root or root_of(folder), tree, reference, public_key)
+    given = tuple(map(Path, policies))
+    view = View(folder, root or root_of(folder), tree, reference, public_key, given)
     faults = dict.fromkeys(" ".join(line.split()) for line in _faults(view, promoting))
     return Findings(list(faults), sorted(view.skipped), len(view.digests))
 
@@ -80,7 +90,8 @@ def _faults(view: View, promoting: bool) -> Iterator[str]:
             yield from _told(check, run)
         for seed in run.seeds():
             upstream = of_run.OF_UPSTREAM if view.root is not None else ()
-            for of_seed in (*of_run.OF_SEED, *upstream, *of_records.OF_SEED):
+            again = (*of_records.OF_SEED, *of_tables.OF_SEED)
+            for of_seed in (*of_run.OF_SEED, *upstream, *again):
                 yield from _told(of_seed, run, seed)
     if view.root is not None:
         if not promoting:

@@ -10,6 +10,7 @@ from typing import Any
 
 from scripts.contracts import dataset, read_object
 from scripts.errors import GovernanceError
+from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger, digest_now
 from scripts.tables import to_json_bytes
 
@@ -39,9 +40,9 @@ class View:
     """A run's folder, and what is at hand beside it.
 
     ``root``, the runs root, is None for a run folder that was copied alone; ``tree``, ``reference``
-    and ``public_key`` are None when they are not at hand. ``covered`` are the seeds that a
-    certificate speaks for, none when there is no certificate; ``certified`` says that it met its
-    minimum grade with this run.
+    and ``public_key`` are None when they are not at hand. ``policies`` may lie outside the
+    tree. ``covered`` are the seeds that a certificate speaks for, none when there is no
+    certificate; ``certified`` says that it met its minimum grade with this run.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class View:
     tree: Path | None = None
     reference: Path | None = None
     public_key: Path | None = None
+    policies: tuple[Path, ...] = ()
     covered: tuple[int, ...] = ()
     certified: bool = False
     digests: dict[Path, str] = field(default_factory=dict)
@@ -74,6 +76,27 @@ class View:
         """File below the runs root, which must be at hand."""
         assert self.root is not None
         return self.root / relative
+
+    def policy(self, name: str, digest: str) -> Path:
+        """Policy file of a name: the one with that digest, of the tree or the configuration's."""
+        assert self.tree is not None
+        folder = self.tree / "config"
+        found = [p for p in (*self.policies, *sorted(folder.rglob("*.yaml"))) if p.name == name]
+        found.append(folder / name)
+        return next((path for path in found if self.digest(path) == digest), found[0])
+
+    def policy_of(self, receipt: Record, stem: str) -> Path:
+        """Policy file that a receipt lists, by the beginning of its name."""
+        listed = receipt["policies"]
+        name = next(name for name in sorted(listed) if name.startswith(f"{stem}."))
+        return self.policy(name, listed[name])
+
+    def snapshot(self, receipt: Record) -> Path:
+        """Folder of the snapshot at hand that a run stands on: on own polygons, or the shipped."""
+        if f"{OWN_INPUTS}polygons" in receipt["sealed_inputs"]:
+            return self.below_root(OWN_REFERENCE)
+        assert self.reference is not None
+        return self.reference
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file, taken once, or in brackets what is there instead."""
