@@ -163,13 +163,13 @@ def test_every_key_of_every_schema_is_described():
 def test_a_policy_of_any_size_or_depth_or_a_pipe_is_refused(tmp_path):
     path = tmp_path / "policy.s5.deep.yaml"
     path.write_text("a: " + "[" * 100 + "]" * 100)
-    with pytest.raises(ConfigError, match="^EC02 .*nested over 64 deep"):
+    with pytest.raises(ConfigError, match=r"^EC02 .*nested over 64 deep"):
         parse_yaml(path)
     with path.open("wb") as file:
         file.truncate(1 << 33)
-    with pytest.raises(ConfigError, match="^EC01 .*over 1048576 bytes"):
+    with pytest.raises(ConfigError, match=r"^EC01 .*over 1048576 bytes"):
         parse_yaml(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(ConfigError, match="^EC01 .*no plain file"):
+    with pytest.raises(ConfigError, match=r"^EC01 .*no plain file"):
         parse_yaml(path)

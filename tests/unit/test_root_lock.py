@@ -55,12 +55,14 @@ def test_one_folder_by_two_names_has_one_lock(tmp_path):
 
 
 def test_the_lock_file_of_another_user_is_named_in_one_line(tmp_path, monkeypatch):
-    workflow, jobs = root_lock.lock_files(str(tmp_path / "runs"))
+    workflow, _ = root_lock.lock_files(str(tmp_path / "runs"))
 
     def denied(path, *_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(GovernanceError, match=f"^EG92 {workflow}: .*delete another user's") as told:
+    with pytest.raises(
+        GovernanceError, match=rf"^EG92 {workflow}: .*delete another user's"
+    ) as told:
         root_lock.take(str(tmp_path / "runs"))
     assert "\n" not in str(told.value)

@@ -169,19 +169,19 @@ def test_a_record_of_any_size_or_depth_is_refused_in_one_line(tmp_path):
     path = tmp_path / "record.json"
     for text in ("[" * 100 + "]" * 100, "[" * 10**6, '{"a":' * 500 + "1" + "}" * 500):
         path.write_text(text)
-        with pytest.raises(ContractError, match="^EX02 ") as told:
+        with pytest.raises(ContractError, match=r"^EX02 ") as told:
             read_json(path)
         assert len(str(told.value)) < 500
     path.write_text("[" * 60 + "]" * 60)
     assert read_json(path)
     with path.open("wb") as file:
         file.truncate(tables.LARGEST_TEXT + 1)
-    with pytest.raises(ContractError, match="^EX02 .*over 67108864 bytes"):
+    with pytest.raises(ContractError, match=r"^EX02 .*over 67108864 bytes"):
         read_json(path)
 
 
 def test_a_name_that_no_file_system_takes_is_refused(tmp_path):
-    with pytest.raises(ContractError, match="^EX02 .*File name too long"):
+    with pytest.raises(ContractError, match=r"^EX02 .*File name too long"):
         read_json(tmp_path / ("a" * 300))
 
 
