@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from scripts.governance.attestation import dependencies
 from scripts.governance.envelope import private_key, sign
 from scripts.governance.verification import verify
+from scripts.settings import load_settings, read_configuration
 from scripts.tables import read_json, write_json
 from tests import small_world
 from tests.records import changed
@@ -202,20 +203,17 @@ def test_a_signature_is_over_this_certificate(world, keys, altered):
     assert any("verdict" in line or "predicate" in line for line in found), found
 
 
-def test_a_1a_of_the_user_is_named_and_the_generator_is_not():
-    certificate = {
-        "run": {"upstream_kind": "external"},
-        "digests": {
-            "gates": "1" * 64,
-            "policies": {"policy.1a.generator.reopened.yaml": "2" * 64, "policy.s2.yaml": "3" * 64},
-        },
-    }
-    named = [entry["uri"] for entry in dependencies(certificate, [], "4" * 64)]
-    assert "policy:policy.s2.yaml" in named
+def test_a_1a_of_the_user_is_named_and_the_generator_is_not(tmp_path):
+    theirs = f"upstream={{kind: external, external_root: {tmp_path}}}"
+    settings = load_settings(read_configuration([], [theirs, "candidate=theirs"]))
+    run, baseline = map(settings.run_named, ("theirs", settings.baseline_posture))
+    assert settings.upstreams[run.upstream_id].kind == "external"
+    assert not any("policy.1a." in path for path in run.policies.values())
+    assert baseline.policies["upstream"].endswith("policy.1a.generator.authority.yaml")
+    digests = {"gates": "1" * 64, "policies": dict.fromkeys(run.policies.values(), "2" * 64)}
+    named = [entry["uri"] for entry in dependencies({"digests": digests}, [], "4" * 64)]
     assert not any("policy.1a.generator" in uri for uri in named)
-    certificate["run"]["upstream_kind"] = "builtin"
-    named = [entry["uri"] for entry in dependencies(certificate, [], "4" * 64)]
-    assert "policy:policy.1a.generator.reopened.yaml" in named
+    assert any("policy.s6.jitter" in uri for uri in named)
 
 
 def test_a_record_that_names_a_device_or_a_link_is_a_fault(world):

@@ -8,11 +8,17 @@ import pytest
 import yaml
 
 from scripts.contracts import contracts_digest, datasets
-from scripts.errors import ConfigError, UpstreamError
+from scripts.errors import ConfigError, GovernanceError, UpstreamError
 from scripts.governance import sealed
 from scripts.records.identity import CONTRACTS_SEALED
 from scripts.settings import CONFIG_FILE, load_settings, require_sources
-from scripts.snakemake_private import INCOMPLETE, METADATA, is_recorded, record_path
+from scripts.snakemake_private import (
+    INCOMPLETE,
+    METADATA,
+    is_recorded,
+    record_path,
+    refuse_broken_records,
+)
 from scripts.tables import file_digest
 from scripts.upstream.tables_1a import REQUIRED_TABLES, deciding_policies, delivered_files
 from tests.unit.test_upstream_ingest import publish, sound
@@ -108,9 +114,32 @@ def test_a_record_or_the_mark_of_an_unfinished_job_is_a_record(tmp_path, monkeyp
     for folder in (METADATA, INCOMPLETE):
         mark = record_path(folder, "runs/x.parquet")
         mark.parent.mkdir(parents=True)
-        mark.touch()
+        mark.write_text('{"params": []}')
         assert is_recorded(Path("runs/x.parquet"))
         mark.unlink()
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", "{}", "1", '{"version": 99}'])
+def test_a_broken_record_is_none(tmp_path, monkeypatch, broken):
+    monkeypatch.chdir(tmp_path)
+    record = record_path(METADATA, "runs/x.parquet")
+    record.parent.mkdir(parents=True)
+    record.write_text(broken)
+    assert not is_recorded("runs/x.parquet")
+
+
+@pytest.mark.parametrize("where", [METADATA.parent, METADATA, INCOMPLETE])
+def test_what_stands_where_the_records_are_kept_is_refused_by_name(tmp_path, monkeypatch, where):
+    monkeypatch.chdir(tmp_path)
+    refuse_broken_records()
+    where.parent.mkdir(parents=True, exist_ok=True)
+    for make in (where.touch, lambda: where.symlink_to("nowhere")):
+        make()
+        with pytest.raises(GovernanceError, match=f"^EG93 {where}: is no folder"):
+            refuse_broken_records()
+        where.unlink()
+    where.mkdir()
+    refuse_broken_records()
 
 
 def test_a_source_that_is_not_there_is_refused(tmp_path):

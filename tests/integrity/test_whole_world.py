@@ -1,0 +1,114 @@
+"""The release itself under attack: what the small world cannot show, its grade and its anchors."""
+
+import os
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from scripts.tables import file_digest, read_json, write_json
+from tests import small_world
+from tests.torture import tamper
+
+pytestmark = pytest.mark.slow
+
+RELEASE, BASELINE = tamper.RELEASE, tamper.BASELINE
+CERTIFICATE = tamper.SEGMENT / "reports/segment1b_p5_certification.json"
+SEEDS = (7, 42, 101, 202)
+
+
+@pytest.fixture
+def world(released_world, tmp_path):
+    folder = tmp_path / "release"
+    shutil.copytree(released_world, folder, symlinks=True)
+    return folder
+
+
+def certify(world, *config):
+    result = small_world.snakemake(world, "certify", "--quiet", "rules", *config)
+    assert "Traceback" not in result.stderr, result.stderr[-3000:]
+    return result
+
+
+def good(world):
+    return (world / tamper.SEGMENT / "last_good/last_good_pointer.json").read_bytes()
+
+
+def verdict(world):
+    return read_json(world / CERTIFICATE)["verdict"]
+
+
+def test_the_release_is_one(released_world):
+    assert verdict(released_world)["release"]
+    assert verdict(released_world)["grade"] == "A"
+
+
+def test_scorecards_of_the_release_certify_no_map_of_the_baseline(world):
+    """The published study's map, with scorecards of the release pasted over its own."""
+    before = good(world)
+    for seed in SEEDS:
+        card = f"seed={seed}/scorecard/segment1b_scorecard.json"
+        own = read_json(world / BASELINE / card)
+        write_json(
+            world / BASELINE / card, {**read_json(world / RELEASE / card), "run_id": own["run_id"]}
+        )
+    result = certify(world, "--config", "posture=baseline")
+    assert result.returncode != 0
+    assert good(world) == before
+    document = read_json(world / CERTIFICATE)
+    if document["run"]["run_id"] == BASELINE.name:
+        assert "ES33" in result.stderr
+        assert "metrics.country_gini is" in result.stderr
+
+
+def test_a_policy_that_no_state_obeyed_is_not_certified(world):
+    before = good(world)
+    for path in (world / RELEASE).glob("seed=*/run_receipt.json"):
+        path.unlink()
+    policy = world / "config/layer1/1B/policy/policy.s6.jitter.yaml"
+    times = policy.stat()
+    policy.write_text(policy.read_text(encoding="utf-8") + "# tuned\n", encoding="utf-8")
+    # What an edit while S6 works leaves: its files and Snakemake's records of them are the new
+    # policy's by time and digest, and the receipts are still to be taken.
+    os.utime(policy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    result = small_world.snakemake(
+        world, "certify", "--quiet", "rules", "--rerun-triggers", "mtime"
+    )
+    assert result.returncode != 0
+    assert "ES25" in result.stderr
+    assert policy.name in result.stderr
+    assert good(world) == before
+
+
+def test_an_earth_turned_upside_down_is_a_trial_and_no_release(world):
+    earth = world / "upside_down"
+    shutil.copytree(world / "resources/reference", earth)
+    places = pq.read_table(earth / "places.parquet")
+    at = places.schema.get_field_index("population")
+    people = places.column(at).to_numpy()
+    turned = pa.array(np.sort(people)[::-1][np.argsort(np.argsort(people))])
+    pq.write_table(places.set_column(at, places.schema.field(at), turned), earth / "places.parquet")
+    manifest = read_json(earth / "manifest.json")
+    manifest["files"]["places.parquet"]["sha256"] = file_digest(earth / "places.parquet")
+    manifest["files"]["places.parquet"]["bytes"] = (earth / "places.parquet").stat().st_size
+    write_json(earth / "manifest.json", manifest)
+    result = certify(world, "--config", "reference=upside_down")
+    assert result.returncode != 0
+    found = verdict(world)
+    assert not found["release"]
+    assert any("the reference snapshot is not the shipped one" in reason
+               for reason in found["not_a_release_because"])  # fmt: skip
+
+
+def test_required_seeds_cannot_be_shopped(world):
+    config = world / "config/config.yaml"
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["certification"]["required_seeds"] = [7, 42]
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    result = certify(world)
+    assert result.returncode != 0
+    assert not verdict(world)["release"]
+    assert "lacks 101, lacks 202" in " ".join(verdict(world)["not_a_release_because"])
