@@ -181,11 +181,7 @@ rule release_dossier:
         baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
         cards=expand(SCORECARD, run_id=RELEASE_RUN_ID, seed=SEEDS),
         shares=expand(COUNTRY_SHARE, run_id=RELEASE_RUN_ID, seed=SEEDS),
-        policies=source(
-            sorted(
-                {*promotion.policies(CANDIDATE).values(), *promotion.policies(BASELINE).values()}
-            )
-        )
+        policies=source(sorted({*CANDIDATE.policies.values(), *BASELINE.policies.values()}))
         + [BANDS_1A, GATES],
         baseline_report=BASELINE_REPORT,
         sealed=newest_releases,

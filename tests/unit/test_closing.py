@@ -93,7 +93,7 @@ def test_a_recovery_looks_at_scorecards_of_these_policies_before_it_runs(
     settings, contraction, said
 ):
     run = settings.run_named(settings.candidate)
-    policies = promotion.policies(run).values()
+    policies = run.policies.values()
     for seed in settings.seeds:
         card = passing_card(seed, run.run_id)
         card["metrics"]["nn_contraction"] = contraction
