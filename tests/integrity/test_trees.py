@@ -82,12 +82,12 @@ def test_a_trial_seed_and_a_subset_beside_a_release_block_nothing(world_copy):
 def test_postures_of_a_folder_of_their_own_end_as_a_graded_trial(world_copy):
     """A posture and a policy outside ``config/``, the policy by the name of a shipped one."""
     own = world_copy / "mine"
-    own.mkdir()
+    (own / "policies").mkdir(parents=True)
     shipped = world_copy / POLICIES / "policy.s6.jitter.yaml"
-    (own / shipped.name).write_text(shipped.read_text(encoding="utf-8") + "# mine\n")
+    (own / "policies" / shipped.name).write_text(shipped.read_text(encoding="utf-8") + "# mine\n")
     posture = (world_copy / "config/postures/reopened.yaml").read_text(encoding="utf-8")
     posture = posture.replace("posture: reopened", "posture: mine")
-    posture = posture.replace(f"{POLICIES}/{shipped.name}", f"mine/{shipped.name}")
+    posture = posture.replace(f"{POLICIES}/{shipped.name}", f"mine/policies/{shipped.name}")
     (own / "mine.yaml").write_text(posture, encoding="utf-8")
     config = ("--config", "postures=mine", "posture=mine")
     status, words = told(world_copy, "certify", *config)

@@ -50,7 +50,8 @@ def test_the_release_is_one(released_world):
 def test_scorecards_of_the_release_certify_no_map_of_the_baseline(world):
     """The published study's map under a name of its own, with scorecards of the release."""
     before = good(world)
-    theirs = ("--config", "posture=baseline", "candidate=theirs")
+    trial = "certification={release: false}"
+    theirs = ("--config", "posture=baseline", "candidate=theirs", trial)
     made = small_world.snakemake(world, "candidate", "--quiet", "rules", *theirs)
     assert made.returncode == 0, made.stderr[-3000:]
     folder = world / tamper.SEGMENT / run_id("1B", "theirs")
