@@ -42,7 +42,8 @@ class Lever:
         harms = ", ".join(f"{gate} {100 * loss:+.0f} %" for gate, loss in self.harms.items())
         cost = f"; costs {harms}" if harms else ""
         return (
-            f"{self.state} {self.knob} {_text(self.value)} -> {_text(self.turned)}: "
+            f"{self.state} {self.knob}, from the shipped {_text(self.value)} "
+            f"to {_text(self.turned)}: "
             f"margin {100 * self.gain:+.0f} %{cost}"
         )
 

@@ -97,7 +97,7 @@ def test_only_levers_that_move_the_gate_the_right_way_are_told_with_their_cost()
     found = levers(TABLE, ["tail"])
     assert [(lever.knob, lever.turned) for lever in found] == [("open_share", 0.6), ("company", 25)]
     assert found[1].harms == {"gini": -0.05}
-    assert found[1].text() == "S4 company 35 -> 25: margin +30 %; costs gini -5 %"
+    assert found[1].text() == "S4 company, from the shipped 35 to 25: margin +30 %; costs gini -5 %"
 
 
 def test_gates_that_fail_together_are_turned_together():
@@ -122,7 +122,9 @@ def test_advice_is_levers_and_the_same_in_words():
 def test_a_knob_is_advised_once_by_its_better_step():
     steps = [{"value": v, "moved": 1.0, "margins": {"south": g}} for v, g in ((1, 0.1), (3, 0.2))]
     table = {**TABLE, "knobs": [{"state": "S2", "knob": "cap", "value": 2, "steps": steps}]}
-    assert advice(table, ["south"], "S2")["turn"] == ["S2 cap 2 -> 3: margin +20 %"]
+    assert advice(table, ["south"], "S2")["turn"] == [
+        "S2 cap, from the shipped 2 to 3: margin +20 %"
+    ]
 
 
 def test_a_gate_that_no_knob_moves_says_so():
