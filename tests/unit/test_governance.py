@@ -224,7 +224,9 @@ def test_a_failing_check_names_its_state_and_measured_levers():
     entry = found["top1_share_improved"]
     assert (entry["state"], entry["grade"], entry["seeds"]) == ("S2", "P1", ["7"])
     assert [lever["gain"] > 0.0 for lever in entry["levers"]] == [True] * SHOWN
-    assert entry["turn"][0].startswith("S2 country_mass.topk_cap_targets.top10 0.38 -> ")
+    assert entry["turn"][0].startswith(
+        "S2 country_mass.topk_cap_targets.top10, from the shipped 0.38 to "
+    )
 
 
 @pytest.mark.parametrize(
