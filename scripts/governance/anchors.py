@@ -16,6 +16,7 @@ import yaml
 from scripts.geo.snapshot import DATA_FILES, MANIFEST
 from scripts.policies import parse_yaml
 from scripts.records.ledger import by_name
+from scripts.tables import write_json
 
 Json = Mapping[str, Any]
 
@@ -100,7 +101,10 @@ def _others(receipts: Sequence[Json], anchored: Json, whole: bool = False) -> li
 
 
 def main() -> None:
-    """Write the anchors of the repository."""
+    """Write the anchors of the repository, and the digests of its tables of tiles."""
+    from scripts.governance.verification import of_tables
+
+    write_json(of_tables.KNOWN, of_tables.known_tables())
     text = yaml.safe_dump(shipped(), sort_keys=True)
     (REPOSITORY / ANCHORS).write_text(_HEAD + text, encoding="utf-8")
 

@@ -5,7 +5,9 @@ import copy
 import pytest
 
 from scripts.governance.anchors import ANCHORS, BANDS, not_shipped, shipped
+from scripts.governance.verification import of_tables
 from scripts.policies import parse_yaml
+from scripts.tables import read_json
 
 SHIPPED = shipped()
 SEEDS = SHIPPED["required_seeds"]
@@ -90,3 +92,34 @@ def test_the_snapshot_that_s0_seals_is_anchored_whole():
     }
     assert len(SHIPPED["reference"]) == len(names)
     assert set(SHIPPED["bands"]) == {BANDS.rpartition("/")[2]}
+
+
+def test_tables_that_differ_in_a_digest_are_made_again(tmp_path, monkeypatch):
+    """Only files with every digest of ``config/known_tables.json`` pass as known."""
+    entry = read_json(of_tables.KNOWN)[0]
+    report = tmp_path / "report.json"
+    report.write_text("{}", encoding="utf-8")
+    entry["report"] = of_tables._digest_of_content(str(report))
+    monkeypatch.setattr(of_tables, "_known", lambda: frozenset([frozenset(entry.items())]))
+    made_again = []
+    monkeypatch.setattr(of_tables, "_make", lambda *_: made_again.append(1))
+    monkeypatch.setattr(of_tables, "_same", lambda *_: False)
+    files = [(role, str(report) if role == "report" else "t", d) for role, d in entry.items()]
+
+    def differing(files):
+        of_tables._differing.cache_clear()
+        return of_tables._differing(print, (), tuple(files), ("tile_index", "report"))
+
+    assert differing(files) == []
+    assert not made_again
+    for changed in ("countries", "policy", "tile_index"):
+        other = [(r, p, "0" * 64 if r == changed else d) for r, p, d in files]
+        assert differing(other) == ["tile_index", "report"], changed
+    report.write_text('{"rows": 1}', encoding="utf-8")
+    assert differing(files) == ["tile_index", "report"]
+
+
+@pytest.mark.slow
+def test_the_known_tables_are_what_the_scripts_make_of_the_shipped_snapshot():
+    made = of_tables.known_tables()
+    assert made == read_json(of_tables.KNOWN), "python -m scripts.governance.anchors writes them"
