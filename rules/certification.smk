@@ -69,7 +69,7 @@ def certified():
         "bands": BANDS_1A,
         "gates": GATES,
         "anchors": ANCHORS,
-        "known_tables": source("config/known_tables.json"),
+        "known_tables": source(anchors.KNOWN_TABLES),
         "reference": [reference(file) for file in (*DATA_FILES, MANIFEST)],
         "baseline_pointer": BASELINE_POINTER,
         "protocol": PROTOCOL,

@@ -42,5 +42,13 @@ def fill_blocks(counter: Any, k0: Any, k1: Any, out: Any) -> None:
 
 @compiled("f8(u8)")
 def unit(bits: Any) -> Any:
-    """A uniform strictly inside (0, 1) for compiled loops, as :func:`to_unit_interval`."""
+    """A uniform strictly inside (0, 1) from the upper 52 bits: ``(x + 1/2) * 2**-52``, exact."""
     return (np.float64(bits >> np.uint64(12)) + 0.5) * 2.0**-52
+
+
+@compiled("void(u8[:, ::1], u8, u8, f8[:, ::1])")
+def fill_uniforms(counter: Any, k0: Any, k1: Any, out: Any) -> None:
+    """Four uniforms a counter, shape (n, 4), into ``out``."""
+    for i in range(len(counter)):
+        c0, c1, c2, c3 = philox(counter[i, 0], counter[i, 1], counter[i, 2], counter[i, 3], k0, k1)
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = unit(c0), unit(c1), unit(c2), unit(c3)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scripts.random_kernels import fill_blocks
+from scripts.random_kernels import fill_blocks, fill_uniforms
 
 U64 = npt.NDArray[np.uint64]
 
@@ -49,11 +49,6 @@ def family_key(seed: int, namespace: str) -> tuple[int, int]:
     return seed & _MASK_64, int.from_bytes(digest[:8], "little")
 
 
-def to_unit_interval(bits: U64) -> npt.NDArray[np.float64]:
-    """Uniforms strictly inside (0, 1) from the upper 52 bits: ``(x + 1/2) * 2**-52``, exact."""
-    return ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
-
-
 def counters(
     merchant: Any, country: Any = 0, site: Any = 0, attempt: Any = 0, block: Any = 0
 ) -> U64:
@@ -83,5 +78,7 @@ def keyed_uniforms(
     Further draws of the same decision are taken from ``block`` = 1, 2, ...
     """
     words = counters(merchant, country, site, attempt, block)
-    flat = words.reshape(-1, 4)
-    return to_unit_interval(philox4x64(flat, family_key(seed, namespace))).reshape(words.shape)
+    out = np.empty(words.shape)
+    key = map(np.uint64, family_key(seed, namespace))
+    fill_uniforms(words.reshape(-1, 4), *key, out.reshape(-1, 4))
+    return out

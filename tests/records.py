@@ -1,4 +1,4 @@
-"""Records of a certified world, changed for a test."""
+"""Records of a certified world: changed for a test, and verified."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,7 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scripts.governance.verification import verify
 from scripts.tables import read_json, write_json
+from tests.torture import tamper
+
+
+def faults(world: Path, **at_hand: Any) -> list[str]:
+    """What a verification of the release finds, with the world's tree and snapshot at hand."""
+    snapshot = world / "resources/reference"
+    return verify(world / tamper.RELEASE, tree=world, reference=snapshot, **at_hand).faults
 
 
 @contextmanager

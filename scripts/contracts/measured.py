@@ -98,10 +98,14 @@ def digest(path: str | Path) -> str:
     return file_digest(path) if _job is None else _job.digest(str(path))
 
 
+def asks(dataset_id: str) -> bool:
+    """Whether the contract of a record asks what it was measured on."""
+    return MEASURED_ON in (dataset(dataset_id).schema or {}).get("properties", {})
+
+
 def stamped(dataset_id: str, value: Any) -> Any:
     """A record with what it was measured on, where its contract asks for that and it has none."""
-    asked = MEASURED_ON in (dataset(dataset_id).schema or {}).get("properties", {})
-    if _job is None or not asked or MEASURED_ON in value:
+    if _job is None or not asks(dataset_id) or MEASURED_ON in value:
         return value
     return {**value, MEASURED_ON: _job.stamp()}
 

@@ -23,7 +23,7 @@ from scripts.docs.graph import Job, datasets_of, makers_and_readers
 from scripts.docs.reference import ROOT, keys, policy_names, range_of, slug, table, value_of
 from scripts.policies import load_schema, parse_yaml
 from scripts.records.code_digest import modules_of
-from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GRADE_NAMES, load_gates
+from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GATES_FILE, GRADE_NAMES, load_gates
 from scripts.scorers.truth.judgement import TESTS, bounds_text
 
 _MARKER = re.compile(r"^<!-- (inputs|outputs|knobs|codes|gates|truth) -->$", re.MULTILINE)
@@ -117,7 +117,7 @@ def codes(meta: Meta, jobs: Sequence[Job]) -> str:
 
 def gates(meta: Meta, jobs: Sequence[Job]) -> str:
     """Graded metrics with their thresholds, as shipped."""
-    settings = load_gates(ROOT / "config/gates.yaml")
+    settings = load_gates(ROOT / GATES_FILE)
     rows = []
     for gate in GATES:
         sign = "<=" if gate.direction == AT_MOST else ">="

@@ -22,6 +22,7 @@ Json = Mapping[str, Any]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ANCHORS = "config/anchors.yaml"
+KNOWN_TABLES = "config/known_tables.json"
 BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
 _HEAD = """\
 # What a release stands on, by SHA-256; a run on anything else is a trial that says what differs.
@@ -104,7 +105,7 @@ def main() -> None:
     """Write the anchors of the repository, and the digests of its tables of tiles."""
     from scripts.governance.verification import of_tables
 
-    write_json(of_tables.KNOWN, of_tables.known_tables())
+    write_json(REPOSITORY / KNOWN_TABLES, of_tables.known_tables())
     text = yaml.safe_dump(shipped(), sort_keys=True)
     (REPOSITORY / ANCHORS).write_text(_HEAD + text, encoding="utf-8")
 

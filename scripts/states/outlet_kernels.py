@@ -1,7 +1,7 @@
 """The law of outlets site by site: compiled loops that :mod:`scripts.states.outlet_law` calls.
 
-Arrays are those of :class:`scripts.states.outlet_law.Boxes` and its networks; a cell is an index
-into arrays laid out like the summed-area tables.
+Arrays are those of :class:`scripts.states.outlet_law.Boxes`, its ``layout`` first, and of networks;
+a cell is an index into arrays laid out like the summed-area tables.
 """
 
 from typing import Any
@@ -74,17 +74,17 @@ def disc_window(
 
 
 @compiled(
-    "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1], f8,"
+    "void(i8[::1], i8[::1], i8[::1], i8[::1], f8[::1], f8, i8[::1],"
     " i8[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8[::1], i8[::1])"
 )
 def draw_about(
-    sums: Any,
     start: Any,
     top: Any,
     height: Any,
     width: Any,
     km_lon: Any,
     km_lat: Any,
+    sums: Any,
     box: Any,
     from_y: Any,
     from_x: Any,
@@ -109,19 +109,19 @@ def draw_about(
 
 
 @compiled(
-    "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1], f8,"
+    "void(i8[::1], i8[::1], i8[::1], i8[::1], f8[::1], f8, i8[::1], i8[::1],"
     " i8[::1], u8[::1], f8[::1], f8[::1], f8[::1], i8[::1], i8[::1], i8[::1],"
     " i8, u8, u8, i8, i8, f8, i8[::1], i8[::1])"
 )
 def place(
-    sums: Any,
     start: Any,
     top: Any,
     height: Any,
     width: Any,
-    code: Any,
     km_lon: Any,
     km_lat: Any,
+    sums: Any,
+    code: Any,
     box_of: Any,
     merchant: Any,
     home_y: Any,

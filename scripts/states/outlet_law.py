@@ -214,6 +214,11 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.code)
 
+    @property
+    def layout(self) -> tuple[I64, I64, I64, I64, F64, float]:
+        """Where boxes lie and how wide their tiles are, for compiled loops."""
+        return self.start, self.row, self.height, self.width, self.km_lon, self.km_lat
+
     def cell(self, box: I64, y: I64, x: I64) -> I64:
         """Index of cells in arrays laid out like ``sums``."""
         return self.start[box] + y * self.width[box] + x
@@ -298,13 +303,8 @@ def draw_about(boxes: Boxes, box: I64, y: F64, x: F64, radius_km: F64, u: F64) -
     """
     to_y, to_x = np.empty(len(box), dtype=np.int64), np.empty(len(box), dtype=np.int64)
     kernels.draw_about(
+        *boxes.layout,
         boxes.sums,
-        boxes.start,
-        boxes.row,
-        boxes.height,
-        boxes.width,
-        boxes.km_lon,
-        boxes.km_lat,
         box,
         y,
         x,
@@ -408,14 +408,9 @@ def draw_countries(
     def place(rows: I64, round_: int) -> None:
         def place_chunk(start: int) -> None:
             kernels.place(
+                *boxes.layout,
                 boxes.sums,
-                boxes.start,
-                boxes.row,
-                boxes.height,
-                boxes.width,
                 boxes.code,
-                boxes.km_lon,
-                boxes.km_lat,
                 networks.box,
                 networks.merchant,
                 homes.y,
@@ -485,12 +480,7 @@ def lonely(
     half_km = [math.sqrt(radius_km**2 - (offset * boxes.km_lat) ** 2) for offset in offsets]
     alone = np.empty(len(rows), dtype=bool)
     kernels.lonely(
-        boxes.start,
-        boxes.row,
-        boxes.height,
-        boxes.width,
-        boxes.km_lon,
-        boxes.km_lat,
+        *boxes.layout,
         box,
         y,
         x,

@@ -12,7 +12,7 @@ from scripts.governance.verification import verify
 from scripts.settings import load_settings, read_configuration
 from scripts.tables import read_json, write_json
 from tests import small_world
-from tests.records import changed
+from tests.records import changed, faults
 from tests.torture import tamper
 from tests.unit.test_envelope import write_pair
 
@@ -24,18 +24,6 @@ CERTIFICATE = REPORTS / "segment1b_p5_certification.json"
 STATEMENT = REPORTS / "segment1b_p5_attestation.json"
 ENVELOPE = REPORTS / "segment1b_p5_attestation.dsse.json"
 CARD = "seed=7/scorecard/segment1b_scorecard.json"
-
-
-@pytest.fixture(scope="module")
-def world(own_copy):
-    """One copy for this file; its tests put back what they change."""
-    return own_copy
-
-
-def faults(world, **at_hand):
-    return verify(
-        world / RELEASE, tree=world, reference=world / "resources/reference", **at_hand
-    ).faults
 
 
 def better(*trail, by=0.5):

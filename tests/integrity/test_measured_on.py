@@ -5,11 +5,10 @@ import os
 import pytest
 
 from scripts.contracts import dataset, datasets
-from scripts.contracts.measured import MEASURED_ON
-from scripts.governance.verification import verify
+from scripts.contracts.measured import MEASURED_ON, asks
 from scripts.tables import read_json
 from tests import small_world
-from tests.records import changed
+from tests.records import changed, faults
 from tests.torture import tamper
 
 pytestmark = pytest.mark.slow
@@ -19,21 +18,9 @@ POLICIES = "config/layer1/1B/policy"
 # Phases were not asked for in this world.
 ASKED = sorted(
     name
-    for name, entry in datasets().items()
-    if MEASURED_ON in (entry.schema or {}).get("properties", {})
-    and not name.startswith(("segment1b_p4", "segment1b_phase", "raster"))
+    for name in datasets()
+    if asks(name) and not name.startswith(("segment1b_p4", "segment1b_phase", "raster"))
 )
-
-
-@pytest.fixture(scope="module")
-def world(own_copy):
-    return own_copy
-
-
-def faults(world, **at_hand):
-    return verify(
-        world / RELEASE, tree=world, reference=world / "resources/reference", **at_hand
-    ).faults
 
 
 def record_of(world, name):

@@ -14,11 +14,6 @@ POLICIES = "config/layer1/1B/policy"
 RECORDS = ".snakemake/metadata"
 
 
-@pytest.fixture(scope="module")
-def world(own_copy):
-    return own_copy
-
-
 def told(world, *arguments):
     """Status and words of a start, in which nothing may be a traceback."""
     result = small_world.snakemake(world, *arguments, "--quiet", "progress")

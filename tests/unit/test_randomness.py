@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from scripts.randomness import keyed_uniforms, philox4x64, to_unit_interval
+from scripts.random_kernels import unit
+from scripts.randomness import keyed_uniforms, philox4x64
 
 # Known-answer vectors of the Random123 distribution, philox4x64 with ten rounds.
 ALL_ONES = 2**64 - 1
@@ -55,7 +56,7 @@ def test_seed_family_and_every_counter_word_matter():
 
 
 def test_uniforms_lie_strictly_inside_the_unit_interval():
-    ends = to_unit_interval(np.array([0, ALL_ONES], dtype=np.uint64))
+    ends = [unit(np.uint64(0)), unit(np.uint64(ALL_ONES))]
     assert 0 < ends[0] < ends[1] < 1
 
 

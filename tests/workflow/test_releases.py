@@ -149,7 +149,11 @@ def baseline_files(folder):
     ("changed", "line", "why"),
     [
         (S5, "\n# changed\n", r"s5_site_tile_assignment \(2\): changed: \S+s5\.assignment\.yaml"),
-        (LAW, "\nCHANGED = 1\n", r"s5_site_tile_assignment \(2\): its code, a contract, a policy or a param"),
+        (
+            LAW,
+            "\nCHANGED = 1\n",
+            r"s5_site_tile_assignment \(2\): its code, a contract, a policy or a param",
+        ),
     ],
 )
 def test_a_changed_baseline_is_refused_before_anything_runs(world, changed, line, why):

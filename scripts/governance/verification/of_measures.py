@@ -15,9 +15,9 @@ from typing import Any
 from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts
 from scripts.geo.thinning import thinning_rank
-from scripts.governance.verification.view import GATES, View, same
+from scripts.governance.verification.view import View, same
 from scripts.scorers import scorecard
-from scripts.scorers.gates import load_gates
+from scripts.scorers.gates import GATES_FILE, load_gates
 from scripts.scorers.scorecard import World
 from scripts.scorers.truth.earth import Earth, read_earth
 from scripts.states.tiles import read_grid
@@ -55,12 +55,13 @@ def scorecard_is_measured_on_its_sites(
         "sites": view.path("site_locations", seed=seed),
         "summary": view.path("validation_summary_1B", seed=seed),
         "tile_weights": view.path("tile_weights"),
-        "gates": view.tree / GATES,
+        "gates": view.tree / GATES_FILE,
         "tile_policy": view.policy_of(receipt, "policy.s1.tile_index"),
         "s2_policy": view.policy_of(receipt, "policy.s2.tile_weights"),
         "catalogue": view.path("outlet_catalogue", run_id=receipt["upstream_run_id"], seed=seed),
     }
     snapshot = view.snapshot(receipt)
+    assert snapshot is not None
     files |= {name: snapshot / file for name, file in _OF_SNAPSHOT.items()}
     files |= {name: view.path(name, tiles_id=receipt["tiles_id"]) for name in _OF_TILES}
     if baseline is not None:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from scripts.contracts import datasets, state_datasets
-from scripts.contracts.measured import MEASURED_ON, path_of
+from scripts.contracts.measured import MEASURED_ON, asks, path_of
 from scripts.governance import locks
+from scripts.governance.anchors import BANDS
 from scripts.governance.verification.view import (
-    BANDS,
-    GATES,
     OF_RUN,
     OF_TILES,
     SEGMENT,
@@ -18,20 +17,16 @@ from scripts.governance.verification.view import (
     View,
     same,
 )
+from scripts.scorers.gates import GATES_FILE
 
 OF_WORLD = "segment_1A/{run_id}/"
 OF_PHASES = ("segment1b_phase_candidate", "segment1b_p4_integrated", "segment1b_p4_recovery")
-_OF_TREE = {path.rpartition("/")[2]: path for path in (GATES, BANDS)}
+_OF_TREE = {path.rpartition("/")[2]: path for path in (GATES_FILE, BANDS)}
 
 
 def _asked(folder: str) -> list[str]:
     """Datasets below a folder whose records say what they were measured on."""
-    return [
-        name
-        for name, entry in datasets().items()
-        if entry.path.startswith(folder)
-        and MEASURED_ON in (entry.schema or {}).get("properties", {})
-    ]
+    return [n for n, entry in datasets().items() if entry.path.startswith(folder) and asks(n)]
 
 
 def _records(view: View, seed: int, receipt: Record) -> Iterator[tuple[str, Record]]:

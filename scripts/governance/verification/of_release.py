@@ -7,15 +7,18 @@ from collections.abc import Iterator
 
 from scripts.contracts import dataset
 from scripts.governance import attestation, locks, releases
+from scripts.governance.anchors import ANCHORS, BANDS
+from scripts.governance.certify_release import certificate as judge
 from scripts.governance.verification.view import (
-    BANDS,
-    GATES,
     SEGMENT,
     Record,
     View,
     agree,
     same,
 )
+from scripts.policies import load_schema, parse_yaml, validate
+from scripts.scorers.gates import GATES_FILE, load_gates
+from scripts.tables import published
 
 CERTIFICATE = "segment1b_p5_certification"
 DIGEST_GROUPS = ("state_outputs", "scorecards", "receipts", "validation")
@@ -40,19 +43,12 @@ def certified_files_are_there(view: View, certificate: Record) -> Iterator[str]:
         certificate.path, "policies", digests["policies"], receipt["policies"], receipt.path
     )
     if view.tree is not None:
-        yield from view.expect(view.tree / GATES, digests["gates"], certificate.path)
+        yield from view.expect(view.tree / GATES_FILE, digests["gates"], certificate.path)
         yield from view.expect(view.tree / BANDS, digests["bands"], certificate.path)
 
 
 def verdict_follows_from_the_scorecards(view: View, certificate: Record) -> Iterator[str]:
     """The certificate says what judging its scorecards and receipts again says."""
-    # Heavier imports than a copied run folder needs.
-    from scripts.governance.anchors import ANCHORS
-    from scripts.governance.certify_release import certificate as judge
-    from scripts.policies import load_schema, parse_yaml, validate
-    from scripts.scorers.gates import load_gates
-    from scripts.tables import published
-
     run_id, baseline_id = certificate["run"]["run_id"], certificate["baseline_run_id"]
     seeds, verdict = sorted(certificate["seeds"]), certificate["verdict"]
     cards, references, receipts, baseline_receipts = (
@@ -68,7 +64,7 @@ def verdict_follows_from_the_scorecards(view: View, certificate: Record) -> Iter
     gates, anchors = certificate["gates"], certificate["anchors"]
     validate(gates, load_schema("gates"), certificate.path)
     if view.tree is not None:
-        gates, anchors = load_gates(view.tree / GATES), parse_yaml(view.tree / ANCHORS)
+        gates, anchors = load_gates(view.tree / GATES_FILE), parse_yaml(view.tree / ANCHORS)
     report = view.record("segment1b_p0_baseline", run_id=baseline_id)
     decision = report["readiness"]["decision"]
     judged = judge(

@@ -15,11 +15,10 @@ from scripts.contracts import (
     read_dataset,
     state_datasets,
 )
+from scripts.governance.anchors import BANDS
 from scripts.governance.verification.view import (
-    BANDS,
     OF_RUN,
     OF_TILES,
-    OWN_REFERENCE,
     Record,
     View,
     agree,
@@ -28,7 +27,6 @@ from scripts.governance.verification.view import (
 from scripts.records.bundle import FLAG, bundle_digest, verify_bundle
 from scripts.records.identity import (
     CONTRACTS_SEALED,
-    OWN_INPUTS,
     manifest_fingerprint,
     parameter_hash,
 )
@@ -204,12 +202,10 @@ def sources_are_those_of_the_run(view: View, seed: int) -> Iterator[str]:
         contracts = view.tree / "config/contracts.yaml"
         says = _contracts_of(contracts, view.digest(contracts))
         yield from same(contracts, "digest", says, sealed[CONTRACTS_SEALED], receipt.path)
-    reference = view.reference
-    if f"{OWN_INPUTS}polygons" in sealed:
-        reference = None if view.root is None else view.below_root(OWN_REFERENCE)
-    if reference is not None:
+    snapshot = view.snapshot(receipt)
+    if snapshot is not None:
         listed = {name: sealed[f"reference/{asset}"] for asset, name in REFERENCE.items()}
-        yield from view.hold(listed, receipt.path, reference)
+        yield from view.hold(listed, receipt.path, snapshot)
 
 
 # Every seed asks; the digest is part of the question, so that an answer is of the same file.

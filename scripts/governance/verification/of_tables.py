@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from scripts.contracts import dataset, measured
+from scripts.governance.anchors import KNOWN_TABLES, REPOSITORY
 from scripts.governance.verification.view import Record, View
 from scripts.policies import parse_yaml
 from scripts.records.identity import OWN_INPUTS
@@ -35,8 +36,7 @@ from scripts.states import (
 from scripts.states.s0_gate import REFERENCE
 from scripts.tables import file_digest, read_json, read_parquet, to_json_bytes
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-KNOWN = REPOSITORY / "config/known_tables.json"
+KNOWN = REPOSITORY / KNOWN_TABLES
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,9 @@ def tables_follow_from_their_laws(view: View, seed: int) -> Iterator[str]:
 def _file(view: View, receipt: Record, seed: int, name: str) -> Path:
     """A file of the snapshot, or of a dataset of the run, its tiles or its world."""
     if name in REFERENCE:
-        return view.snapshot(receipt) / REFERENCE[name]
+        snapshot = view.snapshot(receipt)
+        assert snapshot is not None
+        return snapshot / REFERENCE[name]
     ids: dict[str, object] = {"seed": seed, "tiles_id": receipt["tiles_id"]}
     if dataset(name).path.startswith("segment_1A"):
         ids["run_id"] = receipt["upstream_run_id"]

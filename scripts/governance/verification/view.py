@@ -15,8 +15,6 @@ from scripts.records.ledger import Ledger, digest_now
 from scripts.tables import to_json_bytes
 
 SEGMENT = "segment_1B"
-GATES = "config/gates.yaml"
-BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
 # Snapshot on a user's own polygons, below the runs root.
 OWN_REFERENCE = "own_reference"
 OF_RUN = f"{SEGMENT}/{{run_id}}/"
@@ -91,11 +89,12 @@ class View:
         name = next(name for name in sorted(listed) if name.startswith(f"{stem}."))
         return self.policy(name, listed[name])
 
-    def snapshot(self, receipt: Record) -> Path:
-        """Folder of the snapshot at hand that a run stands on: on own polygons, or the shipped."""
+    def snapshot(self, receipt: Record) -> Path | None:
+        """Folder of the snapshot that a run stands on, on own polygons or the shipped; None where
+        it is not at hand.
+        """
         if f"{OWN_INPUTS}polygons" in receipt["sealed_inputs"]:
-            return self.below_root(OWN_REFERENCE)
-        assert self.reference is not None
+            return None if self.root is None else self.root / OWN_REFERENCE
         return self.reference
 
     def digest(self, path: Path) -> str:
