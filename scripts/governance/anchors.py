@@ -2,7 +2,7 @@
 
 ``config/anchors.yaml`` names the snapshot, the baseline's policies, the bands of 1A, the policy of
 S9 and the required seeds. A run on anything else is graded as a trial that says what is not the
-shipped one. After a change on purpose, ``python -m scripts.governance.anchors`` writes it anew.
+shipped one. After a change on purpose, ``python -m scripts.governance.write_anchors`` renews it.
 """
 
 from __future__ import annotations
@@ -11,39 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from scripts.geo.snapshot import DATA_FILES, MANIFEST
-from scripts.policies import parse_yaml
-from scripts.records.ledger import by_name
-from scripts.tables import write_json
-
 Json = Mapping[str, Any]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ANCHORS = "config/anchors.yaml"
 KNOWN_TABLES = "config/known_tables.json"
 BANDS = "config/layer1/1A/policy/policy.1a.bands.yaml"
-_HEAD = """\
-# What a release stands on, by SHA-256; a run on anything else is a trial that says what differs.
-# Written by `python -m scripts.governance.anchors`.
-"""
-
-
-def shipped() -> dict[str, Any]:
-    """The anchors of the repository as its files are now."""
-    posture, release = (
-        parse_yaml(REPOSITORY / f"config/postures/{name}.yaml") for name in ("baseline", "reopened")
-    )
-    frozen = (posture["upstream_policy"], *posture["policies"].values())
-    reference = REPOSITORY / "resources/reference"
-    return {
-        "required_seeds": [7, 42, 101, 202],
-        "reference": by_name(reference / name for name in (*DATA_FILES, MANIFEST)),
-        "baseline": by_name(REPOSITORY / path for path in frozen),
-        "bands": by_name([REPOSITORY / BANDS]),
-        "s9": by_name([REPOSITORY / release["policies"]["s9"]]),
-    }
 
 
 def not_shipped(
@@ -99,16 +72,3 @@ def _others(receipts: Sequence[Json], anchored: Json, whole: bool = False) -> li
             if receipt["policies"].get(name) != anchored.get(name)
         }
     )
-
-
-def main() -> None:
-    """Write the anchors of the repository, and the digests of its tables of tiles."""
-    from scripts.governance.verification import of_tables
-
-    write_json(REPOSITORY / KNOWN_TABLES, of_tables.known_tables())
-    text = yaml.safe_dump(shipped(), sort_keys=True)
-    (REPOSITORY / ANCHORS).write_text(_HEAD + text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

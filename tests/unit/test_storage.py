@@ -68,6 +68,6 @@ def test_a_prefix_without_a_scheme_is_refused():
 def test_targets_on_a_run_tree_are_refused_in_object_storage(rule):
     settings = load_settings(parse_yaml("config/config.yaml"))
     jobs = [SimpleNamespace(rule=SimpleNamespace(name=rule))]
-    workflow = SimpleNamespace(dag=SimpleNamespace(jobs=jobs))
+    workflow = SimpleNamespace(dag=SimpleNamespace(jobs=jobs, targetjobs=[]))
     with pytest.raises(SystemExit, match=f"EG95 {rule}: "):
         begin(workflow, settings, "copies/bucket/runs/fix-data-engine", SimpleNamespace())

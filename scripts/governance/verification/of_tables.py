@@ -5,7 +5,7 @@ The scripts of the states themselves run once more, into a folder that goes, on 
 here; what they make must be what is here. It takes some eight seconds of CPU time for the tiles of
 a whole world, and two for a run. What the tiles of the shipped snapshot are stands in
 ``config/known_tables.json``, by digest: files that are found there are not made again.
-``python -m scripts.governance.anchors`` makes them and writes it.
+``python -m scripts.governance.write_anchors`` makes them and writes it.
 """
 
 from __future__ import annotations
