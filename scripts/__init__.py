@@ -19,3 +19,5 @@ class _WithoutPandas:
 # Only in the process of a rule's job: tests and notebooks may want it.
 if hasattr(sys.modules["__main__"], "snakemake"):
     sys.meta_path.insert(0, _WithoutPandas)
+
+__version__ = "0.1.0"

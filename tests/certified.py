@@ -42,10 +42,10 @@ class Timeline:
 
 
 def files_below(*roots: Path) -> Iterator[Path]:
-    """Files of some folders, and files, without what Python compiled; sorted in each."""
+    """Files of some folders, and files, without what was compiled; sorted in each."""
     for root in roots:
         found = sorted(root.rglob("*")) if root.is_dir() else [root]
-        yield from (p for p in found if p.is_file() and p.suffix != ".pyc")
+        yield from (p for p in found if p.is_file() and p.parent.name != "__pycache__")
 
 
 @functools.cache

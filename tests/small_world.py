@@ -134,6 +134,12 @@ def build(folder: Path, seeds: Sequence[int] = SEEDS) -> Path:
     return folder
 
 
+def without_package(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment that finds a world's own package, and lets Python keep what it compiled."""
+    theirs = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in environment.items() if key not in theirs}
+
+
 def snakemake(
     folder: Path,
     *arguments: str,
@@ -146,7 +152,7 @@ def snakemake(
     return subprocess.run(
         [*prefix, sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
         cwd=folder,
-        env={k: v for k, v in inherited.items() if k != "PYTHONPATH"},
+        env=without_package(inherited),
         text=True,
         capture_output=True,
         check=False,
@@ -158,7 +164,7 @@ def segment1b(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [sys.executable, "-m", "scripts.cli", *arguments],
         cwd=folder,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        env=without_package(os.environ),
         text=True,
         capture_output=True,
         check=False,

@@ -65,13 +65,14 @@ def read_graph(
 
 @functools.cache
 def whole_graph() -> tuple[Job, ...]:
-    """Jobs of all targets, and of those that a user's own inputs ask for."""
+    """Jobs of all targets, and of those that a user's own inputs ask for, whatever was run here."""
     with tempfile.TemporaryDirectory() as folder:
         own, external = _own_inputs(Path(folder))
+        nothing = {"runs_root": f"{folder}/runs"}
         return (
-            *read_graph(),
-            *read_graph(["export"], own),
-            *read_graph(["export"], external),
+            *read_graph(config=nothing),
+            *read_graph(["export"], {**nothing, **own}),
+            *read_graph(["export"], {**nothing, **external}),
         )
 
 

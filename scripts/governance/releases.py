@@ -17,12 +17,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from scripts import __version__
 from scripts.contracts import dataset, dataset_path, dataset_stream, read_object, write_object
 from scripts.errors import GovernanceError
 from scripts.governance.pointers import last_good_pointer
@@ -32,7 +32,6 @@ from scripts.tables import file_digest, publish
 Json = Mapping[str, Any]
 FOLDER = "releases"
 CRS = "OGC:CRS84"
-PACKAGE = "segment1b"
 
 
 def release_name(certificate: Json, digest: str) -> str:
@@ -153,21 +152,17 @@ def discard(folder: Path) -> None:
 
 
 def when_and_from() -> dict[str, Any]:
-    """Day, commit and version of a sealing; ``unknown`` where there is none."""
+    """Day, commit and version of a sealing; ``unknown`` for the commit where there is none."""
     git = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         said = subprocess.run(git, capture_output=True, text=True, check=False)
         commit = said.stdout.strip() or "unknown"
     except OSError:
         commit = "unknown"
-    try:
-        installed = version(PACKAGE)
-    except PackageNotFoundError:
-        installed = "unknown"
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "commit": commit,
-        "version": installed,
+        "version": __version__,
     }
 
 

@@ -160,6 +160,11 @@ def _faults_of_world(settings: Settings, root: Path, seed: int) -> Iterator[Gove
             folder = Path(settings.external_root) / f"seed={seed}"
             source = read_object("external_source_1A", taken)
             tables = {name: folder / name for name in source["files"]}
+            gone = next((table for table in tables.values() if not table.is_file()), None)
+            if gone:
+                remedy = "put it back, or give the runs another runs_root"
+                yield GovernanceError("EG37", gone, f"is gone, {taken} was made from it", remedy)
+                continue
             file = changed_source(source["files"], tables, taken)
             bundle = [path for path in (folder / "validation").rglob("*") if path.is_file()]
             later = max(path.stat().st_mtime for path in bundle) > taken.stat().st_mtime

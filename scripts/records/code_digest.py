@@ -9,12 +9,16 @@ exactly the rules that import it; a comment, a docstring, a line break or a touc
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
+import importlib.util
 import json
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scripts.contracts import datasets
 
@@ -28,6 +32,18 @@ _NEUTRAL = {
     "scripts.progress",
     "scripts.root_lock",
 }
+
+
+# What was kept by another version of this file is read anew.
+_WRITER = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+class _Kept(NamedTuple):
+    """What the digests need of a source: of its syntax, what it imports, identifiers in text."""
+
+    digest: str
+    imports: list[str]
+    words: list[str]
 
 
 @dataclass(frozen=True)
@@ -116,14 +132,35 @@ def syntax_digest(path: Path) -> str:
         return hashlib.sha256(content).hexdigest()
 
 
+def _read(source: Path) -> _Kept:
+    """Digest, imports and words of a source; kept beside its byte code, by its content."""
+    content = source.read_bytes()
+    of = [_WRITER, hashlib.sha256(content).hexdigest()]
+    cache = Path(importlib.util.cache_from_source(str(source))).with_suffix(".syntax.json")
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        kept = json.loads(cache.read_bytes())
+        if kept[:2] == of:
+            return _Kept(*kept[2:])
+    syntax = _Syntax(ast.parse(content))
+    words = sorted(filter(str.isidentifier, syntax.strings))
+    found = _Kept(syntax.digest(), sorted(syntax.imports), words)
+    if not sys.dont_write_bytecode:
+        with contextlib.suppress(OSError):
+            cache.parent.mkdir(exist_ok=True)
+            temporary = cache.with_suffix(f".{os.getpid()}")
+            temporary.write_text(json.dumps([*of, *found]), encoding="utf-8")
+            temporary.replace(cache)
+    return found
+
+
 @functools.cache
 def _parsed(module: str) -> _Module:
-    syntax = _Syntax(ast.parse(source_of(module).read_bytes()))
-    local = {name for name in syntax.imports if name.split(".")[0] == PACKAGE.name}
+    digest, imports, words = _read(source_of(module))
+    local = {name for name in imports if name.split(".")[0] == PACKAGE.name}
     return _Module(
-        syntax.digest(),
+        digest,
         frozenset(name for name in local - _NEUTRAL if _path_of(name)),
-        frozenset(syntax.strings & datasets().keys()),
+        frozenset(datasets().keys() & words),
     )
 
 

@@ -177,30 +177,41 @@ def begins_at(
 ) -> float | None:
     """Value nearest to the one in force, towards an end, that changes something; None for none.
 
-    ``changes`` says None of a value that is refused; the last that is not then is the end.
+    ``changes`` says None of a value that is refused; the last that is not then is the end. Between
+    whole numbers only whole numbers are tried.
     """
+
+    def halfway(a: float, b: float) -> float:
+        return (a + b) // 2 if isinstance(value, int) else (a + b) / 2.0
+
     if value == end:
         return None
     allowed, refused = (value, end) if changes(end) is None else (end, end)
     for _ in range(halvings):
         if allowed == refused or (allowed != value and changes(allowed)):
             break
-        middle = (allowed + refused) / 2.0
+        middle = halfway(allowed, refused)
         allowed, refused = (allowed, middle) if changes(middle) is None else (middle, refused)
     end = allowed
     if not changes(end):
         return None
     still, moving = value, end
     for _ in range(halvings):
-        middle = (still + moving) / 2.0
+        middle = halfway(still, moving)
         still, moving = (still, middle) if changes(middle) else (middle, moving)
-    return round(moving, 6)
+    return moving if isinstance(value, int) else round(moving, 6)
 
 
 def onset(world: World, base: Made, knob: Knob) -> dict[str, float | None]:
-    """Where a knob begins to move a site of any seed, downwards and upwards."""
+    """Where a knob begins to move a site, downwards and upwards.
+
+    Sites of any seed where the knob decides countries, of the measured one else.
+    """
 
     def changes(value: float) -> bool | None:
+        if not knob.decides_countries:
+            found = effect(world, base, knob, value)
+            return None if "refused" in found else found["moved"] > 0.0
         tried = turned(base.policies, knob, value)
         try:
             check_policies(tried)
@@ -222,7 +233,8 @@ def entry_of(world: World, base: Made, knob: Knob) -> dict[str, Any]:
         "value": knob.value,
         "steps": steps,
     }
-    if knob.decides_countries and not isinstance(knob.value, bool):
+    idle = not any(step.get("moved") for step in steps)
+    if (knob.decides_countries or idle) and not isinstance(knob.value, bool):
         entry["begins_at"] = onset(world, base, knob)
     return entry
 

@@ -1,6 +1,7 @@
 """Trees that are half of another version, or lost what Snakemake knew of them: no traceback."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 POLICIES = "config/layer1/1B/policy"
 RECORDS = ".snakemake/metadata"
+SITES = f"segment_1B/{run_id('1B', 'reopened')}/seed=7/s8_site_locations/site_locations.parquet"
 
 
 def told(world, *arguments):
@@ -72,6 +74,22 @@ def test_a_trial_seed_and_a_subset_beside_a_release_block_nothing(world_copy):
         assert status == 0, words[-3000:]
     status, words = told(world_copy, "certify")
     assert status == 0, words[-3000:]
+
+
+def test_two_starts_in_one_folder_on_runs_roots_of_their_own_do_not_meet(world):
+    """Both at once, from nothing: two runs of one seed with the same sites."""
+    with ThreadPoolExecutor() as both:
+        starts = [
+            both.submit(told, world, "candidate", "--config", "seeds=[7]", f"runs_root=runs/{name}")
+            for name in ("one", "two")
+        ]
+    for start in starts:
+        status, words = start.result()
+        assert status == 0, words[-3000:]
+    sites = [
+        (world / "runs" / name / SITES).read_bytes() for name in ("one", "two", "fix-data-engine")
+    ]
+    assert sites[0] == sites[1] == sites[2]
 
 
 def test_postures_of_a_folder_of_their_own_end_as_a_graded_trial(world_copy):

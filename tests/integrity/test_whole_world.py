@@ -42,6 +42,19 @@ def verdict(world):
     return read_json(world / CERTIFICATE)["verdict"]
 
 
+def reasons(world):
+    return " ".join(verdict(world)["not_a_release_because"])
+
+
+def shop(world):
+    """Configure two of the required seeds as all of them."""
+    config = world / "config/config.yaml"
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["seeds"] = [7, 42]
+    document["certification"]["required_seeds"] = [7, 42]
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
 def test_the_release_is_one(released_world):
     assert verdict(released_world)["release"]
     assert verdict(released_world)["grade"] == "A"
@@ -98,20 +111,38 @@ def test_an_earth_turned_upside_down_is_a_trial_and_no_release(world):
     manifest["files"]["places.parquet"]["sha256"] = file_digest(earth / "places.parquet")
     manifest["files"]["places.parquet"]["bytes"] = (earth / "places.parquet").stat().st_size
     write_json(earth / "manifest.json", manifest)
+    shop(world)
     result = certify(world, "--config", "reference=upside_down")
     assert result.returncode != 0
-    found = verdict(world)
+    assert not verdict(world)["release"]
+    assert "the reference snapshot is not the shipped one" in reasons(world)
+
+
+def test_a_baseline_of_ones_own_is_a_trial_and_no_release(world):
+    """A posture folder whose baseline draws points by the law of the release."""
+    shutil.copytree(world / "config/postures", world / "mine")
+    posture = world / "mine/baseline.yaml"
+    text = posture.read_text(encoding="utf-8")
+    posture.write_text(text.replace("s6.jitter.legacy", "s6.jitter"), encoding="utf-8")
+    before = good(world)
+    refused = certify(world, "--config", "postures=mine")
+    assert refused.returncode != 0
+    assert "EG36 baseline: would run again" in refused.stderr
+    assert "uses other files than before" in refused.stderr
+    assert good(world) == before
+    shop(world)
+    result = certify(world, "--config", "postures=mine", "runs_root=runs/mine")
+    assert result.returncode != 0
+    found = read_json(world / "runs/mine" / CERTIFICATE.relative_to(tamper.RUNS))["verdict"]
     assert not found["release"]
-    assert any("the reference snapshot is not the shipped one" in reason
-               for reason in found["not_a_release_because"])  # fmt: skip
+    assert "the baseline is not the shipped one (policy.s6" in " ".join(
+        found["not_a_release_because"]
+    )
 
 
 def test_required_seeds_cannot_be_shopped(world):
-    config = world / "config/config.yaml"
-    document = yaml.safe_load(config.read_text(encoding="utf-8"))
-    document["certification"]["required_seeds"] = [7, 42]
-    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    shop(world)
     result = certify(world)
     assert result.returncode != 0
     assert not verdict(world)["release"]
-    assert "lacks 101, lacks 202" in " ".join(verdict(world)["not_a_release_because"])
+    assert "lacks 101, lacks 202" in reasons(world)

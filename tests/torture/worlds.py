@@ -69,7 +69,7 @@ def command(*arguments: str, cores: int = 2, quiet: bool = True) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Environment of a user, without this repository on the path."""
-    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return small_world.without_package(os.environ)
 
 
 def heed_ctrl_c() -> None:

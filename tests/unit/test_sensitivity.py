@@ -53,6 +53,13 @@ def test_the_onset_is_found_by_halving():
     assert refused_above == pytest.approx(0.31, abs=0.01)
 
 
+@pytest.mark.parametrize(("begins", "value", "end"), [(3, 16, 1), (1, 16, 1), (21, 16, 64)])
+def test_whole_numbers_begin_at_a_whole_number(begins, value, end):
+    found = begins_at(lambda tried: abs(tried - value) >= abs(begins - value), value, end)
+    assert found == begins
+    assert isinstance(found, int)
+
+
 def test_margins_of_gates_take_the_thinner_of_value_and_interval():
     row = {"family": "concentration", "metric": "m", "seed": 7, "grade": "BPLUS", "threshold": 0.5}
     rows = [{**row, "gate": "gini", "margin": 0.2}, {**row, "gate": "gini_interval", "margin": 0.1},

@@ -163,6 +163,16 @@ def test_an_external_world_is_looked_for_at_every_start(external):
     refused(external, "EC17 ", "candidate=theirs", gone, target=target)
 
 
+def test_a_table_of_an_external_world_that_is_gone_is_named(external):
+    with changed(external / f"theirs/seed={SEED}/s3_integerised_counts.parquet", None):
+        refused(
+            external,
+            "EG37 theirs/seed=7/s3_integerised_counts.parquet: is gone",
+            *EXTERNAL,
+            target=str(CATALOGUE),
+        )
+
+
 def test_an_exchanged_catalogue_is_refused_and_a_touch_takes_it_over_anew(external):
     catalogue = external / f"theirs/seed={SEED}/outlet_catalogue.parquet"
     another = (external / CATALOGUE.parent / "s3_candidate_set.parquet").read_bytes()
