@@ -23,6 +23,7 @@ import yaml
 
 from scripts.geo.snapshot import DATA_FILES, OUTLET_FILES
 from scripts.tables import file_digest, read_json, write_json
+from tests import forks
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PARTS = (
@@ -148,11 +149,13 @@ def snakemake(
     prefix: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake in the small world, behind a command prefix if given."""
-    inherited = environment if environment is not None else os.environ
+    arguments = (*arguments, "--cores", str(cores))
+    if environment is None and not prefix:
+        return forks.run("snakemake", list(arguments), folder, without_package(os.environ))
     return subprocess.run(
-        [*prefix, sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)],
+        [*prefix, sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
-        env=without_package(inherited),
+        env=without_package(os.environ if environment is None else environment),
         text=True,
         capture_output=True,
         check=False,
@@ -161,14 +164,7 @@ def snakemake(
 
 def segment1b(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of ``segment1b`` in the small world, with the world's own code."""
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *arguments],
-        cwd=folder,
-        env=without_package(os.environ),
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    return forks.run("scripts.cli", list(arguments), folder, without_package(os.environ))
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from rasterio.transform import from_origin
 from scripts.geo.snapshot import load_countries
 from scripts.settings import load_settings, read_configuration
 from tests.clone import make_clone
+from tests.small_world import without_package
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +85,8 @@ def environment(clone) -> dict[str, str]:
     editor.write_text("#!/bin/sh\nsed -i 's/open_share: .*/open_share: 0.7/' \"$1\"\n")
     editor.chmod(0o755)
     path = os.pathsep.join(p for p in os.defpath.split(os.pathsep) if p)
-    here = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    here = without_package(os.environ)
+    here.pop("VIRTUAL_ENV", None)
     return {**here, "PATH": path, "EDITOR": str(editor), "SEEDS": "7,42"}
 
 
