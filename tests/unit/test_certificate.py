@@ -11,7 +11,14 @@ import pytest
 
 from scripts.contracts import dataset_path, read_object, write_object
 from scripts.errors import ScoreError
-from scripts.governance import anchors, certify, certify_release, pointers, run_receipt
+from scripts.governance import (
+    anchors,
+    certify,
+    certify_release,
+    pointers,
+    run_receipt,
+    write_anchors,
+)
 from scripts.governance.locks import SURFACES
 from scripts.governance.pointers import pointer
 from scripts.records.ledger import Ledger
@@ -49,7 +56,7 @@ class Runs:
                 self.make_seed(run_id, seed)
         self.anchors = folder / "anchors.yaml"
         own = {self.policy.name: file_digest(self.policy)}
-        self.anchor(**anchors.shipped() | {"reference": {}, "baseline": own, "s9": own})
+        self.anchor(**write_anchors.shipped() | {"reference": {}, "baseline": own, "s9": own})
 
     def path(self, run_id, seed, name):
         return self.root / f"segment_1B/{run_id}/seed={seed}/{name}"
