@@ -77,11 +77,7 @@ def _state(world: Path) -> str:
 
 
 # Tables of a world's tiles are known by digest, as those of the shipped snapshot are.
-_KNOW_TABLES = """
-from scripts.governance.verification.of_tables import KNOWN, known_tables
-from scripts.tables import write_json
-write_json(KNOWN, known_tables())
-"""
+_KNOW_TABLES = "from scripts.governance import write_anchors; write_anchors.write_known_tables()"
 
 
 def _notes(world: Path) -> Path:

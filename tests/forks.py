@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,21 @@ LIBRARIES = ("snakemake.cli", "jsonschema", "pyarrow.parquet", "referencing")
 _one_at_a_time = threading.Lock()
 
 
+def interpreter(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in an interpreter of its own, to its end."""
+    return subprocess.run(
+        command, cwd=folder, env=environment, text=True, capture_output=True, check=False
+    )
+
+
 def run(
     module: str, arguments: list[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run a module to its end; where another one runs already, in an interpreter of its own."""
     if not _one_at_a_time.acquire(blocking=False):
-        return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=folder,
-            env=environment,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
+        return interpreter([sys.executable, "-m", module, *arguments], folder, environment)
     try:
         with tempfile.TemporaryDirectory() as streams:
             server = _server()

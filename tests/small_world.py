@@ -152,14 +152,9 @@ def snakemake(
     arguments = (*arguments, "--cores", str(cores))
     if environment is None and not prefix:
         return forks.run("snakemake", list(arguments), folder, without_package(os.environ))
-    return subprocess.run(
-        [*prefix, sys.executable, "-m", "snakemake", *arguments],
-        cwd=folder,
-        env=without_package(os.environ if environment is None else environment),
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    command = [*prefix, sys.executable, "-m", "snakemake", *arguments]
+    inherited = os.environ if environment is None else environment
+    return forks.interpreter(command, folder, without_package(inherited))
 
 
 def segment1b(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

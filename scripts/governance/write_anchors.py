@@ -35,9 +35,14 @@ def shipped() -> dict[str, Any]:
     }
 
 
+def write_known_tables() -> None:
+    """Write the digests of the repository's tables of tiles."""
+    write_json(REPOSITORY / KNOWN_TABLES, known_tables())
+
+
 def main() -> None:
     """Write the anchors of the repository, and the digests of its tables of tiles."""
-    write_json(REPOSITORY / KNOWN_TABLES, known_tables())
+    write_known_tables()
     text = yaml.safe_dump(shipped(), sort_keys=True)
     (REPOSITORY / ANCHORS).write_text(_HEAD + text, encoding="utf-8")
 

@@ -14,13 +14,13 @@ import functools
 import hashlib
 import importlib.util
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from scripts.contracts import datasets
+from scripts.tables import write_json
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # The edge and the messages decide nothing that is published.
@@ -146,10 +146,7 @@ def _read(source: Path) -> _Kept:
     found = _Kept(syntax.digest(), sorted(syntax.imports), words)
     if not sys.dont_write_bytecode:
         with contextlib.suppress(OSError):
-            cache.parent.mkdir(exist_ok=True)
-            temporary = cache.with_suffix(f".{os.getpid()}")
-            temporary.write_text(json.dumps([*of, *found]), encoding="utf-8")
-            temporary.replace(cache)
+            write_json(cache, [*of, *found])
     return found
 
 

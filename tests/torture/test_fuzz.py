@@ -267,7 +267,7 @@ def repository(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
 
 
-@pytest.mark.torture
+@pytest.mark.slow
 def test_300_examples_are_accepted_whole_or_refused_by_name(tmp_path, repository):
     tally = Tally()
     everything(tally, tmp_path, SHORT)
