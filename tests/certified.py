@@ -20,7 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.tables import read_json, write_json
+from scripts.governance.anchors import ANCHORS, KNOWN_TABLES
+from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
 
 FOLDER = small_world.REPOSITORY / "build/worlds"
@@ -80,6 +81,12 @@ def _state(world: Path) -> str:
 _KNOW_TABLES = "from scripts.governance import write_anchors; write_anchors.write_known_tables()"
 
 
+def anchor_known_tables(world: Path) -> None:
+    """Let the world's anchors name its list of known tables as it is."""
+    listed = {Path(KNOWN_TABLES).name: file_digest(world / KNOWN_TABLES)}
+    small_world._edit(world / ANCHORS, known_tables=listed)
+
+
 def _notes(world: Path) -> Path:
     return world.with_name(f"{world.name}.json")
 
@@ -94,6 +101,7 @@ def _make(world: Path, seeds: Sequence[int]) -> None:
             env=small_world.without_package(os.environ),
             check=True,
         )
+        anchor_known_tables(world)
     else:
         small_world.copy_parts(world)
         shutil.copytree(

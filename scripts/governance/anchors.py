@@ -2,7 +2,8 @@
 
 ``config/anchors.yaml`` names the snapshot, the baseline's policies, the bands of 1A, the policy of
 S9 and the required seeds. A run on anything else is graded as a trial that says what is not the
-shipped one. After a change on purpose, ``python -m scripts.governance.write_anchors`` renews it.
+shipped one. It names the list of known tables, too. After a change on purpose,
+``python -m scripts.governance.write_anchors`` renews it.
 """
 
 from __future__ import annotations

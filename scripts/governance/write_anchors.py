@@ -32,6 +32,7 @@ def shipped() -> dict[str, Any]:
         "baseline": by_name(REPOSITORY / path for path in frozen),
         "bands": by_name([REPOSITORY / BANDS]),
         "s9": by_name([REPOSITORY / release["policies"]["s9"]]),
+        "known_tables": by_name([REPOSITORY / KNOWN_TABLES]),
     }
 
 

@@ -122,6 +122,17 @@ def test_tables_that_differ_in_a_digest_are_made_again(tmp_path, monkeypatch):
     assert differing(files) == ["tile_index", "report"]
 
 
+@pytest.mark.parametrize("content", ["[]\n", None])
+def test_a_list_that_is_not_the_anchored_one_knows_no_table(tmp_path, monkeypatch, content):
+    assert len(of_tables._known.__wrapped__()) == len(of_tables.TILES)
+    listed = tmp_path / "known_tables.json"
+    listed.write_text(content or of_tables.KNOWN.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr(of_tables, "KNOWN", listed)
+    assert bool(of_tables._known.__wrapped__()) == (content is None)
+    listed.unlink()
+    assert not of_tables._known.__wrapped__()
+
+
 @pytest.mark.slow
 def test_the_known_tables_are_what_the_scripts_make_of_the_shipped_snapshot():
     made = of_tables.known_tables()

@@ -3,15 +3,18 @@
 import os
 import shutil
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from scripts.governance.anchors import KNOWN_TABLES
 from scripts.governance.attestation import dependencies
 from scripts.governance.envelope import private_key, sign
 from scripts.governance.verification import verify
 from scripts.settings import load_settings, read_configuration
-from scripts.tables import read_json, write_json
-from tests import small_world
+from scripts.tables import file_digest, read_json, write_json
+from tests import certified, small_world
 from tests.records import changed, faults
 from tests.torture import tamper
 from tests.unit.test_envelope import write_pair
@@ -127,6 +130,28 @@ def test_a_certificate_that_says_more_than_its_records_is_a_fault(world, edit, n
     if named == "required_seeds":
         named = "does not follow"
     assert any(CERTIFICATE.name in line and named in line for line in found), found
+
+
+def test_forged_tiles_on_a_list_of_known_tables_are_told(world_copy):
+    """Neither the list nor the anchor of the list can be edited without a trace."""
+    (people,) = (world_copy / tamper.SEGMENT).rglob("tile_population.parquet")
+    table = pq.read_table(people)
+    at = table.schema.get_field_index("population")
+    more = pc.multiply(table["population"], 1.5)
+    pq.write_table(table.set_column(at, table.schema.field(at), more), people)
+    listed = read_json(world_copy / KNOWN_TABLES)
+    (entry,) = (files for files in listed if "places" in files)
+    entry["tile_population"] = file_digest(people)
+    write_json(world_copy / KNOWN_TABLES, listed)
+    unlike = f"{people.name}: is not what its law makes"
+    found = small_world.segment1b(world_copy, "verify")
+    assert found.returncode != 0
+    assert unlike in found.stdout + found.stderr
+    certified.anchor_known_tables(world_copy)
+    found = small_world.segment1b(world_copy, "verify")
+    assert found.returncode != 0
+    assert unlike not in found.stdout + found.stderr
+    assert "anchors does not follow" in found.stdout + found.stderr
 
 
 def test_looser_gates_are_refused_where_no_source_tree_is_at_hand(world):

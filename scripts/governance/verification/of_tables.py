@@ -4,8 +4,9 @@ countries.
 The scripts of the states themselves run once more, into a folder that goes, on the files that are
 here; what they make must be what is here. It takes some eight seconds of CPU time for the tiles of
 a whole world, and two for a run. What the tiles of the shipped snapshot are stands in
-``config/known_tables.json``, by digest: files that are found there are not made again.
-``python -m scripts.governance.write_anchors`` makes them and writes it.
+``config/known_tables.json``, by digest: files that are found there are not made again, as long as
+the list is the one that ``config/anchors.yaml`` names, which every certificate repeats.
+``python -m scripts.governance.write_anchors`` makes them and writes both.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from scripts.contracts import dataset, measured
-from scripts.governance.anchors import KNOWN_TABLES, REPOSITORY
+from scripts.governance.anchors import ANCHORS, KNOWN_TABLES, REPOSITORY
 from scripts.governance.verification.view import Record, View
 from scripts.policies import parse_yaml
 from scripts.records.identity import OWN_INPUTS
@@ -198,12 +199,11 @@ def _digest_of_content(path: str) -> str:
 
 @functools.cache
 def _known() -> frozenset[frozenset[tuple[str, str]]]:
-    """What ``config/known_tables.json`` lists."""
-    return (
-        frozenset(frozenset(files.items()) for files in read_json(KNOWN))
-        if KNOWN.is_file()
-        else frozenset()
-    )
+    """What ``config/known_tables.json`` lists; nothing where it is not the anchored list."""
+    anchored = parse_yaml(REPOSITORY / ANCHORS)["known_tables"].values()
+    if not KNOWN.is_file() or file_digest(KNOWN) not in anchored:
+        return frozenset()
+    return frozenset(frozenset(files.items()) for files in read_json(KNOWN))
 
 
 def _shipped(name: str) -> str:
