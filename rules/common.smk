@@ -6,6 +6,10 @@ from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
+from scripts import console
+
+console.say_interrupts_in_a_line()
+
 from scripts import entry, root_lock, view
 from scripts.contracts import contracts_digest, dataset, datasets, require_declared, state_datasets
 from scripts.errors import SegmentError, lines

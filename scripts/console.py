@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from types import TracebackType
 from typing import TextIO
 
 GOOD, BAD, STRONG = "\033[32m", "\033[31m", "\033[1m"
@@ -17,6 +18,19 @@ VIEW = "SEGMENT_1B_VIEW"
 def counted(number: int, thing: str) -> str:
     """A number of things: ``1 seed``, ``2 seeds``."""
     return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def say_interrupts_in_a_line() -> None:
+    """Let Ctrl-C end this process in a line; Python ends it by the signal all the same."""
+    others = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+        else:
+            others(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def draws(stream: TextIO, environment: Mapping[str, str]) -> bool:

@@ -1,6 +1,10 @@
 """Reading the workflow changes nothing on disk: dry runs, lists, lint, graphs, summaries."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -73,3 +77,25 @@ def test_a_second_start_is_refused_by_name(killed_world, monkeypatch):
     assert refusal.startswith("GovernanceError: EG90 runs/fix-data-engine: is in use by process ")
     assert "unlock" not in result.stderr
     assert tree(killed_world) == before
+
+
+def test_an_interrupt_while_the_workflow_is_read_is_one_line(tmp_path):
+    small_world.copy_parts(tmp_path)
+    halt, rules = tmp_path / "halt", tmp_path / "rules/common.smk"
+    os.mkfifo(halt)
+    text, first = rules.read_text(), "from scripts import entry"
+    assert first in text
+    rules.write_text(text.replace(first, f"Path({str(halt)!r}).read_bytes()\n{first}"))
+    started = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "certify", "-n"],
+        cwd=tmp_path,
+        env=small_world.without_package(os.environ),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with halt.open("w"):  # waits until the workflow is at this line
+        started.send_signal(signal.SIGINT)
+        _, stderr = started.communicate()
+    assert started.returncode == -signal.SIGINT
+    assert "interrupted; the same command goes on from here" in stderr
+    assert "Traceback" not in stderr
