@@ -154,6 +154,7 @@ rule figure_real_outlets:
         **demand("figure"),
     params:
         code=code("report.figure_real_outlets"),
+        seeds=SEEDS,
     conda:
         ENV
     script:

@@ -91,13 +91,19 @@ def draw_country(
     geometry: Any,
     name: str,
     colours: str | Sequence[str] = SITE,
+    framed_by: tuple[F64, F64] | None = None,
 ) -> None:
-    """Outline and sites of one country; the title counts those of all seeds, and those outside."""
+    """Outline and sites of one country; the title counts the sites, and those outside the frame.
+
+    ``framed_by`` has longitudes and latitudes of the sites that the frame is laid about, where
+    these are other ones than those drawn.
+    """
     exterior = shapely.get_exterior_ring(shapely.get_parts(geometry))
-    centre = middle(lon_deg, lat_deg, exterior)
+    framing = framed_by or (lon_deg, lat_deg)
+    centre = middle(*framing, exterior)
     x, y = lambert_azimuthal(lon_deg, lat_deg, *centre)
     rings = rings_about(exterior, centre)
-    east, north, half = frame(x, y, rings)
+    east, north, half = frame(*lambert_azimuthal(*framing, *centre), rings)
     draw_sites(axes, x, y, rings, (east, north, half), colours)
     outside = int(((np.abs(x - east) > half) | (np.abs(y - north) > half)).sum())
     beyond = f", {outside} beyond" if outside else ""

@@ -1,8 +1,8 @@
 """The release beside real outlets: maps at one count, and how outlets lie to each other.
 
 Three networks whose licence lets them be passed on stand in the reference snapshot at the density
-of the release (``outlet_samples.csv``). Each is drawn beside the release's sites of that country,
-both thinned to the smaller count, with the same colours for the largest merchants of each.
+of the release (``outlet_samples.csv``). Each is drawn beside every seed's sites of that country,
+all thinned to the smallest count, with the same colours for the largest merchants of each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -84,30 +84,37 @@ def colours_of(merchant: npt.NDArray[np.uint64]) -> list[str]:
 
 def draw_maps(
     path: str,
-    pairs: Mapping[int, tuple[Sites, Sites]],
+    networks: Mapping[int, Mapping[str, Sites]],
     land: Countries,
     names: Mapping[int, str],
     city: Mapping[int, tuple[float, float]],
 ) -> None:
-    """Publish the maps: a row a country; real and ours, the whole and about the largest city."""
+    """Publish the maps: two rows a country, the whole and about its largest city.
+
+    ``networks`` has by country code the sites of each column by its title, the first of which
+    the maps of the country are laid about.
+    """
     borders = dict(zip(land.code.tolist(), land.geometry, strict=True))
-    rows = max(len(pairs), 1)
-    with figure(rows, 4, figsize=(13.0, 3.5 * rows), squeeze=False) as (drawn, axes):
-        if not pairs:
+    rows = max(2 * len(networks), 1)
+    columns = max(map(len, networks.values()), default=1)
+    size = (2.9 * columns, 3.1 * rows)
+    with figure(rows, columns, figsize=size, squeeze=False) as (drawn, axes):
+        if not networks:
             axes[0, 0].set_title("no country of the networks has sites")
-        for row, (code, networks) in enumerate(pairs.items()):
-            for column, (title, network) in enumerate(
-                zip(("real outlets", "release"), networks, strict=True)
-            ):
-                tones = colours_of(network.merchant)
+        for row, (code, of) in enumerate(networks.items()):
+            real = next(iter(of.values()))
+            for column, (title, sites) in enumerate(of.items()):
+                tones = colours_of(sites.merchant)
+                whole, window = axes[2 * row : 2 * row + 2, column]
                 name = f"{names[code]}, {title}"
-                whole, window = axes[row, column], axes[row, column + 2]
-                draw_country(whole, network.lon, network.lat, borders[code], name, tones)
+                draw_country(
+                    whole, sites.lon, sites.lat, borders[code], name, tones, (real.lon, real.lat)
+                )
                 draw_window(
-                    window, network.lon, network.lat, borders[code], city[code], WINDOW_M, tones
+                    window, sites.lon, sites.lat, borders[code], city[code], WINDOW_M, tones
                 )
                 window.set_title(f"{title}, about the largest city", fontsize=9, loc="center")
-        save_png(drawn, path, dpi=130)
+        save_png(drawn, path, dpi=110)
 
 
 def pair_correlation(lon: F64, lat: F64, people_lon: F64, people_lat: F64) -> F64:
@@ -231,7 +238,7 @@ def largest_cities(path: str, wanted: Sequence[int]) -> dict[int, tuple[float, f
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``figure_real_outlets``; the maps are those of the first seed."""
+    """Rule ``figure_real_outlets``."""
     samples = read_samples(inputs.samples)
     release = [read_sites(path) for path in inputs.release]
     baseline = read_sites(inputs.baseline[0])
@@ -239,18 +246,21 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     facts = load_facts(inputs.facts)
     codes = countries.encode(facts["country_iso"]).tolist()
     names = dict(zip(codes, facts["name"].to_pylist(), strict=True))
-    pairs, correlations = {}, {}
+    networks, correlations = {}, {}
     for (_, code), real in samples.items():
         ours = [of_country(sites, code) for sites in release]
         if code not in names or min(map(len, ours)) < 2:
             continue
-        size = min(len(real), len(ours[0]))
-        pairs[code] = (thinned(real, size), thinned(ours[0], size))
+        size = min(map(len, (real, *ours)))
+        titles = ("real outlets", *(f"seed {seed}" for seed in params.seeds))
+        networks[code] = {
+            title: thinned(sites, size) for title, sites in zip(titles, (real, *ours), strict=True)
+        }
         here = points.country == code
         people = points.lon[here], points.lat[here]
         correlations[names[code]] = (real, ours, of_country(baseline, code), people)
     land = load_countries(inputs.countries)
-    draw_maps(outputs.maps, pairs, land, names, largest_cities(inputs.places, list(pairs)))
+    draw_maps(outputs.maps, networks, land, names, largest_cities(inputs.places, list(networks)))
     cards = [read_object("segment1b_scorecard", path) for path in inputs.cards]
     ranges = real_ranges(read_statistics(inputs.statistics))
     draw_statistics(outputs.statistics, correlations, cards, ranges)

@@ -36,8 +36,8 @@ TRUTH_FIGURES: tuple[Figure, ...] = (
         "real_maps",
         "wide chart",
         "Beside real outlets",
-        "Maps of three countries: real outlets, and the release's sites of seed {seed}.",
-        "Real networks of the reference snapshot and seed {seed}, thinned to one count: the "
+        "Maps of three countries: real outlets, and the release's sites of every seed.",
+        "Real networks of the reference snapshot and every seed, thinned to one count: the "
         "country, and 60 km each way about its largest city. A colour for each of the six largest "
         "merchants of a map, grey for the others. The real networks are one chain (United States) "
         "and all fuel stations (France, Italy); the release has merchants of every kind.",
