@@ -1,9 +1,13 @@
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.certified import certified
+
+# A shell's background jobs ignore Ctrl-C, and so does all that they start: undone for the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -72,11 +72,6 @@ def environment() -> dict[str, str]:
     return small_world.without_package(os.environ)
 
 
-def heed_ctrl_c() -> None:
-    """Undo what a shell does to its background jobs: they ignore Ctrl-C, and so do theirs."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def start(
     world: Path,
     *arguments: str,
@@ -98,7 +93,6 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=heed_ctrl_c,
         )
 
 
