@@ -3,7 +3,7 @@ countries.
 
 The scripts of the states themselves run once more, into a folder that goes, on the files that are
 here; what they make must be what is here. It takes some eight seconds of CPU time for the tiles of
-a whole world, and two for a run. What the tiles of the shipped snapshot are stands in
+a whole world, and two for a run. What tiles and weights of the shipped snapshot are stands in
 ``config/known_tables.json``, by digest: files that are found there are not made again, as long as
 the list is the one that ``config/anchors.yaml`` names, which every certificate repeats.
 ``python -m scripts.governance.write_anchors`` makes them and writes both.
@@ -26,7 +26,7 @@ from scripts.governance.verification.view import Record, View
 from scripts.policies import parse_yaml
 from scripts.records.identity import OWN_INPUTS
 from scripts.scorers import fidelity_reference
-from scripts.settings import CONFIG_FILE, load_settings
+from scripts.settings import CONFIG_FILE, Run, load_settings
 from scripts.states import (
     s1_population_surface,
     s1_tile_index,
@@ -206,39 +206,43 @@ def _known() -> frozenset[frozenset[tuple[str, str]]]:
     return frozenset(frozenset(files.items()) for files in read_json(KNOWN))
 
 
-def _shipped(name: str) -> str:
-    return f"resources/reference/{REFERENCE[name]}"
-
-
 def known_tables() -> list[dict[str, str]]:
-    """Digests by role of what the scripts of the tiles read and make of the shipped snapshot.
+    """Digests by role of what scripts read and make of the shipped snapshot: tiles and weights.
 
-    Run in the workflow's folder.
+    They are those of the candidate and of the baseline. Run in the workflow's folder.
     """
     settings = load_settings(parse_yaml(CONFIG_FILE))
-    tiles = settings.tile_sets[settings.run_named(settings.baseline_posture).tiles_id]
     found: list[dict[str, str]] = []
-    made: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for step in TILES:
-            inputs = {
-                **{role: made.get(name) or _shipped(name) for role, name in step.reads.items()},
-                **{
-                    role: next(
-                        path for path in tiles.policies.values() if Path(path).name.startswith(stem)
-                    )
-                    for role, stem in step.policies.items()
-                },
-            }
-            outputs = {
-                role: str(Path(folder, Path(dataset(name).path).name))
-                for role, name in step.makes.items()
-            }
-            _make(step.main, inputs, outputs, {"tiles_id": tiles.tiles_id})
-            made |= {name: outputs[role] for role, name in step.makes.items()}
-            files = [(role, path, file_digest(path)) for role, path in (inputs | outputs).items()]
-            found.append(dict(sorted(_listed(files, tuple(outputs)))))
+        for run in map(settings.run_of, settings.kept_runs):
+            tiles = Path(folder, run.tiles_id)
+            # Runs with the same policies of S1 have the same tiles.
+            for step in SHARED if tiles.is_dir() else (*TILES, *SHARED):
+                there = Path(folder, run.run_id) if step in SHARED else tiles
+                there.mkdir(exist_ok=True)
+                inputs = {role: _shipped(name, tiles) for role, name in step.reads.items()}
+                inputs |= {role: _named(stem, run) for role, stem in step.policies.items()}
+                outputs = {
+                    role: str(there / Path(dataset(name).path).name)
+                    for role, name in step.makes.items()
+                }
+                _make(step.main, inputs, outputs, {"tiles_id": run.tiles_id, "run_id": run.run_id})
+                paths = inputs | outputs
+                files = [(role, path, file_digest(path)) for role, path in paths.items()]
+                found.append(dict(sorted(_listed(files, tuple(outputs)))))
     return found
+
+
+def _shipped(name: str, tiles: Path) -> str:
+    """A file of the shipped snapshot, or a table of tiles made of it."""
+    if name in REFERENCE:
+        return f"resources/reference/{REFERENCE[name]}"
+    return str(tiles / Path(dataset(name).path).name)
+
+
+def _named(stem: str, run: Run) -> str:
+    """The policy file of a run whose name begins with ``stem``."""
+    return next(path for path in run.policies.values() if Path(path).name.startswith(stem))
 
 
 def _same(made: str, there: str) -> bool:
