@@ -148,9 +148,9 @@ rule pass_1a:
 rule score_1a:
     input:
         unpack(world_tables),
-        facts=reference("country_facts.csv"),
         flag=world("validation/_passed.flag"),
         bundle=[world(file) for file in BUNDLE_1A],
+        summary=world("validation/s9_summary.json"),
         parameter_hash=world("validation/parameter_hash_resolved.json"),
         bands=BANDS_1A,
     output:

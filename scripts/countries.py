@@ -48,6 +48,11 @@ def encode(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int16]:
     return codes
 
 
+def names(codes: npt.NDArray[np.integer]) -> pa.DictionaryArray:
+    """Dictionary column of codes."""
+    return pa.DictionaryArray.from_arrays(np.asarray(codes, dtype=np.int32), _NAMES)
+
+
 def decode(codes: npt.NDArray[np.integer]) -> pa.Array:
     """String column of codes."""
     return _NAMES.take(pa.array(np.asarray(codes, dtype=np.int32)))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scripts.errors import ContractError
@@ -173,6 +174,13 @@ def row_blocks(
             del table
     if waiting:
         yield pa.Table.from_batches(waiting)
+
+
+def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Distinct values of a column, and which of them each row has."""
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    return column.unify_dictionaries().combine_chunks()
 
 
 def row_count(path: str | Path) -> int:

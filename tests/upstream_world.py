@@ -1,7 +1,9 @@
 """Small 1A worlds for tests: the shipped policies on the shipped facts, and hand-made tables."""
 
+import contextlib
 import copy
 import functools
+import tempfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +12,7 @@ import pyarrow as pa
 from scripts.contracts import arrow_schema
 from scripts.geo.snapshot import load_facts
 from scripts.policies import load_policy
+from scripts.tables import write_parquet
 from scripts.upstream.egress import tables
 from scripts.upstream.generator import generate
 from scripts.upstream.prior import eligible_facts
@@ -62,6 +65,16 @@ def world(name="reopened", seed=42, total=None):
 @functools.cache
 def world_tables(name="reopened", seed=42, total=None):
     return tables(world(name, seed, total))
+
+
+@contextlib.contextmanager
+def stored(tables):
+    """Files by name of tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: f"{folder}/{name}.parquet" for name in tables}
+        for name, table in tables.items():
+            write_parquet(files[name], table)
+        yield files
 
 
 def replace(table, column, values):

@@ -5,7 +5,7 @@ publishes them. Paths, columns, types and keys are stated there and nowhere else
 and read a dataset is what the rules say.
 """
 
-from scripts.contracts.check import check_object, check_table
+from scripts.contracts.check import TableCheck, check_object, check_table
 from scripts.contracts.declared import (
     CONTRACTS,
     Dataset,
@@ -34,6 +34,7 @@ __all__ = [
     "Check",
     "Dataset",
     "DatasetStream",
+    "TableCheck",
     "arrow_schema",
     "check_object",
     "check_table",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.contracts.check import check_object, check_order, check_table
+from scripts.contracts.check import TableCheck, check_object, check_table
 from scripts.contracts.declared import arrow_schema
 from scripts.contracts.measured import stamped
 from scripts.errors import ContractError
@@ -60,24 +60,15 @@ class DatasetStream:
     def __init__(
         self, dataset_id: str, path: str | Path, file: pq.ParquetWriter, row_group: int
     ) -> None:
-        self.rows = 0
         self._id, self._path, self._file, self._row_group = dataset_id, path, file, row_group
+        self._check = TableCheck(dataset_id, path)
         self._open: list[pa.Table] = []
         self._waiting = 0
-        self._last: pa.Table | None = None
 
     def write(self, table: pa.Table) -> None:
         """Hold the next rows against the contract and write the row groups that they fill."""
         table = _as_declared(self._id, self._path, table).replace_schema_metadata(None)
-        where = f"{self._path} (from row {self.rows} on)" if self.rows else self._path
-        check_table(self._id, table, where)
-        if self._last is not None and table.num_rows:
-            check_order(self._id, pa.concat_tables([self._last, table.slice(0, 1)]), where)
-        if table.num_rows:
-            self._last = pa.table(
-                [column.take([table.num_rows - 1]) for column in table.columns], table.schema
-            )
-        self.rows += table.num_rows
+        self._check.hold(table)
         while table.num_rows:
             piece = table.slice(0, self._row_group - self._waiting)
             table = table.slice(piece.num_rows)
@@ -96,7 +87,7 @@ class DatasetStream:
 
     def finish(self) -> None:
         """Write the last row group; an empty table has one without rows."""
-        if not self.rows:
+        if not self._check.rows:
             self._open = [arrow_schema(self._id).empty_table()]
         if self._open:
             self.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,29 +31,33 @@ I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
 REASONS = ("GLOBAL_MARKET", "SAME_REGION", "SAME_SUB_REGION", "HOME")
+# Names of strata, and the stratum of each merchant.
+Stratification = tuple[Sequence[Any], npt.NDArray[np.integer[Any]]]
 _PI_GROUPS = 10
 _LEAST_VARIANCE = 5.0
 
 
 def _table(dataset_id: str, columns: Mapping[str, Any]) -> pa.Table:
-    schema = arrow_schema(dataset_id)
-    return pa.table(
-        [_array(columns[field.name], field.type) for field in schema], names=schema.names
-    ).cast(schema)
+    """A table of the declared types; text may stay in dictionaries, which the writer resolves."""
+    fields = arrow_schema(dataset_id)
+    arrays = [_array(columns[field.name], field.type) for field in fields]
+    types = [field.with_type(array.type) for field, array in zip(fields, arrays, strict=True)]
+    return pa.table(arrays, schema=pa.schema(types))
 
 
 def _array(values: Any, kind: pa.DataType) -> Any:
     if isinstance(values, pa.Array | pa.ChunkedArray):
-        return values.cast(kind)
+        return values if pa.types.is_dictionary(values.type) else values.cast(kind)
     return pa.array(values, type=kind, from_pandas=pa.types.is_floating(kind))
 
 
 def tables(world: World) -> dict[str, pa.Table]:
-    """Every table of the seed by dataset id."""
+    """Every table of the seed by dataset id, as published."""
     rows = merchant_rows(world)
     summary = Summary(world.facts)
     summary.add(world, rows["outlet_catalogue"])
-    return {**rows, **summary.tables(world.merchants, world.policy)}
+    made = {**rows, **summary.tables(world.merchants, world.policy)}
+    return {name: table.cast(arrow_schema(name)) for name, table in made.items()}
 
 
 def merchant_rows(world: World) -> dict[str, pa.Table]:
@@ -117,9 +121,11 @@ def merchant_table(world: World) -> pa.Table:
         "merchants",
         {
             "merchant_id": m.merchant_id,
-            "home_country_iso": countries.decode(home_codes(world)),
+            "home_country_iso": countries.names(home_codes(world)),
             "mcc": activities(world.policy)["mcc"][m.activity],
-            "channel": pa.array(CHANNELS).take(pa.array(m.channel)),
+            "channel": pa.DictionaryArray.from_arrays(
+                m.channel.astype(np.int32), pa.array(CHANNELS)
+            ),
             "gdp_bucket": m.gdp_bucket + 1,
             "openness": m.openness,
             "hurdle_pi": m.pi,
@@ -130,11 +136,11 @@ def merchant_table(world: World) -> pa.Table:
     )
 
 
-def site_ids(site_order: npt.NDArray[np.integer[Any]]) -> pa.Array:
+def site_ids(site_order: npt.NDArray[np.integer[Any]]) -> pa.DictionaryArray:
     """Six-digit identifiers of site orders."""
     numbers = pa.array(np.arange(int(site_order.max(initial=0)) + 1))
     names = pc.utf8_lpad(numbers.cast(pa.string()), 6, "0")
-    return names.take(pa.array(site_order))
+    return pa.DictionaryArray.from_arrays(site_order.astype(np.int32), names)
 
 
 def outlet_catalogue(world: World) -> pa.Table:
@@ -148,8 +154,8 @@ def outlet_catalogue(world: World) -> pa.Table:
         {
             "merchant_id": m.merchant_id[owner],
             "site_id": site_ids(order),
-            "home_country_iso": countries.decode(home_codes(world)[owner]),
-            "legal_country_iso": countries.decode(o.pair_country[pair]),
+            "home_country_iso": countries.names(home_codes(world)[owner]),
+            "legal_country_iso": countries.names(o.pair_country[pair]),
             "single_vs_multi_flag": o.multi[owner],
             "raw_nb_outlet_draw": o.n_outlets[owner],
             "final_country_outlet_count": o.pair_count[pair],
@@ -162,21 +168,21 @@ def outlet_catalogue(world: World) -> pa.Table:
 def candidate_table(world: World) -> pa.Table:
     """Home (rank 0) and foreign candidates of every merchant, sorted by merchant and rank."""
     m, o = world.merchants, world.outcome
-    owner = np.concatenate([np.arange(len(m)), o.candidate_merchant])
-    country = np.concatenate([home_codes(world), o.candidate_country])
-    rank = np.concatenate([np.zeros(len(m), dtype=np.int64), o.candidate_rank])
-    reason = np.concatenate([np.full(len(m), REASONS.index("HOME")), o.candidate_affinity])
-    order = np.lexsort((rank, owner))
-    codes = pa.array(REASONS).take(pa.array(reason[order]))
-    offsets = pa.array(np.arange(len(order) + 1), type=pa.int32())
+    owner = np.sort(np.append(np.arange(len(m)), o.candidate_merchant))
+    rank = laws.position_in_segment(owner)
+    country, reason = home_codes(world)[owner], np.full(len(owner), REASONS.index("HOME"))
+    country[rank > 0], reason[rank > 0] = o.candidate_country, o.candidate_affinity
+    offsets = pa.array(np.arange(len(owner) + 1), type=pa.int32())
     return _table(
         "s3_candidate_set",
         {
-            "merchant_id": m.merchant_id[owner[order]],
-            "country_iso": countries.decode(country[order]),
-            "candidate_rank": rank[order],
-            "is_home": rank[order] == 0,
-            "reason_codes": pa.ListArray.from_arrays(offsets, codes),
+            "merchant_id": m.merchant_id[owner],
+            "country_iso": countries.names(country),
+            "candidate_rank": rank,
+            "is_home": rank == 0,
+            "reason_codes": pa.ListArray.from_arrays(
+                offsets, pa.array(REASONS).take(pa.array(reason))
+            ),
         },
     )
 
@@ -188,7 +194,7 @@ def integerised_counts(world: World) -> pa.Table:
         "s3_integerised_counts",
         {
             "merchant_id": world.merchants.merchant_id[o.pair_merchant],
-            "country_iso": countries.decode(o.pair_country),
+            "country_iso": countries.names(o.pair_country),
             "count": o.pair_count,
             "residual_rank": o.pair_residual_rank,
         },
@@ -237,7 +243,11 @@ class SiteSums:
             self._sums[row] += total.astype(np.int64)
 
     def flags(self, facts: Facts, threshold: float) -> pa.Table:
-        """The table ``sparse_flag``; see :func:`sparse_flags`."""
+        """The table ``sparse_flag``: how many merchants the sites of each eligible country rest on.
+
+        The effective number is Kish's ``(sum n)**2 / sum n**2`` over the merchants' sites n in the
+        country: 40 sites of one chain are the evidence of one merchant.
+        """
         merchants, sites, squares = self._sums[:, facts.code]
         effective = np.divide(
             sites.astype(float) ** 2, squares, out=np.zeros(len(sites)), where=squares > 0
@@ -253,17 +263,6 @@ class SiteSums:
                 "is_sparse": effective < threshold,
             },
         )
-
-
-def sparse_flags(catalogue: pa.Table, facts: Facts, threshold: float) -> pa.Table:
-    """How many merchants the sites of each eligible country rest on.
-
-    The effective number is Kish's ``(sum n)**2 / sum n**2`` over the merchants' sites n in the
-    country: 40 sites of one chain are the evidence of one merchant.
-    """
-    sums = SiteSums()
-    sums.add(catalogue)
-    return sums.flags(facts, threshold)
 
 
 def abort_log(merchants: Merchants, outcome: Outcome) -> pa.Table:
@@ -287,26 +286,31 @@ def abort_log(merchants: Merchants, outcome: Outcome) -> pa.Table:
     )
 
 
-def strata(
-    merchants: Merchants, facts: Facts, policy: Policy
-) -> dict[str, list[str] | npt.NDArray[Any]]:
-    """Stratum of each merchant, by subject of a stationarity test."""
+def strata(merchants: Merchants, facts: Facts, policy: Policy) -> dict[str, Stratification]:
+    """Strata by subject of a stationarity test: their names, and the stratum of each merchant."""
     m = merchants
-    ordinal = m.merchant_id.astype(np.int64) % ORDINALS
-    rank = np.argsort(np.argsort(m.pi, kind="stable"), kind="stable")
+    odd = m.merchant_id.astype(np.int64) % ORDINALS % 2
+    half = (np.arange(len(m)) >= len(m) // 2).astype(np.int64)
+    tenth = np.empty(len(m), dtype=np.int64)
+    tenth[np.argsort(m.pi, kind="stable")] = np.arange(len(m)) * _PI_GROUPS // max(len(m), 1)
+    regions, region = np.unique(facts.region, return_inverse=True)
+    thousands, thousand = np.unique(activities(policy)["mcc"] // 1000, return_inverse=True)
     return {
-        "channel": np.array(CHANNELS)[m.channel],
-        "first_and_second_half": np.where(np.arange(len(m)) < len(m) // 2, "first", "second"),
-        "gdp_bucket": m.gdp_bucket + 1,
-        "macro_region": np.array(facts.region)[m.home],
-        "mcc_thousand": activities(policy)["mcc"][m.activity] // 1000,
-        "odd_and_even": np.where(ordinal % 2 == 0, "even", "odd"),
-        "probability_tenth": rank * _PI_GROUPS // max(len(m), 1) + 1,
+        "channel": (CHANNELS, m.channel),
+        "first_and_second_half": (("first", "second"), half),
+        "gdp_bucket": (range(1, int(m.gdp_bucket.max(initial=0)) + 2), m.gdp_bucket),
+        "macro_region": (regions, region[m.home]),
+        "mcc_thousand": (thousands, thousand[m.activity]),
+        "odd_and_even": (("even", "odd"), odd),
+        "probability_tenth": (range(1, _PI_GROUPS + 1), tenth),
     }
 
 
 def stationarity_tests(
-    groups: Mapping[str, Any], pi: F64, multi: npt.NDArray[np.bool_], alpha: float
+    groups: Mapping[str, Stratification],
+    pi: F64,
+    multi: npt.NDArray[np.bool_],
+    alpha: float,
 ) -> pa.Table:
     """Do realised multi-site merchants follow the hurdle probabilities in every stratum alike?
 
@@ -315,11 +319,16 @@ def stationarity_tests(
     ``1 - alpha / tests``. Strata whose variance is below 5 are pooled into one.
     """
     rows = []
-    for subject, labels in sorted(groups.items()):
-        names, index = np.unique(np.asarray(labels), return_inverse=True)
-        variance = np.bincount(index, weights=pi * (1.0 - pi), minlength=len(names))
-        label_of = np.where(variance < _LEAST_VARIANCE, "pooled", names.astype(str))
-        names, index = np.unique(label_of[index], return_inverse=True)
+    for subject, (labels, index) in sorted(groups.items()):
+        held = np.flatnonzero(np.bincount(index, minlength=len(labels)))
+        variance = np.bincount(index, weights=pi * (1.0 - pi), minlength=len(labels))[held]
+        label_of = np.where(
+            variance < _LEAST_VARIANCE, "pooled", np.array(labels)[held].astype(str)
+        )
+        names, pooled = np.unique(label_of, return_inverse=True)
+        row = np.zeros(len(labels), dtype=np.int64)
+        row[held] = pooled
+        index = row[index]
         excess = np.bincount(index, weights=multi - pi, minlength=len(names))
         variance = np.bincount(index, weights=pi * (1.0 - pi), minlength=len(names))
         z = excess / np.sqrt(np.maximum(variance, 1e-300))

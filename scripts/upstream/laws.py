@@ -12,6 +12,8 @@ import numpy.typing as npt
 from scipy import special
 
 from scripts.apportionment import largest_remainder
+from scripts.ordering import run_starts
+from scripts.upstream.law_kernels import mark_largest
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -118,18 +120,10 @@ def gumbel(u: F64) -> F64:
     return -np.log(-np.log(u))
 
 
-def segment_starts(segment: I64) -> I64:
-    """First row of each run of equal values, shape (n_runs,)."""
-    if not len(segment):
-        return np.empty(0, dtype=np.int64)
-    return np.flatnonzero(np.r_[True, segment[1:] != segment[:-1]])
-
-
 def position_in_segment(segment: I64) -> I64:
     """Zero-based position of each row in its run of equal values."""
-    starts = segment_starts(segment)
-    lengths = np.diff(np.r_[starts, len(segment)])
-    return np.arange(len(segment)) - np.repeat(starts, lengths)
+    starts = run_starts(segment)
+    return np.arange(len(segment)) - np.repeat(starts[:-1], np.diff(starts))
 
 
 def top_k(segment: I64, key: F64, tie: I64, k: I64) -> npt.NDArray[np.bool_]:
@@ -149,9 +143,8 @@ def top_k(segment: I64, key: F64, tie: I64, k: I64) -> npt.NDArray[np.bool_]:
     With ``key = log w + Gumbel`` this draws k without replacement with successive probabilities
     proportional to w (Yellott 1977; Efraimidis and Spirakis 2006).
     """
-    order = np.lexsort((tie, -key, segment))
     chosen = np.zeros(len(segment), dtype=bool)
-    chosen[order] = position_in_segment(segment[order]) < k[order]
+    mark_largest(run_starts(segment), key, tie, k, chosen)
     return chosen
 
 
@@ -173,7 +166,7 @@ def split_by_largest_remainder(segment: I64, weight: F64, units: I64) -> tuple[I
     """
     total = np.bincount(segment, weights=weight, minlength=len(units))
     first = np.zeros(len(segment))
-    first[segment_starts(segment)] = 1.0
+    first[run_starts(segment)[:-1]] = 1.0
     weight = np.where(total[segment] > 0, weight, first)
     total = np.where(total > 0, total, 1.0)
     counts, rank, _ = largest_remainder(units[segment] * weight / total[segment], segment, units)

@@ -17,20 +17,30 @@ import pyarrow as pa
 
 from scripts import countries
 from scripts.inequality import gini, top_share
+from scripts.ordering import is_among, run_starts
 from scripts.upstream.egress import pairs
+from scripts.upstream.stored import ROWS_EACH, merchant_slices
 from scripts.upstream.tables_1a import SCORED_TABLES
-from scripts.upstream.validation import identity_anomalies
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 _BOTTOM_DECILES = 3
 _TOP_FRACTION = 0.10
+_VIEWED = {
+    "outlet_catalogue": (
+        *("merchant_id", "home_country_iso", "legal_country_iso", "single_vs_multi_flag"),
+    ),
+    "s3_candidate_set": ("merchant_id", "is_home"),
+}
 
 
 @dataclass(frozen=True)
 class MerchantView:
-    """Catalogue and candidate set by merchant, sorted by merchant id; arrays of shape (m,)."""
+    """Catalogue and candidate set by merchant, sorted by merchant id; arrays of shape (m,).
+
+    ``country_sites`` outlets by country code, shape (676,).
+    """
 
     merchant_id: npt.NDArray[np.uint64]
     outlets: I64
@@ -39,31 +49,51 @@ class MerchantView:
     foreign_countries: I64
     candidates: I64
     multi: npt.NDArray[np.bool_]
+    country_sites: I64
 
 
 def by_merchant(catalogue: pa.Table, candidate_set: pa.Table) -> MerchantView:
-    """Per merchant: outlets, foreign outlets, countries, foreign candidates, multi-site flag."""
+    """Per merchant: outlets, foreign outlets, countries, foreign candidates, multi-site flag.
+
+    Both tables hold whole merchants, sorted by merchant.
+    """
     merchant, country, count = pairs(catalogue)
-    ids, index = np.unique(merchant, return_inverse=True)
-    rows = catalogue.column("merchant_id").to_numpy()
-    _, first = np.unique(rows, return_index=True)
-    home = countries.encode(catalogue.column("home_country_iso")).astype(np.int64)[first]
-    flag = catalogue.column("single_vs_multi_flag").to_numpy(zero_copy_only=False)[first]
+    starts = run_starts(merchant)
+    ids, size = merchant[starts[:-1]], len(starts) - 1
+    index = np.repeat(np.arange(size), np.diff(starts))
+    first = pa.array(run_starts(catalogue.column("merchant_id").to_numpy())[:-1])
+    home = countries.encode(catalogue.column("home_country_iso").take(first))
     abroad = country != home[index]
-    size = len(ids)
-    foreign_rows = ~candidate_set.column("is_home").to_numpy(zero_copy_only=False)
+    foreign_rows = ~candidate_set.column("is_home").to_numpy()
     owner = candidate_set.column("merchant_id").to_numpy()[foreign_rows]
     row = np.searchsorted(ids, owner)
-    known = (row < size) & (ids[np.minimum(row, size - 1)] == owner) if size else row < 0
+
+    def total(of: npt.NDArray[Any]) -> I64:
+        return np.bincount(index, weights=of, minlength=size).astype(np.int64)
+
     return MerchantView(
         merchant_id=ids,
-        outlets=np.bincount(index, weights=count, minlength=size).astype(np.int64),
-        foreign_outlets=np.bincount(index, weights=count * abroad, minlength=size).astype(np.int64),
-        legal_countries=np.bincount(index, minlength=size),
-        foreign_countries=np.bincount(index, weights=abroad, minlength=size).astype(np.int64),
-        candidates=np.bincount(row[known], minlength=size),
-        multi=flag.astype(bool),
+        outlets=total(count),
+        foreign_outlets=total(count * abroad),
+        legal_countries=np.diff(starts),
+        foreign_countries=total(abroad),
+        candidates=np.bincount(row[is_among(ids, owner)], minlength=size),
+        multi=catalogue.column("single_vs_multi_flag").take(first).to_numpy(),
+        country_sites=np.bincount(country, weights=count, minlength=countries.CODES).astype(
+            np.int64
+        ),
     )
+
+
+def stored_view(files: Mapping[str, str], rows: int = ROWS_EACH) -> MerchantView:
+    """:func:`by_merchant` of stored tables, so many rows at a time; nothing depends on it."""
+    views = [
+        vars(by_merchant(tables["outlet_catalogue"], tables["s3_candidate_set"]))
+        for tables in merchant_slices(files, _VIEWED, rows)
+    ]
+    sites = np.sum([view.pop("country_sites") for view in views], axis=0)
+    joined = {name: np.concatenate([view[name] for view in views]) for name in views[0]}
+    return MerchantView(**joined, country_sites=sites)
 
 
 def single_site_share(view: MerchantView) -> float | None:
@@ -144,28 +174,25 @@ def dispersion_spread(dispersion: F64) -> tuple[float | None, float | None]:
 
 
 def measure(
-    tables: Mapping[str, pa.Table],
-    dispersion_agrees: bool,
+    view: MerchantView,
+    dispersion: F64,
+    identity_holds: bool,
     required_outputs: Mapping[str, bool],
 ) -> dict[str, Any]:
     """All fourteen measures.
 
     Parameters
     ----------
-    tables
-        Tables of the seed by dataset id; catalogue and candidate set at least.
-    dispersion_agrees
-        Whether realised counts bear the logged dispersion out; if not, the log measures nothing.
+    view
+        Catalogue and candidate set by merchant.
+    dispersion
+        Logged dispersions, when realised counts bear them out; empty when not.
+    identity_holds
+        Whether the sites of the catalogue are unique, contiguous and well named.
     required_outputs
         Dataset id to whether the output is there and says what it must.
     """
-    catalogue = tables["outlet_catalogue"]
-    view = by_merchant(catalogue, tables["s3_candidate_set"])
-    log = tables.get("rng_draw_log_1A")
-    variation = ratio = None
-    if log is not None and dispersion_agrees:
-        drawn = log.filter(log.column("is_multi")).column("dispersion_k")
-        variation, ratio = dispersion_spread(drawn.to_numpy(zero_copy_only=False).astype(float))
+    variation, ratio = dispersion_spread(dispersion)
     rho = realization_ratio(view)
     return {
         "single_site_share": single_site_share(view),
@@ -182,26 +209,21 @@ def measure(
         "realization_ratio_median": float(np.median(rho)) if len(rho) else None,
         "phi_cv": variation,
         "phi_p95_p05_ratio": ratio,
-        "identity_semantics_no_unexplained_duplicate_anomalies": not any(
-            identity_anomalies(catalogue).values()
-        ),
+        "identity_semantics_no_unexplained_duplicate_anomalies": identity_holds,
         "required_outputs_present": all(required_outputs.get(t, False) for t in SCORED_TABLES),
     }
 
 
-def diagnostics(tables: Mapping[str, pa.Table]) -> dict[str, Any]:
+def diagnostics(view: MerchantView) -> dict[str, Any]:
     """What no band decides: conditional measures, and how sites fall over countries.
 
     Conditional ones leave out merchants that have no candidates, whose (0, 0) rows lift the
     correlation and hold the median ratio down.
     """
-    catalogue = tables["outlet_catalogue"]
-    view = by_merchant(catalogue, tables["s3_candidate_set"])
     asked = view.candidates > 0
     abroad = view.foreign_countries > 0
     rho = realization_ratio(view)
-    _, country, count = pairs(catalogue)
-    sites = np.bincount(country, weights=count, minlength=countries.CODES)
+    sites = view.country_sites
     active = np.flatnonzero(sites)
     shares = {countries.decode_one(int(c)): float(sites[c] / sites.sum()) for c in active}
     return {

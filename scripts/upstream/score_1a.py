@@ -6,13 +6,10 @@ from typing import Any
 
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.geo.snapshot import load_facts
 from scripts.policies import load_policy
 from scripts.records.bundle import verify_bundle
 from scripts.records.ledger import Ledger
 from scripts.tables import file_digest, read_json
-from scripts.upstream.prior import eligible_facts
-from scripts.upstream.replay import StoredTables
 from scripts.upstream.scorer import scorecard
 from scripts.upstream.tables_1a import ALL_TABLES
 
@@ -37,7 +34,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Bind the tables and the bundle of a seed to its scorecard."""
     files = {name: path for name, path in inputs.items() if name in ALL_TABLES}
     verified = verify_validated(files, Path(inputs.flag))
-    facts, bands = eligible_facts(load_facts(inputs.facts)), load_policy(inputs.bands)
+    bands = load_policy(inputs.bands)
+    checks = read_object("validation_summary_1A", inputs.summary)["checks"]
     parameters = read_object("parameter_hash_resolved_1A", inputs.parameter_hash)
     write_object(
         "segment1a_scorecard",
@@ -47,7 +45,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "seed": int(wildcards.seed),
             "parameter_hash": parameters["parameter_hash"],
             "inputs": {"bands": file_digest(inputs.bands), **verified},
-            **scorecard(StoredTables(files), facts, bands),
+            **scorecard(files, checks, bands),
         },
     )
 

@@ -11,13 +11,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
 from scripts.errors import UpstreamError
-from scripts.upstream.metrics import diagnostics, measure
-from scripts.upstream.prior import Facts
+from scripts.tables import read_parquet
+from scripts.upstream.metrics import diagnostics, measure, stored_view
 from scripts.upstream.tables_1a import SCORED_TABLES
-from scripts.upstream.validation import check_derived, dispersion_check
+from scripts.upstream.validation import DISPERSION_COLUMNS, dispersion_check
 
 Bands = Mapping[str, Any]
 CONCENTRATION = ("top10_outlet_share", "gini_outlets_per_merchant")
@@ -124,19 +124,34 @@ def grade(measures: Mapping[str, Any], bands: Bands) -> dict[str, Any]:
     }
 
 
-def scorecard(tables: Mapping[str, pa.Table], facts: Facts, bands: Bands) -> dict[str, Any]:
-    """Everything that the scorecard of one seed says but its lineage."""
-    derived = check_derived(tables, facts)
-    required = {name: derived[name]["passed"] for name in SCORED_TABLES}
-    log = tables.get("rng_draw_log_1A")
+def scorecard(
+    files: Mapping[str, str], checks: Mapping[str, Mapping[str, Any]], bands: Bands
+) -> dict[str, Any]:
+    """Everything that the scorecard of one seed says but its lineage.
+
+    Parameters
+    ----------
+    files
+        Tables by dataset id.
+    checks
+        What their validation found, by check (:func:`scripts.upstream.validation.validate`).
+    bands
+        Policy of bands.
+    """
+    required = {name: name in checks and checks[name]["passed"] for name in SCORED_TABLES}
     dispersion: dict[str, Any] = {"passed": False, "reason": "no draw log"}
-    if log is not None:
+    logged = np.empty(0)
+    if "rng_draw_log_1A" in files:
+        log = read_parquet(files["rng_draw_log_1A"], DISPERSION_COLUMNS)
         dispersion = dispersion_check(log, bands["dispersion_test_alpha"])
+        if dispersion["passed"]:
+            logged = log.filter(log.column("is_multi")).column("dispersion_k").to_numpy()
+    view = stored_view(files)
     return {
-        **grade(measure(tables, dispersion["passed"], required), bands),
+        **grade(measure(view, logged, checks["identity"]["passed"], required), bands),
         "required_outputs": required,
         "dispersion": dispersion,
-        "diagnostics": diagnostics(tables),
+        "diagnostics": diagnostics(view),
     }
 
 

@@ -17,7 +17,7 @@ from scripts.records.ledger import by_name
 from scripts.tables import file_digest
 from scripts.upstream.generator import draw_up
 from scripts.upstream.prior import eligible_facts
-from scripts.upstream.replay import StoredTables, replay
+from scripts.upstream.replay import replay
 from scripts.upstream.tables_1a import ALL_TABLES, deciding_policies
 from scripts.upstream.validation import EXTERNAL_ALPHA, validate
 
@@ -71,9 +71,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         origin = builtin_origin(files, facts, seed, params.merchants_total, policy)
     else:
         origin = external_origin(read_object("external_source_1A", inputs.external_source), seed)
-    verdict = validate(
-        StoredTables(files), eligible_facts(facts), seed, origin.alpha, origin.replayed
-    )
+    verdict = validate(files, eligible_facts(facts), seed, origin.alpha, origin.replayed)
     sealed = {"country_facts.csv": file_digest(inputs.facts), CONTRACTS_SEALED: params.contracts}
     write_object(
         "validation_summary_1A",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from scipy import stats
 
@@ -9,6 +10,7 @@ from scripts.policies import load_policy
 from scripts.upstream.metrics import by_merchant, dispersion_spread, measure
 from scripts.upstream.scorer import certification, grade, in_band, over_seeds, scorecard
 from scripts.upstream.tables_1a import SCORED_TABLES
+from scripts.upstream.validation import identity_anomalies, validate
 from tests.upstream_world import (
     BANDS,
     candidates_of,
@@ -16,6 +18,7 @@ from tests.upstream_world import (
     facts,
     log_of,
     replace,
+    stored,
     world_tables,
 )
 
@@ -45,8 +48,20 @@ def hand_made():
     }
 
 
+def measured(tables, dispersion=(), required=REQUIRED):
+    view = by_merchant(tables["outlet_catalogue"], tables["s3_candidate_set"])
+    sound = not any(identity_anomalies(tables["outlet_catalogue"]).values())
+    return measure(view, np.array(dispersion), sound, required)
+
+
+def scored(tables):
+    with stored(tables) as files:
+        checks = validate(files, facts(), 42, 1e-4, None)["checks"]
+        return scorecard(files, checks, load_policy(BANDS))
+
+
 def test_worked_example():
-    found = measure(hand_made(), True, REQUIRED)
+    found = measured(hand_made(), PHI[2:])
     # Outlets 1 1 4 6 8: Gini = sum (2i - n - 1) x / (n sum x) = (-4 - 2 + 0 + 12 + 32) / 100.
     assert found["single_site_share"] == pytest.approx(2 / 5)
     assert found["median_outlets_per_merchant"] == 4
@@ -76,7 +91,7 @@ def test_size_gradient_compares_decile_ten_with_one_to_three():
         "outlet_catalogue": catalogue_of(counts),
         "s3_candidate_set": candidates_of(ranked),
     }
-    found = measure(tables, True, REQUIRED)["size_gradient_pp_top_minus_bottom"]
+    found = measured(tables)["size_gradient_pp_top_minus_bottom"]
     assert found == pytest.approx(100 * (4 / 11 - 1 / 9))
 
 
@@ -92,18 +107,20 @@ def test_realization_ratio_is_the_count_where_no_candidate_is_listed():
 def test_a_merchant_without_candidate_rows_counts_as_zero():
     ranked = {m: RANKED[m] for m in (3, 5)}
     tables = {**hand_made(), "s3_candidate_set": candidates_of(ranked)}
-    assert measure(tables, True, REQUIRED)["candidate_count_median"] == 0
+    assert measured(tables)["candidate_count_median"] == 0
 
 
 def test_dispersion_counts_only_when_the_counts_bear_it_out():
-    found = measure(hand_made(), False, REQUIRED)
-    assert found["phi_cv"] is None
-    assert found["phi_p95_p05_ratio"] is None
-    bands = load_policy(BANDS)
-    assert not grade(found, bands)["hard_gates"]["checks"]["dispersion_heterogeneity_restored"]
-    tables = hand_made()
-    del tables["rng_draw_log_1A"]
-    assert measure(tables, True, REQUIRED)["phi_cv"] is None
+    tables = dict(world_tables())
+    log = tables["rng_draw_log_1A"]
+    third = pc.divide(log.column("dispersion_k"), 3.0)
+    without = {name: table for name, table in tables.items() if name != "rng_draw_log_1A"}
+    for doubtful in ({**tables, "rng_draw_log_1A": replace(log, "dispersion_k", third)}, without):
+        graded = scored(doubtful)
+        value = {row["metric"]: row["value"] for row in graded["target_band_checks"]}
+        assert value["phi_cv"] is None
+        assert value["phi_p95_p05_ratio"] is None
+        assert not graded["hard_gates"]["checks"]["dispersion_heterogeneity_restored"]
 
 
 def test_nearest_rank_percentiles():
@@ -117,7 +134,7 @@ def test_duplicates_and_missing_outputs_are_seen():
     tables = hand_made()
     catalogue = tables["outlet_catalogue"]
     tables["outlet_catalogue"] = pa.concat_tables([catalogue.slice(0, 3), catalogue.slice(2)])
-    found = measure(tables, True, {**REQUIRED, "sparse_flag": False})
+    found = measured(tables, required={**REQUIRED, "sparse_flag": False})
     assert found["identity_semantics_no_unexplained_duplicate_anomalies"] is False
     assert found["required_outputs_present"] is False
 
@@ -246,7 +263,7 @@ def test_the_weakest_seed_decides_the_certificate():
 @pytest.mark.parametrize("seed", [42, 7, 101, 202])
 def test_shipped_policies_hold_their_grade(name, seed):
     tables = world_tables(name, seed)
-    graded = scorecard(tables, facts(), load_policy(BANDS))
+    graded = scored(tables)
     failing = [r["metric"] for r in graded["target_band_checks"] if not r["B_pass"]]
     assert failing == ["realization_ratio_median"]
     assert graded["grade_decision"]["grade"] == "B_plus"
@@ -258,12 +275,12 @@ def test_shipped_policies_hold_their_grade(name, seed):
 def test_country_concentration_of_the_shipped_policies():
     for seed in (42, 7, 101, 202):
         tables = world_tables("authority", seed)
-        active = scorecard(tables, facts(), load_policy(BANDS))["diagnostics"]["active_countries"]
+        active = scored(tables)["diagnostics"]["active_countries"]
         assert active["count"] == 77
         assert 0.70 <= active["gini"] <= 0.80
         assert 0.55 <= active["top10_share"] <= 0.65
         tables = world_tables("reopened", seed)
-        active = scorecard(tables, facts(), load_policy(BANDS))["diagnostics"]["active_countries"]
+        active = scored(tables)["diagnostics"]["active_countries"]
         assert active["count"] == len(facts())
         assert active["gini"] <= 0.56
         assert active["top1_share"] <= 0.075
@@ -274,11 +291,11 @@ def test_country_concentration_of_the_shipped_policies():
 def test_an_empty_table_of_evidence_is_not_presence():
     tables = dict(world_tables())
     tables["s3_site_sequence"] = tables["s3_site_sequence"].slice(0, 0)
-    graded = scorecard(tables, facts(), load_policy(BANDS))
+    graded = scored(tables)
     assert graded["required_outputs"]["s3_site_sequence"] is False
     assert graded["grade_decision"]["grade"] == "below_B"
     del tables["s3_site_sequence"]
-    assert not scorecard(tables, facts(), load_policy(BANDS))["hard_gates"]["all_pass"]
+    assert not scored(tables)["hard_gates"]["all_pass"]
 
 
 def test_flags_in_the_catalogue_decide_the_single_site_share():
@@ -287,4 +304,4 @@ def test_flags_in_the_catalogue_decide_the_single_site_share():
     tables["outlet_catalogue"] = replace(
         tables["outlet_catalogue"], "single_vs_multi_flag", [True] * rows
     )
-    assert measure(tables, True, REQUIRED)["single_site_share"] == 0.0
+    assert measured(tables)["single_site_share"] == 0.0

@@ -1,7 +1,6 @@
 """Validation of a seed: a sound world passes, and each defect fails its own check."""
 
 import functools
-import tempfile
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ from scripts.upstream.egress import accounting, stationarity_tests
 from scripts.upstream.generate_1a import publish_world
 from scripts.upstream.generator import draw_up
 from scripts.upstream.replay import replay
+from scripts.upstream.stored import ROWS_EACH
 from scripts.upstream.tables_1a import ALL_TABLES
 from scripts.upstream.validation import dispersion_check, identity_anomalies, validate
 from tests.upstream_world import (
@@ -21,6 +21,7 @@ from tests.upstream_world import (
     facts_table,
     policy,
     replace,
+    stored,
     world,
     world_tables,
 )
@@ -33,17 +34,10 @@ def blueprint(seed=42):
     return draw_up(policy(), facts_table(), seed, None, "reopened")
 
 
-def replayed(tables, seed, **options):
-    """Verdict of the replay on tables, as files."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = {name: f"{folder}/{name}.parquet" for name in tables}
-        for name, table in tables.items():
-            write_parquet(files[name], table)
-        return replay(files, blueprint(seed), **options)
-
-
-def judge(tables, seed=42, replay_seed=42):
-    return validate(tables, facts(), seed, ALPHA, replayed(tables, replay_seed)[0])
+def judge(tables, seed=42, replay_seed=42, rows=ROWS_EACH):
+    with stored(tables) as files:
+        replayed, _ = replay(files, blueprint(replay_seed))
+        return validate(files, facts(), seed, ALPHA, replayed, rows)
 
 
 @pytest.mark.parametrize("seed", [42, 7])
@@ -56,7 +50,8 @@ def test_a_sound_world_passes(seed):
 
 def test_an_external_world_needs_only_its_two_tables():
     two = {k: world_tables()[k] for k in ("outlet_catalogue", "s3_candidate_set")}
-    report = validate(two, facts(), 42, ALPHA, None)
+    with stored(two) as files:
+        report = validate(files, facts(), 42, ALPHA, None)
     assert report["verdict"] == "PASS"
     assert "replay" not in report["checks"]
 
@@ -117,16 +112,16 @@ def test_a_failed_or_dishonest_stationarity_test_is_refused():
 def test_stationarity_finds_a_stratum_that_drifted():
     rng = np.random.default_rng(3)
     pi = rng.uniform(0.3, 0.9, 2000)
-    group = np.repeat(["a", "b"], 1000)
+    group = np.repeat([0, 1], 1000)
     sound = rng.random(2000) < pi
-    drifted = rng.random(2000) < np.where(group == "b", pi - 0.15, pi)
+    drifted = rng.random(2000) < np.where(group == 1, pi - 0.15, pi)
     for multi, passes in ((sound, True), (drifted, False)):
-        table = stationarity_tests({"group": group}, pi, multi, ALPHA)
+        table = stationarity_tests({"group": (["a", "b"], group)}, pi, multi, ALPHA)
         assert table.column("passed").to_pylist() == [passes]
         assert table.column("strata").to_pylist() == [2]
     variance = (pi * (1 - pi)).reshape(2, -1).sum(axis=1)
     z = (sound - pi).reshape(2, -1).sum(axis=1) / np.sqrt(variance)
-    table = stationarity_tests({"group": group}, pi, sound, ALPHA)
+    table = stationarity_tests({"group": (["a", "b"], group)}, pi, sound, ALPHA)
     assert table.column("value")[0].as_py() == pytest.approx((z**2).sum())
 
 
@@ -179,6 +174,29 @@ def test_world_is_the_replayed_world():
     assert world("reopened", 42).seed == 42
     report = judge(world_tables("reopened", 7), 7, 42)
     assert report["failed"] == ["replay"]
+
+
+def test_no_verdict_depends_on_the_rows_in_memory():
+    own = dict(world_tables())
+    own["outlet_catalogue"] = _shift(own["outlet_catalogue"], "raw_nb_outlet_draw", row=20_000)
+    own["s3_site_sequence"] = own["s3_site_sequence"].slice(0, 30_000)
+    own["rng_draw_log_1A"] = own["rng_draw_log_1A"].slice(5, 2300)
+    whole = judge(own)
+    assert whole["checks"]["draw_log"] == {"passed": False, "merchants_differ": 100}
+    assert whole["checks"]["catalogue"]["raw_nb_outlet_draw_not_rows_of_merchant"] == 1
+    assert judge(own, rows=1) == judge(own, rows=999) == whole
+
+
+def test_every_broken_contract_is_named_with_its_row():
+    own = dict(world_tables())
+    catalogue = own["outlet_catalogue"]
+    swapped = [*range(30_000), 30_001, 30_000, *range(30_002, catalogue.num_rows)]
+    own["outlet_catalogue"] = catalogue.take(swapped)
+    own["sparse_flag"] = _shift(own["sparse_flag"], "obs_count", -(10**6))
+    broken = judge(own)["checks"]["contracts"]["broken"]
+    assert set(broken) == {"outlet_catalogue", "sparse_flag"}
+    assert "EX12" in broken["outlet_catalogue"]
+    assert "row 30001 is out of order" in broken["outlet_catalogue"]
 
 
 @pytest.mark.parametrize("merchants_each", [97, 2400])
