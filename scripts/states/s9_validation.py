@@ -7,9 +7,11 @@ verdict in ``s9_summary.json``. The bundle is written whatever the verdict; rule
 sets the flag.
 """
 
+import contextlib
 import functools
 import itertools
 import json
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -33,6 +35,7 @@ from scripts.contracts import (
 from scripts.entry import run
 from scripts.geo.people import read_points
 from scripts.geo.snapshot import load_countries, load_facts, read_places
+from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.records.bundle import FLAG, INDEX, write_index
 from scripts.states.pairs import Pairs
@@ -114,6 +117,7 @@ class Files:
 
 
 RNG_KEYS = ("family", "namespace", "algorithm")
+_DIVIDED_ROWS = 1 << 18
 _UNIFORMS = ("u_component", "u_anchor", "u_lon", "u_lat")
 
 
@@ -169,18 +173,29 @@ def _read_sites(dataset_id: str, paths: Sequence[str]) -> _Table:
     return _of_table(dataset_id, read_parts(dataset_id, paths, names), paths)
 
 
-def _read_egress(path: str, mine: Mask) -> _Table:
-    """The egress of some countries; a column of another type, or a null, is left to the checks."""
+def _read_egress(read: str, path: str) -> _Table:
+    """The egress, or some countries of it that :func:`_divide_egress` put elsewhere.
+
+    A column of another type, or a null, is left to the checks.
+    """
     names = arrow_schema("site_locations").names
-    if mine.all():
-        table = read_dataset("site_locations", path, names, "cast")
-    else:
-        blocks = dataset_blocks("site_locations", path, names, check="cast")
-        table = pa.concat_tables(
-            block.filter(pa.array(mine[country_codes(block.column(KEY[1]), path)]))
-            for block in blocks
-        )
-    return _of_table("site_locations", table, [path])
+    return _of_table("site_locations", read_dataset("site_locations", read, names, "cast"), [path])
+
+
+def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
+    """Write the rows of each part's countries to a file of its own; one pass over the egress."""
+    names = arrow_schema("site_locations").names
+    files = [str(folder / f"{part}.parquet") for part in range(len(parts))]
+    with contextlib.ExitStack() as stack:
+        writers: list[pq.ParquetWriter] = []
+        for block in dataset_blocks("site_locations", path, names, _DIVIDED_ROWS, "cast"):
+            country = country_codes(block.column(KEY[1]), path)
+            for part, mine in enumerate(parts):
+                if part == len(writers):
+                    writer = pq.ParquetWriter(files[part], block.schema, compression="lz4")
+                    writers.append(stack.enter_context(writer))
+                writers[part].write_table(block.filter(pa.array(mine[country])))
+    return files
 
 
 def _of_table(dataset_id: str, table: pa.Table, paths: Sequence[str]) -> _Table:
@@ -203,18 +218,25 @@ def _common_metadata(paths: Sequence[str]) -> dict[str, str]:
 
 def read_homes(path: str | Path) -> Homes:
     """Homes of the merchants of 1A."""
-    names = ["merchant_id", "home_country_iso"]
-    table = read_dataset("outlet_catalogue", path, names)
-    merchant, first = np.unique(table.column("merchant_id").to_numpy(), return_index=True)
-    return Homes(merchant, country_codes(table.column("home_country_iso"), path)[first])
+    merchants, homes = [], []
+    for table in dataset_blocks("outlet_catalogue", path, ["merchant_id", "home_country_iso"]):
+        merchant = table.column("merchant_id").to_numpy()
+        first = run_starts(merchant)[:-1]
+        merchants.append(merchant[first])
+        homes.append(country_codes(table.column("home_country_iso"), path)[first])
+    merchant, first = np.unique(np.concatenate(merchants), return_index=True)
+    return Homes(merchant, np.concatenate(homes)[first])
 
 
 def read_allowed(path: str | Path) -> PairCounts:
     """Countries where each merchant of 1A may stand, one for each candidate."""
-    table = read_dataset("s3_candidate_set", path, ["merchant_id", "country_iso"])
-    country = country_codes(table.column("country_iso"), path)
-    ones = np.ones(len(country), dtype=np.int64)
-    return PairCounts(table.column("merchant_id").to_numpy(), country, ones)
+    blocks = dataset_blocks("s3_candidate_set", path, ["merchant_id", "country_iso"])
+    pairs = [
+        (table.column("merchant_id").to_numpy(), country_codes(table.column("country_iso"), path))
+        for table in blocks
+    ]
+    merchant, country = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    return PairCounts(merchant, country, np.ones(len(country), dtype=np.int64))
 
 
 def plan_anew(
@@ -288,7 +310,7 @@ def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
 
 
 def read_part(
-    files: Files, run: Mapping[str, Any], mine: Mask, part: slice, order: str
+    files: Files, run: Mapping[str, Any], mine: Mask, part: slice, egress: str, order: str
 ) -> Evidence:
     """What the checks look at in some countries.
 
@@ -298,6 +320,8 @@ def read_part(
         From :func:`read_run`.
     mine, part
         The countries, by code, and the parts of the tables that they are in.
+    egress
+        File with their rows of the egress.
     order
         What is out of order in the whole egress; empty when nothing.
     """
@@ -309,10 +333,10 @@ def read_part(
         "assignment_log": ("rng_event_site_tile_assign", files.assignment_log[part]),
     }
     with ThreadPoolExecutor(workers_for(run["world_sites"])) as pool:
-        egress = pool.submit(_read_egress, files.site_locations, mine)
+        published_sites = pool.submit(_read_egress, egress, files.site_locations)
         reading = pool.map(_read_sites, *zip(*sources.values(), strict=True))
         plan = read_plan(files.plan[part])
-        tables = {**dict(zip(sources, reading, strict=True)), "egress": egress.result()}
+        tables = {**dict(zip(sources, reading, strict=True)), "egress": published_sites.result()}
     metadata = {name: table.metadata for name, table in tables.items()}
     log = tables.pop("jitter_log")
     flows: Flows = run["whole"]
@@ -374,11 +398,14 @@ def order_fault(path: str) -> str:
 def read_evidence(files: Files, run: Mapping[str, Any]) -> Iterator[Evidence]:
     """What the checks look at, part by part of the tables; ``run`` from :func:`read_run`."""
     if len(files.synthesis) == 1:
-        yield read_part(files, run, ALL, slice(None), "")
+        yield read_part(files, run, ALL, slice(None), files.site_locations, "")
         return
     order = "" if run["egress_fault"] else order_fault(files.site_locations)
-    for part, mine in enumerate(countries_of_parts(files.synthesis)):
-        yield read_part(files, run, mine, slice(part, part + 1), order)
+    parts = countries_of_parts(files.synthesis)
+    with tempfile.TemporaryDirectory() as folder:
+        egress = _divide_egress(files.site_locations, parts, Path(folder))
+        for part, mine in enumerate(parts):
+            yield read_part(files, run, mine, slice(part, part + 1), egress[part], order)
 
 
 def accounting(findings: Findings) -> dict[str, Any]:

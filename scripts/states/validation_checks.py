@@ -592,6 +592,8 @@ def evaluate(parts: Iterable[Evidence]) -> Findings:
         maps.append(part.map)
         tallies.append(part.tally)
         metadata.append(part.log_metadata)
+        # Not held while the next is read.
+        del part
     whole = MapEvidence.joined(maps)
     realism = [check for check in CHECKS if check.kind == REALISM]
     outcomes |= {check.id: check.run(whole) for check in track(realism, "realism", len(realism))}

@@ -32,7 +32,7 @@ F64 = npt.NDArray[np.float64]
 
 REASONS = ("GLOBAL_MARKET", "SAME_REGION", "SAME_SUB_REGION", "HOME")
 # Names of strata, and the stratum of each merchant.
-Stratification = tuple[Sequence[Any], npt.NDArray[np.integer[Any]]]
+Stratification = tuple[Sequence[Any] | npt.NDArray[Any], npt.NDArray[np.integer[Any]]]
 _PI_GROUPS = 10
 _LEAST_VARIANCE = 5.0
 
