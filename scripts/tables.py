@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scripts.errors import ContractError
+from scripts.ordering import run_starts
 
 ROW_GROUP = 1 << 20
 # Records and policies are far smaller and flatter.
@@ -181,6 +182,19 @@ def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     return column.unify_dictionaries().combine_chunks()
+
+
+def whole_merchants(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Blocks of rows that are sorted by merchant, cut between merchants."""
+    held: pa.Table | None = None
+    for block in blocks:
+        held = block if held is None else pa.concat_tables([held, block])
+        starts = run_starts(held.column("merchant_id").to_numpy())
+        if len(starts) > 2:
+            yield held.slice(0, starts[-2])
+            held = held.slice(starts[-2])
+    if held is not None:
+        yield held
 
 
 def row_count(path: str | Path) -> int:

@@ -14,9 +14,9 @@ import numpy as np
 
 from scripts import countries
 from scripts.geo.distance import EARTH_RADIUS_M, blocks, unit_vectors
-from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites, country_counts
+from scripts.geo.metrics import FloatArray, IntArray, Sites, country_counts
 from scripts.geo.people import Points
-from scripts.geo.thinning import Rank
+from scripts.geo.thinning import Rank, lowest_by_country
 
 # One step of the fourth decimal of a degree, in metres of arc.
 FOURTH_DECIMAL_M = math.radians(1e-4) * EARTH_RADIUS_M
@@ -119,31 +119,6 @@ def distinct_coordinates(
         first = ranked[np.diff(ranked, prepend=-1) != 0] // (_LON_STEPS * _LAT_STEPS)
         held[name] = np.bincount(first, minlength=size)
     return held
-
-
-def lowest_by_country(country: Codes, rank: Rank, most: IntArray) -> IntArray:
-    """Rows of at most so many sites of each country, those of the lowest keyed rank, rising.
-
-    Parameters
-    ----------
-    country, rank
-        Of the sites, shape (n,).
-    most
-        Sites to keep by country code, shape (676,).
-    """
-    counts = country_counts(country)
-    if (counts <= most).all():
-        return np.arange(len(country))
-    # A quarter more than is wanted nearly always holds the lowest, and spares sorting all.
-    share = np.minimum(1.25 * most / np.maximum(counts, 1), 1.0)
-    near = rank * 2.0**-64 <= share[country]
-    short = country_counts(country[near]) < np.minimum(most, counts)
-    some = np.flatnonzero(near | short[country])
-    order = some[np.lexsort((rank[some], country[some]))]
-    ranked = country[order]
-    first = np.searchsorted(ranked, np.arange(countries.CODES, dtype=np.int16))
-    kept = np.arange(len(order)) - first[ranked] < most[ranked]
-    return np.sort(order[kept])
 
 
 def sites_judged(counts: IntArray, people: Points) -> IntArray:

@@ -8,8 +8,9 @@ as null. ``docs/metrics.md`` gives population, unit, source and threshold of eac
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,29 @@ class Sites:
         return Sites(
             *(c[rows] for c in (self.merchant, self.country, self.order, self.lon, self.lat))
         )
+
+    def blocks(self) -> Iterator[Sites]:
+        """All of them, as a :class:`Map`."""
+        yield self
+
+    @staticmethod
+    def none() -> Sites:
+        """No sites."""
+        types = (np.uint64, np.int16, np.int32, np.float64, np.float64)
+        return Sites(*(np.empty(0, dtype=kind) for kind in types))
+
+    @staticmethod
+    def joined(parts: Iterable[Sites]) -> Sites:
+        """The sites of all parts, at least one, in their order."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return Sites(*map(np.concatenate, columns))
+
+
+class Map(Protocol):
+    """Sites in memory, or in a file that is larger."""
+
+    def blocks(self) -> Iterator[Sites]:
+        """The sites in blocks, at least one, each merchant in one of them; the same every time."""
 
 
 def sites_of(table: pa.Table) -> Sites:

@@ -15,7 +15,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from scripts.geo.metrics import FloatArray, Sites, nearest_neighbour_m
+from scripts import countries
+from scripts.geo.metrics import (
+    Codes,
+    FloatArray,
+    IntArray,
+    Sites,
+    country_counts,
+    nearest_neighbour_m,
+)
 from scripts.randomness import counters, family_key, philox4x64
 
 THINNING_NAMESPACE = "scorers.thinning"
@@ -43,6 +51,72 @@ def lowest(rank: Rank, size: int) -> Rows:
     if size >= len(rank):
         return np.arange(len(rank))
     return np.sort(np.argpartition(rank, size)[:size])
+
+
+def lowest_by_country(country: Codes, rank: Rank, most: IntArray) -> IntArray:
+    """Rows of at most so many sites of each country, those of the lowest keyed rank, rising.
+
+    Parameters
+    ----------
+    country, rank
+        Of the sites, shape (n,).
+    most
+        Sites to keep by country code, shape (676,).
+    """
+    counts = country_counts(country)
+    if (counts <= most).all():
+        return np.arange(len(country))
+    # A quarter more than is wanted nearly always holds the lowest, and spares sorting all.
+    share = np.minimum(1.25 * most / np.maximum(counts, 1), 1.0)
+    near = rank * 2.0**-64 <= share[country]
+    short = country_counts(country[near]) < np.minimum(most, counts)
+    some = np.flatnonzero(near | short[country])
+    order = some[np.lexsort((rank[some], country[some]))]
+    ranked = country[order]
+    first = np.searchsorted(ranked, np.arange(countries.CODES, dtype=np.int16))
+    kept = np.arange(len(order)) - first[ranked] < most[ranked]
+    return np.sort(order[kept])
+
+
+class Lowest:
+    """Sites of the lowest keyed ranks of a map that comes in blocks, in their order."""
+
+    def __init__(self, most: int, most_of_country: IntArray | None = None) -> None:
+        """Keep so many of all, and of each country by code, shape (676,), where there are more."""
+        none = np.zeros(countries.CODES, dtype=np.int64)
+        self._most = most
+        self._most_of_country = none if most_of_country is None else most_of_country
+        self._seen = none.copy()
+        self._parts: list[tuple[Sites, Rank]] = []
+        # The highest rank that a site of a country may have to be kept.
+        self._bound = np.full(countries.CODES, np.iinfo(np.uint64).max)
+
+    def add(self, sites: Sites, rank: Rank) -> None:
+        """Take the next block in."""
+        rows = np.flatnonzero(rank <= self._bound[sites.country])
+        self._parts.append((sites.take(rows), rank[rows]))
+        self._seen += country_counts(sites.country)
+        enough = self._most + int(np.minimum(self._seen, self._most_of_country).sum())
+        if sum(len(rank) for _, rank in self._parts) > 2 * enough:
+            self._cut()
+
+    def _cut(self) -> None:
+        sites = Sites.joined(part for part, _ in self._parts)
+        rank = np.concatenate([rank for _, rank in self._parts])
+        of_all = lowest(rank, self._most)
+        of_countries = lowest_by_country(sites.country, rank, self._most_of_country)
+        rows = np.union1d(of_all, of_countries)
+        full = len(of_all) == self._most
+        bound = np.full(countries.CODES, rank[of_all].max(initial=0) if full else self._bound.max())
+        np.maximum.at(bound, sites.country[of_countries], rank[of_countries])
+        few = self._seen < self._most_of_country
+        self._bound = np.where(few, np.iinfo(np.uint64).max, bound)
+        self._parts = [(sites.take(rows), rank[rows])]
+
+    def result(self) -> tuple[Sites, Rank]:
+        """What was kept, and its ranks."""
+        self._cut()
+        return self._parts[0]
 
 
 def disjoint_maps(rank: Rank, size: int, at_most: int = MAPS_AT_MOST) -> list[Rows]:

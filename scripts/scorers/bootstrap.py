@@ -71,12 +71,39 @@ def random_groups(
     return unit
 
 
-def population_of(sites: Sites, home: npt.NDArray[np.int64], seed: int) -> Population:
+@dataclass(frozen=True)
+class Pairs:
+    """Rows of sites by (merchant, country), in any order, a pair in one row or several.
+
+    ``merchant`` uint64, ``country`` int16 codes, ``n_sites`` and ``south`` int32 sites, all and
+    those south of the equator; shape (p,).
+    """
+
+    merchant: npt.NDArray[np.uint64]
+    country: npt.NDArray[np.int16]
+    n_sites: npt.NDArray[np.int32]
+    south: npt.NDArray[np.int32]
+
+
+def pairs_of(sites: Sites) -> Pairs:
+    """Runs of sites of one merchant and country."""
+    starts = run_starts(sites.merchant, sites.country)
+    first = starts[:-1]
+    southern = np.append(0, np.cumsum(sites.lat < 0.0))
+    return Pairs(
+        sites.merchant[first],
+        sites.country[first],
+        np.diff(starts).astype(np.int32),
+        np.diff(southern[starts]).astype(np.int32),
+    )
+
+
+def population_of(pairs: Pairs, home: npt.NDArray[np.int64], seed: int) -> Population:
     """Sampling units of a site set.
 
     Parameters
     ----------
-    sites
+    pairs
         All sites.
     home
         Home country code of each merchant, in ascending order of merchant id, shape (m,).
@@ -85,20 +112,16 @@ def population_of(sites: Sites, home: npt.NDArray[np.int64], seed: int) -> Popul
     """
     from scipy.sparse import csr_matrix
 
-    # Rows of one merchant and country stand together in an egress; any order gives the same.
-    starts = run_starts(sites.merchant, sites.country)
-    first, n_sites = starts[:-1], np.diff(starts)
-    merchant, row = np.unique(sites.merchant[first], return_inverse=True)
+    merchant, row = np.unique(pairs.merchant, return_inverse=True)
     standing, unit = np.unique(random_groups(merchant, home, seed), return_inverse=True)
     row, merchant = unit[row], merchant[standing]
-    pairs = csr_matrix(
-        (n_sites.astype(np.float64), (sites.country[first].astype(np.int64), row)),
+    by_country = csr_matrix(
+        (pairs.n_sites.astype(np.float64), (pairs.country.astype(np.int64), row)),
         shape=(countries.CODES, len(merchant)),
     )
-    pairs.sum_duplicates()
-    southern = np.append(0, np.cumsum(sites.lat < 0.0))
-    south = np.bincount(row, np.diff(southern[starts]), len(merchant)).astype(np.int64)
-    return Population(merchant, home[standing], pairs, south)
+    by_country.sum_duplicates()
+    south = np.bincount(row, pairs.south, len(merchant)).astype(np.int64)
+    return Population(merchant, home[standing], by_country, south)
 
 
 def _resample_weights(population: Population, seed: int, first: int, draws: int) -> FloatArray:

@@ -18,13 +18,14 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
-from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites
+from scripts.geo.metrics import Codes, FloatArray, IntArray, Map, Sites, country_counts
 from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries
 from scripts.geo.thinning import Rank, lowest
 from scripts.geo.time_zones import ZonedPlaces
 from scripts.geo.urban import look_up, near_urban_fraction
+from scripts.ordering import rank_right
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms
 
@@ -35,7 +36,6 @@ SPLIT_NAMESPACE = "scorers.fidelity.split"
 POINTS_A_COUNTRY = 2048
 LAND_ATTEMPTS = 64
 AUC_SITES_MAX = 10_000
-_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _median(values: list[float]) -> float:
     return float(np.median(known)) if known else math.nan
 
 
-def population_agreement(sites: Sites, cells: Cells, seed: int, min_sites: int) -> dict[str, Any]:
+def population_agreement(sites: Map, cells: Cells, seed: int, min_sites: int) -> dict[str, Any]:
     """Spearman's rho and overlap of sites and population on the one-degree grid, by country.
 
     ``*_random`` is the score of as many sites drawn at random by cell population: what chance
@@ -174,30 +174,32 @@ def population_agreement(sites: Sites, cells: Cells, seed: int, min_sites: int) 
     left out; rho is undefined in a country of one cell.
     """
     size = np.int64(DEGREE_GRID.ntiles)
-    at = DEGREE_GRID.tile_at(sites.lon, sites.lat).astype(np.int64)
     cell_key = cells.country * size + cells.cell
-    site_key = sites.country * size + at
+    running = np.append(0.0, np.cumsum(cells.population))
+    start = np.searchsorted(cells.country, np.arange(countries.CODES))
+    stop = np.searchsorted(cells.country, np.arange(countries.CODES), side="right")
+    floor, total = running[start], running[stop] - running[start]
+    counts, drawn = np.zeros(countries.CODES, dtype=np.int64), np.zeros(len(cell_key))
+    held: list[tuple[IntArray, IntArray]] = []
+    for block in sites.blocks():
+        at = DEGREE_GRID.tile_at(block.lon, block.lat).astype(np.int64)
+        held.append(np.unique(block.country * size + at, return_counts=True))
+        counts += country_counts(block.country)
+        some = block.take(np.flatnonzero(total[block.country] > 0.0))
+        u = keyed_uniforms(seed, RANDOM_MAP_NAMESPACE, some.merchant, some.country, some.order)
+        point = floor[some.country] + u[:, 0] * total[some.country]
+        row = rank_right(running[1:], point)
+        drawn += np.bincount(np.minimum(row, stop[some.country] - 1), minlength=len(cell_key))
+
+    site_key, observed_sites = (np.concatenate(column) for column in zip(*held, strict=True))
     key = np.union1d(cell_key, site_key)
     country = key // size
-    population = np.zeros(len(key))
-    population[np.searchsorted(key, cell_key)] = cells.population
-    observed = np.bincount(np.searchsorted(key, site_key), minlength=len(key)).astype(np.float64)
-
-    running = np.cumsum(population)
+    population, random_map = np.zeros(len(key)), np.zeros(len(key))
+    of_cell = np.searchsorted(key, cell_key)
+    population[of_cell], random_map[of_cell] = cells.population, drawn
+    observed = np.bincount(np.searchsorted(key, site_key), observed_sites, len(key))
     start = np.searchsorted(country, np.arange(countries.CODES))
     stop = np.searchsorted(country, np.arange(countries.CODES), side="right")
-    floor = np.concatenate(([0.0], running))[start]
-    total = np.concatenate(([0.0], running))[stop] - floor
-    random_map = np.zeros(len(key))
-    for begin in range(0, len(sites), _BLOCK):
-        rows = slice(begin, begin + _BLOCK)
-        own = sites.country[rows]
-        u = keyed_uniforms(seed, RANDOM_MAP_NAMESPACE, sites.merchant[rows], own, sites.order[rows])
-        drawn = np.searchsorted(running, floor[own] + u[:, 0] * total[own], side="right")
-        drawn = np.minimum(drawn, np.maximum(stop[own] - 1, 0))
-        random_map += np.bincount(drawn, minlength=len(key))
-
-    counts = np.bincount(sites.country, minlength=countries.CODES)
     table: list[dict[str, Any]] = []
     judged = np.flatnonzero((counts >= min_sites) & (total > 0.0))
     for code in track(judged, "fidelity: countries", len(judged)):
@@ -227,7 +229,7 @@ def _mixed_share(part: FloatArray, whole: FloatArray, mix: IntArray) -> float:
 
 
 def urban_agreement(
-    sites: Sites, near_urban: npt.NDArray[np.bool_], cells: Cells, places: ZonedPlaces
+    sites: Map, near_urban: npt.NDArray[np.bool_], cells: Cells, places: ZonedPlaces
 ) -> dict[str, float]:
     """Share of sites in or next to urban land cover, against population under the same mix.
 
@@ -235,10 +237,13 @@ def urban_agreement(
     population, and of people living in named places) by the release's sites in that country.
     ``difference_points`` is sites minus population in percentage points.
     """
-    mix = np.bincount(sites.country, minlength=countries.CODES)
-    at_sites = look_up(near_urban, sites.lon, sites.lat)
+    mix, urban = np.zeros(countries.CODES, dtype=np.int64), 0
+    for block in sites.blocks():
+        mix += country_counts(block.country)
+        urban += int(look_up(near_urban, block.lon, block.lat).sum())
+    total = int(mix.sum())
     at_places = look_up(near_urban, places.lon, places.lat)
-    site_share = float(at_sites.mean()) if len(sites) else math.nan
+    site_share = urban / total if total else math.nan
     population_share = _mixed_share(
         by_country(cells.country, cells.urban_population),
         by_country(cells.country, cells.population),
@@ -256,7 +261,7 @@ def urban_agreement(
     }
 
 
-def time_zone_reach(sites: Sites, places: ZonedPlaces, min_sites: int) -> dict[str, Any]:
+def time_zone_reach(sites: Map, places: ZonedPlaces, min_sites: int) -> dict[str, Any]:
     """How many countries of several UTC offsets have sites at more than one of them.
 
     A site has the offset of the nearest place of its own country: the places define which
@@ -266,44 +271,46 @@ def time_zone_reach(sites: Sites, places: ZonedPlaces, min_sites: int) -> dict[s
     """
     from scipy.spatial import cKDTree
 
-    mix = np.bincount(sites.country, minlength=countries.CODES)
-    key = places.country * np.int64(10_000) + places.utc_offset + 5_000
-    pairs = np.unique(key)
-    offsets = np.bincount(pairs // 10_000, minlength=countries.CODES)
-    chosen = (offsets >= 2) & (mix >= min_sites)
-    place_rows = np.flatnonzero(chosen[places.country])
-    site_rows = np.flatnonzero(chosen[sites.country])
-    table: list[dict[str, Any]] = []
-    if len(site_rows):
-        # A fourth coordinate wider than the sphere keeps every search inside its own country.
-        def embed(country: Codes, lon: FloatArray, lat: FloatArray) -> FloatArray:
-            return np.column_stack([unit_vectors(lon, lat), country * 4.0])
+    # A fourth coordinate wider than the sphere keeps every search inside its own country.
+    def embed(country: Codes, lon: FloatArray, lat: FloatArray) -> FloatArray:
+        return np.column_stack([unit_vectors(lon, lat), country * 4.0])
 
-        p = place_rows
-        tree = cKDTree(embed(places.country[p], places.lon[p], places.lat[p]))
-        s = site_rows
-        _, nearest = tree.query(embed(sites.country[s], sites.lon[s], sites.lat[s]))
-        site_offset = places.utc_offset[p][nearest]
-        for code in np.flatnonzero(chosen):
-            mine = places.country[p] == code
-            held, slot = np.unique(places.utc_offset[p][mine], return_inverse=True)
-            people = np.bincount(slot, weights=places.population[p][mine])
-            off_main = 1.0 - people.max() / people.sum() if people.sum() > 0.0 else 0.0
-            hit = len(np.unique(site_offset[sites.country[s] == code]))
-            table.append(
-                {
-                    "country_iso": countries.decode_one(int(code)),
-                    "sites": int(mix[code]),
-                    "offsets": len(held),
-                    "offsets_reached": hit,
-                    "expected_off_main": float(mix[code] * off_main),
-                }
-            )
-    reached = sum(row["offsets_reached"] >= 2 for row in table)
+    key = places.country * np.int64(10_000) + places.utc_offset + 5_000
+    several = np.bincount(np.unique(key) // 10_000, minlength=countries.CODES) >= 2
+    p = np.flatnonzero(several[places.country])
+    tree = cKDTree(embed(places.country[p], places.lon[p], places.lat[p])) if len(p) else None
+    mix, met = np.zeros(countries.CODES, dtype=np.int64), []
+    for block in sites.blocks():
+        mix += country_counts(block.country)
+        s = np.flatnonzero(several[block.country])
+        if tree is not None and len(s):
+            _, nearest = tree.query(embed(block.country[s], block.lon[s], block.lat[s]))
+            met.append(np.unique(key[p][nearest]))
+    reached = np.bincount(
+        np.unique(np.concatenate([np.empty(0, np.int64), *met])) // 10_000,
+        minlength=countries.CODES,
+    )
+    chosen = several & (mix >= min_sites)
+    table: list[dict[str, Any]] = []
+    for code in np.flatnonzero(chosen):
+        mine = places.country[p] == code
+        held, slot = np.unique(places.utc_offset[p][mine], return_inverse=True)
+        people = np.bincount(slot, weights=places.population[p][mine])
+        off_main = 1.0 - people.max() / people.sum() if people.sum() > 0.0 else 0.0
+        table.append(
+            {
+                "country_iso": countries.decode_one(int(code)),
+                "sites": int(mix[code]),
+                "offsets": len(held),
+                "offsets_reached": int(reached[code]),
+                "expected_off_main": float(mix[code] * off_main),
+            }
+        )
+    multi_zone = sum(row["offsets_reached"] >= 2 for row in table)
     return {
         "multi_zone_countries": len(table),
-        "multi_zone_reached": reached,
-        "multi_zone_reached_share": reached / len(table) if table else math.nan,
+        "multi_zone_reached": multi_zone,
+        "multi_zone_reached_share": multi_zone / len(table) if table else math.nan,
         "countries": table,
         "min_sites": min_sites,
     }

@@ -4,6 +4,7 @@ Measures the egress itself; nothing is taken from what a state reports about its
 of S9. Judging is left to :mod:`scripts.scorers.gates`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
-from scripts.geo.metrics import FloatArray, Sites
+from scripts.geo.metrics import FloatArray, Map, Sites
 from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts, load_land_cover
 from scripts.geo.thinning import (
@@ -31,13 +32,15 @@ from scripts.geo.thinning import (
 )
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.geo.urban import near_urban_mask
-from scripts.ordering import run_starts
+from scripts.ordering import is_among
 from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity
 from scripts.scorers.fidelity import Cells
 from scripts.scorers.gates import load_gates
+from scripts.scorers.outline import Outline, StoredSites, lowest_sites, most_kept, outline_of
 from scripts.scorers.truth.earth import Earth, read_earth
 from scripts.scorers.truth.measure import measure as truth_tests
+from scripts.states.sites import Homes, read_homes
 from scripts.states.tiles import read_grid
 from scripts.tables import published
 
@@ -74,35 +77,19 @@ def world_of(facts: pa.Table, cells: Cells) -> World:
     )
 
 
-def home_of(
-    sites: Sites, merchant: npt.NDArray[np.uint64], home: npt.NDArray[np.int16], where: object
-) -> npt.NDArray[np.int64]:
-    """Home country code of each merchant with sites, by ascending merchant id.
-
-    Parameters
-    ----------
-    sites
-        The sites.
-    merchant, home
-        Rows of the outlet catalogue, shape (n,).
-    where
-        Name of the catalogue for the message.
+def home_of(present: npt.NDArray[np.uint64], homes: Homes, where: object) -> npt.NDArray[np.int64]:
+    """Home country code of each merchant with sites, which are given by rising id.
 
     Raises
     ------
     ScoreError
-        ``ES10`` when a merchant with sites is not in the catalogue.
+        ``ES10`` when one of them has no home, with the name of the catalogue.
     """
-    rows = run_starts(merchant)[:-1]
-    known, first = np.unique(merchant[rows], return_index=True)
-    present = np.unique(sites.merchant[run_starts(sites.merchant)[:-1]])
-    at = np.searchsorted(known, present)
-    missing = at >= len(known)
-    missing[~missing] = known[at[~missing]] != present[~missing]
+    missing = ~is_among(homes.merchant, present)
     if missing.any():
         name = int(present[np.argmax(missing)])
         raise ScoreError("ES10", where, f"merchant {name} has sites but no row", "the run's own 1A")
-    return home[rows[first[at]]].astype(np.int64)
+    return homes.of(present).astype(np.int64)
 
 
 def tail_against_baseline(
@@ -128,7 +115,12 @@ def tail_against_baseline(
 
 
 def published_variants(
-    sites: Sites, rank: Rank, counts: npt.NDArray[np.int64], nn_ratio: float, world: World
+    sites: Sites,
+    rank: Rank,
+    counts: npt.NDArray[np.int64],
+    southern_share: float,
+    nn_ratio: float,
+    world: World,
 ) -> dict[str, float]:
     """The metrics as the published study defined them, to stand beside its numbers.
 
@@ -142,7 +134,7 @@ def published_variants(
         "eligible_country_nonzero_share": metrics.eligible_country_nonzero_share(
             counts, world.listed
         ),
-        "southern_hemisphere_share": metrics.southern_hemisphere_share(sites.lat),
+        "southern_hemisphere_share": southern_share,
         "nn_p99_p50_ratio": nn_ratio,
         "nn_p99_p50_ratio_sample": metrics.tail_ratio(
             metrics.nearest_neighbour_m(sample.lon, sample.lat)
@@ -151,22 +143,20 @@ def published_variants(
 
 
 def graded(
-    sites: Sites,
-    rank: Rank,
+    outline: Outline,
     home: npt.NDArray[np.int64],
     world: World,
     points: Points,
     settings: Mapping[str, Any],
     seed: int,
-    baseline: Sites | None,
+    baseline: Map | None,
 ) -> tuple[dict[str, Any], list[Sites], FloatArray]:
     """What decides a grade below A, the maps at the reference density, and their distances.
 
     Parameters
     ----------
-    sites, rank, home
-        Sites, their :func:`thinning_rank`, and the home code of their merchants in ascending order
-        of id.
+    outline, home
+        Of the sites, and the home code of their merchants.
     world, points
         The reference Earth.
     settings
@@ -177,27 +167,26 @@ def graded(
         Sites of the baseline of the same seed; None when this run is the baseline, whose
         contraction is zero by definition.
     """
-    counts = metrics.country_counts(sites.country)
+    sites, rank, counts = outline.sites, outline.rank, outline.counts
+    total, reference = int(counts.sum()), settings["reference_sites"]
     variants = metrics.concentration(counts, world.eligible)
-    maps = maps_at(sites, rank, settings["reference_sites"])
+    maps = maps_at(sites, rank, reference)
     nn_m = nearest_in_maps_m(maps)
     nn_quantiles = metrics.quantiles(nn_m, metrics.NN_QUANTILES)
     nn_ratio = metrics.tail_ratio(nn_m)
     tolerance = settings["site_count_tolerance"]
-    against = (
-        {"contraction": metrics.contraction(nn_ratio, nn_ratio)}
-        if baseline is None
-        else tail_against_baseline(
-            sites, rank, baseline, tolerance, settings["reference_sites"], seed
-        )
-    )
+    if baseline is None:
+        against: dict[str, Any] = {"contraction": metrics.contraction(nn_ratio, nn_ratio)}
+    else:
+        lowest = lowest_sites(baseline, seed, most_kept(reference))
+        against = tail_against_baseline(sites, rank, lowest, tolerance, reference, seed)
     boot = settings["bootstrap"]
     collapse = collapse_sentinel(
         sites, rank, counts, points, world.land_m2, CollapseLimits(**settings["collapse"])
     )
     score = {
         "counts": {
-            "sites": len(sites),
+            "sites": total,
             "merchants": len(home),
             "eligible_countries": int(world.eligible.sum()),
             "active_countries": int((counts > 0).sum()),
@@ -212,7 +201,7 @@ def graded(
             "eligible_country_nonzero_share": metrics.eligible_country_nonzero_share(
                 counts, world.eligible
             ),
-            "southern_hemisphere_share": metrics.southern_hemisphere_share(sites.lat),
+            "southern_hemisphere_share": outline.south / total if total else math.nan,
             "nn_p99_p50_ratio": nn_ratio,
             "nn_contraction": against["contraction"],
         },
@@ -228,7 +217,7 @@ def graded(
             "against_baseline": against,
         },
         "intervals": bootstrap.intervals(
-            bootstrap.population_of(sites, home, seed),
+            bootstrap.population_of(outline.pairs, home, seed),
             world.eligible,
             seed,
             boot["draws"],
@@ -244,7 +233,8 @@ def graded(
 
 
 def measure(
-    sites: Sites,
+    sites: Map,
+    outline: Outline,
     home: npt.NDArray[np.int64],
     world: World,
     cells: Cells,
@@ -253,16 +243,14 @@ def measure(
     near_urban: npt.NDArray[np.bool_],
     settings: Mapping[str, Any],
     seed: int,
-    baseline: Sites | None,
+    baseline: Map | None,
 ) -> tuple[dict[str, Any], list[Sites], FloatArray]:
     """:func:`graded`, and beside it what decides no grade: fidelity, the metrics as published.
 
     ``cells``, ``places`` and ``near_urban`` are of the reference Earth too.
     """
-    rank = thinning_rank(sites, seed)
-    score, maps, nn_m = graded(sites, rank, home, world, points, settings, seed, baseline)
-    counts, limits = metrics.country_counts(sites.country), settings["fidelity"]
-    nn_ratio = score["metrics"]["nn_p99_p50_ratio"]
+    score, maps, nn_m = graded(outline, home, world, points, settings, seed, baseline)
+    limits, graded_metrics = settings["fidelity"], score["metrics"]
     beside = {
         "fidelity": {
             "population": fidelity.population_agreement(
@@ -270,14 +258,21 @@ def measure(
             ),
             "urban": fidelity.urban_agreement(sites, near_urban, cells, places),
             "time_zones": fidelity.time_zone_reach(sites, places, limits["time_zone_min_sites"]),
-            "two_sample": fidelity.two_sample_auc(sites, points, rank, seed),
+            "two_sample": fidelity.two_sample_auc(outline.sites, points, outline.rank, seed),
         },
-        "as_published": published_variants(sites, rank, counts, nn_ratio, world),
+        "as_published": published_variants(
+            outline.sites,
+            outline.rank,
+            outline.counts,
+            graded_metrics["southern_hemisphere_share"],
+            graded_metrics["nn_p99_p50_ratio"],
+            world,
+        ),
     }
     return score | beside, maps, nn_m
 
 
-def truth_of(sites: Sites, earth: Earth, seed: int) -> dict[str, Any]:
+def truth_of(sites: Map, earth: Earth, seed: int) -> dict[str, Any]:
     """The tests of truth by name (:mod:`scripts.scorers.truth`)."""
     rows = (row.record() for row in truth_tests(sites, earth, seed))
     return {record.pop("test"): record for record in rows}
@@ -327,30 +322,27 @@ def read_cells(path: str) -> Cells:
     )
 
 
-def read_homes(path: str, sites: Sites) -> npt.NDArray[np.int64]:
-    """Home country code of each merchant with sites, from the outlet catalogue (``ES10``)."""
-    catalogue = read_dataset("outlet_catalogue", path, ["merchant_id", "home_country_iso"])
-    home = countries.encode(catalogue.column("home_country_iso"))
-    return home_of(sites, catalogue.column("merchant_id").to_numpy(), home, path)
-
-
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Bind the sites of a seed, and what they are measured against, to a scorecard and tables."""
     seed = int(wildcards.seed)
     settings = load_gates(inputs.gates)
-    sites, cells = read_sites(inputs.site_locations), read_cells(inputs.cells)
+    sites, cells = StoredSites(inputs.site_locations), read_cells(inputs.cells)
     world = world_of(load_facts(inputs.facts), cells)
+    points = read_points(inputs.points)
+    catalogue = inputs.outlet_catalogue
+    outline = outline_of(sites, seed, points, settings["reference_sites"])
     score, maps, nn_m = measure(
         sites,
-        read_homes(inputs.outlet_catalogue, sites),
+        outline,
+        home_of(outline.merchant, read_homes(catalogue), catalogue),
         world,
         cells,
         read_zoned_places(inputs.places),
-        read_points(inputs.points),
+        points,
         near_urban_mask(load_land_cover(inputs.land_cover)),
         settings,
         seed,
-        read_sites(inputs.baseline_sites) if inputs.baseline_sites else None,
+        StoredSites(inputs.baseline_sites) if inputs.baseline_sites else None,
     )
     earth = read_earth(
         inputs.tile_index,
@@ -361,9 +353,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         inputs.width,
         read_grid(inputs.tile_policy),
     )
-    country = companions.country_rows(
-        metrics.country_counts(sites.country), world.eligible, world.region_of
-    )
+    country = companions.country_rows(outline.counts, world.eligible, world.region_of)
     region = companions.region_rows(country)
     distances = companions.quantile_rows(maps, nn_m, country)
     companions.write_csv("segment1b_country_share", outputs.country_share, country)

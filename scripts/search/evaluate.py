@@ -16,9 +16,11 @@ from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
 from scripts.geo.urban import near_urban_mask
 from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
+from scripts.scorers.outline import outline_of
 from scripts.scorers.truth.earth import Earth, earth_on_tiles
 from scripts.search.chain import Density, Fixed, Merchants, densities, sites_of
 from scripts.search.policy import Policies
+from scripts.states.sites import Homes
 from scripts.tables import published
 
 Json = Mapping[str, Any]
@@ -127,9 +129,12 @@ def card_of(
 ) -> dict[str, Any]:
     """Scorecard of the sites of one seed, S9 apart."""
     earth = replace(yardstick.earth, weight=density.weights.value.astype(np.float64))
+    outline = outline_of(sites, merchants.seed, yardstick.points, settings["reference_sites"])
+    homes = Homes(merchants.ids, merchants.homes.astype(np.int16))
     score, _, _ = scorecard.measure(
         sites,
-        scorecard.home_of(sites, merchants.ids, merchants.homes.astype(np.int16), "1A"),
+        outline,
+        scorecard.home_of(outline.merchant, homes, "1A"),
         yardstick.world,
         yardstick.cells,
         yardstick.places,

@@ -35,7 +35,6 @@ from scripts.contracts import (
 from scripts.entry import run
 from scripts.geo.people import read_points
 from scripts.geo.snapshot import load_countries, load_facts, read_places
-from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.records.bundle import FLAG, INDEX, write_index
 from scripts.states.pairs import Pairs
@@ -52,6 +51,7 @@ from scripts.states.sites import (
     SiteKeys,
     country_codes,
     falls,
+    read_homes,
     read_ledger,
     read_outlets,
     read_parts,
@@ -214,18 +214,6 @@ def _common_metadata(paths: Sequence[str]) -> dict[str, str]:
     found = [pq.read_metadata(path).metadata or {} for path in paths]
     shared = set.intersection(*(set(part.items()) for part in found))
     return {key.decode(): value.decode() for key, value in shared if key != b"ARROW:schema"}
-
-
-def read_homes(path: str | Path) -> Homes:
-    """Homes of the merchants of 1A."""
-    merchants, homes = [], []
-    for table in dataset_blocks("outlet_catalogue", path, ["merchant_id", "home_country_iso"]):
-        merchant = table.column("merchant_id").to_numpy()
-        first = run_starts(merchant)[:-1]
-        merchants.append(merchant[first])
-        homes.append(country_codes(table.column("home_country_iso"), path)[first])
-    merchant, first = np.unique(np.concatenate(merchants), return_index=True)
-    return Homes(merchant, np.concatenate(homes)[first])
 
 
 def read_allowed(path: str | Path) -> PairCounts:

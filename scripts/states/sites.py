@@ -137,6 +137,18 @@ class Homes:
         return self.country[np.minimum(np.searchsorted(self.merchant, merchant), last)]
 
 
+def read_homes(path: str | Path) -> Homes:
+    """Homes of the merchants of 1A."""
+    merchants, homes = [], []
+    for table in dataset_blocks("outlet_catalogue", path, ["merchant_id", "home_country_iso"]):
+        merchant = table.column("merchant_id").to_numpy()
+        first = run_starts(merchant)[:-1]
+        merchants.append(merchant[first])
+        homes.append(country_codes(table.column("home_country_iso"), path)[first])
+    merchant, first = np.unique(np.concatenate(merchants), return_index=True)
+    return Homes(merchant, np.concatenate(homes)[first])
+
+
 @dataclass(frozen=True)
 class Flows:
     """What sites must add up to: outlets of 1A, and what each ledger takes and gives."""

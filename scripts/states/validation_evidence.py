@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from scripts import countries
 from scripts.geo import metrics
-from scripts.geo.collapse import lowest_by_country, sites_judged
+from scripts.geo.collapse import sites_judged
 from scripts.geo.grid import Grid
 from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
@@ -28,6 +28,7 @@ from scripts.geo.snapshot import Countries, Places
 from scripts.geo.thinning import (
     NEIGHBOUR_MAPS_AT_MOST,
     Rank,
+    lowest_by_country,
     maps_at,
     nearest_in_maps_m,
     thinning_rank,
@@ -464,8 +465,7 @@ class MapEvidence:
     @staticmethod
     def joined(parts: Sequence[MapEvidence]) -> MapEvidence:
         """The map of all countries, whatever its parts and their order are."""
-        columns = zip(*(vars(part.sites).values() for part in parts), strict=True)
-        sites = metrics.Sites(*(np.concatenate(column) for column in columns))
+        sites = metrics.Sites.joined(part.sites for part in parts)
         order = np.lexsort((sites.order, sites.country, sites.merchant))
         return replace(
             parts[0],

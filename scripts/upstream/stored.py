@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.ordering import run_starts
-from scripts.tables import encoded, open_parquet, readable, row_blocks
+from scripts.tables import encoded, open_parquet, readable, row_blocks, whole_merchants
 
 ROWS_EACH = 1 << 18
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -63,15 +62,6 @@ class Rows:
         taken, self._held = self._held.slice(0, rows), self._held.slice(rows)
         return taken
 
-    def take_merchants(self, rows: int) -> pa.Table:
-        """The next whole merchants: so many rows, less the last merchant's, or all at the end."""
-        while self._hold(rows):
-            starts = run_starts(self._merchants())
-            if len(starts) > 2:
-                return self.take(int(starts[-2]))
-            rows *= 2
-        return self.take(rows)
-
     def take_through(self, merchant: int) -> pa.Table:
         """The rows of merchants up to one."""
         rows = 1
@@ -99,13 +89,12 @@ def merchant_slices(
         Rows of the catalogue that are read at a time.
     """
     stored = {name: Rows(files[name], of) for name, of in columns.items() if name in files}
-    catalogue = stored.pop("outlet_catalogue")
-    outlets = catalogue.take_merchants(rows)
-    while True:
-        coming = catalogue.take_merchants(rows)
-        last = outlets.column("merchant_id")[-1].as_py() if coming.num_rows else _LAST
+    del stored["outlet_catalogue"]
+    read = blocks(files["outlet_catalogue"], columns["outlet_catalogue"], rows)
+    slices = whole_merchants(read)
+    coming = next(slices, None)
+    while coming is not None:
+        outlets, coming = coming, next(slices, None)
+        last = _LAST if coming is None else outlets.column("merchant_id")[-1].as_py()
         others = {name: table.take_through(last) for name, table in stored.items()}
         yield {"outlet_catalogue": outlets, **others}
-        if last == _LAST:
-            return
-        outlets = coming

@@ -225,7 +225,9 @@ def test_bootstrap_scores_each_draw_by_the_one_definition():
 
 def test_bootstrap_resamples_inside_home_countries():
     world, home = merchants_of_two_countries()
-    weights = bootstrap._resample_weights(bootstrap.population_of(world, home, 42), 42, 0, 8)
+    weights = bootstrap._resample_weights(
+        bootstrap.population_of(bootstrap.pairs_of(world), home, 42), 42, 0, 8
+    )
     for stratum in np.unique(home):
         rows = home == stratum
         assert (weights[rows].sum(axis=0) == rows.sum()).all()
@@ -238,7 +240,7 @@ def test_bootstrap_does_not_depend_on_row_order_or_chunks(monkeypatch):
     eligible[:8] = True
 
     def run(sample: Sites) -> dict:
-        population = bootstrap.population_of(sample, home, 42)
+        population = bootstrap.population_of(bootstrap.pairs_of(sample), home, 42)
         return bootstrap.intervals(population, eligible, 42, 200, 0.95)
 
     whole = run(world)
@@ -256,7 +258,9 @@ def test_bootstrap_of_one_merchant_a_country_has_no_width():
     eligible = np.zeros(countries.CODES, dtype=bool)
     eligible[:8] = True
     alone = np.arange(len(np.unique(world.merchant)), dtype=np.int64)
-    found = bootstrap.intervals(bootstrap.population_of(world, alone, 1), eligible, 1, 100, 0.95)
+    found = bootstrap.intervals(
+        bootstrap.population_of(bootstrap.pairs_of(world), alone, 1), eligible, 1, 100, 0.95
+    )
     expected = metrics.concentration(counts, eligible)
     assert found["country_gini"] == pytest.approx([expected["country_gini"]["gate"]] * 2)
     south = metrics.southern_hemisphere_share(world.lat)
@@ -302,7 +306,7 @@ def test_random_groups_of_merchants_vary_as_merchants_do(monkeypatch):
     eligible[:6] = True
 
     def widths() -> dict[str, float]:
-        population = bootstrap.population_of(world, home, 42)
+        population = bootstrap.population_of(bootstrap.pairs_of(world), home, 42)
         found = bootstrap.intervals(population, eligible, 42, 1000, 0.95)
         return {name: high - low for name, (low, high) in found.items()}
 

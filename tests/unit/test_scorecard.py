@@ -25,6 +25,7 @@ from scripts.geo.time_zones import ZonedPlaces
 from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
 from scripts.scorers.fidelity import Cells
 from scripts.scorers.truth.judgement import TESTS
+from scripts.states.sites import Homes
 from scripts.tables import read_parquet, write_json, write_parquet
 
 REFERENCE = "resources/reference"
@@ -280,12 +281,11 @@ def test_eligible_needs_people_and_tiles():
 
 
 def test_a_merchant_without_a_home_is_named():
-    world = sites([("AA", 0.0, 0.0), ("AA", 1.0, 0.0)])
-    ids = np.array([1, 1, 2], dtype=np.uint64)
-    homes = scorecard.home_of(world, ids, codes("AB", "AB", "AC"), "catalogue")
+    ids = np.array([1, 2], dtype=np.uint64)
+    homes = scorecard.home_of(ids, Homes(ids, codes("AB", "AC")), "catalogue")
     assert homes.tolist() == codes("AB", "AC").tolist()
     with pytest.raises(ScoreError, match="ES10 catalogue: merchant 2"):
-        scorecard.home_of(world, ids[:2], codes("AB", "AB"), "catalogue")
+        scorecard.home_of(ids, Homes(ids[:1], codes("AB")), "catalogue")
 
 
 def test_published_variants_leave_out_empty_countries():
@@ -294,7 +294,7 @@ def test_published_variants_leave_out_empty_countries():
     eligible = np.zeros(countries.CODES, dtype=bool)
     eligible[codes("AA", "AB", "AC", "AD")] = True
     earth = scorecard.World(eligible, eligible, np.zeros(countries.CODES), {})
-    found = scorecard.published_variants(world, thinning_rank(world, 42), counts, 2.0, earth)
+    found = scorecard.published_variants(world, thinning_rank(world, 42), counts, 0.0, 2.0, earth)
     assert found["country_gini"] == pytest.approx(1 / 6)
     assert found["eligible_country_nonzero_share"] == 0.5
 

@@ -11,7 +11,7 @@ from scripts import countries
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Sites
 from scripts.geo.thinning import MAPS_AT_MOST, disjoint_maps, thinning_rank
-from scripts.scorers.truth.country import cell_variance
+from scripts.scorers.truth.country import cell_variance, ground_of
 from scripts.scorers.truth.earth import Earth, people_width_m
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
 from scripts.scorers.truth.judgement import TESTS, judge, margin_of
@@ -123,7 +123,11 @@ def test_order_of_rows_changes_nothing():
 def test_countries_add_up_in_groups():
     earth = _earth()
     a, b = _sites(700), _sites(500, 3, BB, 10.0, 2.0)
-    parts = [part for s in (a, b) for part in country_parts(s, thinning_rank(s, 5), earth)]
+    parts = [
+        part
+        for s in (a, b)
+        for part in country_parts(s, thinning_rank(s, 5), ground_of(s, earth), earth)
+    ]
     both = _joined(a, b)
     networks = networks_of(both, thinning_rank(both, 5), *earth.cities)
     assert rows_of(parts, networks, earth.width_m) == measure(both, earth, 5)

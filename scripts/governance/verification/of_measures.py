@@ -14,12 +14,13 @@ from typing import Any
 
 from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts
-from scripts.geo.thinning import thinning_rank
 from scripts.governance.verification.view import View, same
 from scripts.scorers import scorecard
 from scripts.scorers.gates import GATES_FILE, load_gates
+from scripts.scorers.outline import StoredSites, outline_of
 from scripts.scorers.scorecard import World
 from scripts.scorers.truth.earth import Earth, read_earth
+from scripts.states.sites import read_homes
 from scripts.states.tiles import read_grid
 from scripts.tables import published, read_json, to_json_bytes
 
@@ -79,18 +80,18 @@ def _measured(seed: int, known: Known) -> dict[str, Any]:
     """The part of a scorecard that decides a grade, from files by name, path and digest."""
     files = {name: path for name, path, _ in known}
     settings = load_gates(files["gates"])
-    sites = scorecard.read_sites(files["sites"])
+    sites = StoredSites(files["sites"])
     world, points = _world(tuple(file for file in known if file[0] in _OF_WORLD))
     baseline = files.get("baseline_sites")
+    outline = outline_of(sites, seed, points, settings["reference_sites"])
     score, _, _ = scorecard.graded(
-        sites,
-        thinning_rank(sites, seed),
-        scorecard.read_homes(files["catalogue"], sites),
+        outline,
+        scorecard.home_of(outline.merchant, read_homes(files["catalogue"]), files["catalogue"]),
         world,
         points,
         settings,
         seed,
-        None if baseline is None else scorecard.read_sites(baseline),
+        None if baseline is None else StoredSites(baseline),
     )
     again = {
         **scorecard.basis(settings, files["s2_policy"], read_json(files["summary"])),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
-from scripts.geo.metrics import FloatArray, IntArray, Sites
+from scripts.geo.metrics import Codes, FloatArray, IntArray, Sites, country_counts
 from scripts.geo.thinning import Rank, disjoint_maps
+from scripts.ordering import run_starts
 from scripts.scorers.truth.earth import CELL_GRID, Earth
 from scripts.scorers.truth.ground import sites_at_places, sites_on_empty_land
 from scripts.scorers.truth.spacing import Spacing, spacing_of, variance_ratio
@@ -51,17 +54,61 @@ class CountryPart:
         return countries.decode_one(self.code)
 
 
-def measure_country(sites: Sites, rank: Rank, earth: Earth) -> CountryPart:
+@dataclass(frozen=True)
+class Ground:
+    """What the sites of a map stand on, by country code, shape (676,) each: ``sites``, those within
+    1 km of a named place, and those in tiles where nobody lives.
+    """
+
+    sites: IntArray
+    at_places: IntArray
+    on_empty_land: IntArray
+
+    def __add__(self, other: Ground) -> Ground:
+        return Ground(
+            *(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
+
+
+def ground_of(sites: Sites, earth: Earth) -> Ground:
+    """What some sites of any countries stand on."""
+    ground = Ground(country_counts(sites.country), *np.zeros((2, countries.CODES), dtype=np.int64))
+    for code, rows in country_rows(sites.country):
+        lon, lat = sites.lon[rows], sites.lat[rows]
+        tiles, places = earth.tiles(code), earth.places(code)
+        place_lon, place_lat = earth.place_lon_deg[places], earth.place_lat_deg[places]
+        ground.at_places[code] = sites_at_places(lon, lat, place_lon, place_lat)
+        ground.on_empty_land[code] = sites_on_empty_land(
+            lon, lat, earth.tile_id[tiles], earth.people_per_km2(code), earth.grid
+        )
+    return ground
+
+
+def country_rows(country: Codes) -> Iterator[tuple[int, IntArray]]:
+    """Code and rows of every country in a column."""
+    order = np.argsort(country, kind="stable")
+    starts = run_starts(country[order])
+    for first, end in itertools.pairwise(starts):
+        yield int(country[order[first]]), order[first:end]
+
+
+def measure_country(
+    code: int, sites: Sites, rank: Rank, ground: Ground, earth: Earth
+) -> CountryPart:
     """What one country has.
 
     Parameters
     ----------
+    code
+        The country.
     sites, rank
-        All sites of one country, at least one, in any order, and their keyed ranks.
+        Sites of it in any order, and their keyed ranks: all, or those of the lowest ranks that its
+        thinned maps are made of.
+    ground
+        Of the whole map.
     earth
         What they are held against.
     """
-    code = int(sites.country[0])
     cell, weight = earth.cells(code)
     spacing, ratios = Spacing.empty(), []
     maps = disjoint_maps(rank, int(earth.reference_sites[code]))
@@ -70,19 +117,15 @@ def measure_country(sites: Sites, rank: Rank, earth: Earth) -> CountryPart:
         spacing += spacing_of(lon, lat, earth.grid)
         if len(rows) >= MIN_SITES:
             ratios.append(cell_variance(lon, lat, cell, weight))
-
-    tiles, places = earth.tiles(code), earth.places(code)
-    place_lon, place_lat = earth.place_lon_deg[places], earth.place_lat_deg[places]
-    density = earth.people_per_km2(code)
     return CountryPart(
         code,
-        len(sites),
+        int(ground.sites[code]),
         len(maps),
         len(maps[0]) if maps else 0,
         spacing,
         float(np.mean(ratios)) if ratios else math.nan,
-        sites_at_places(sites.lon, sites.lat, place_lon, place_lat),
-        sites_on_empty_land(sites.lon, sites.lat, earth.tile_id[tiles], density, earth.grid),
+        int(ground.at_places[code]),
+        int(ground.on_empty_land[code]),
     )
 
 

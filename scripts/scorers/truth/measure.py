@@ -9,6 +9,7 @@ twelve countries that real networks were measured in. What is accepted stands in
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -16,10 +17,17 @@ from typing import Any
 import numpy as np
 
 from scripts import countries
-from scripts.geo.metrics import FloatArray, Sites
-from scripts.geo.thinning import Rank, thinning_rank
+from scripts.geo.metrics import FloatArray, Map, Sites
+from scripts.geo.thinning import MAPS_AT_MOST, Lowest, Rank, thinning_rank
 from scripts.progress import track
-from scripts.scorers.truth.country import MIN_SITES, CountryPart, measure_country
+from scripts.scorers.truth.country import (
+    MIN_SITES,
+    CountryPart,
+    Ground,
+    country_rows,
+    ground_of,
+    measure_country,
+)
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.judgement import TESTS, Detail, Row, judge
 from scripts.scorers.truth.merchants import Networks, entries, networks_of
@@ -40,7 +48,7 @@ SIZES = ((2, 4), (5, 9), (10, 19), (20, 49), (50, None))
 GROUPS = ("group_1", "group_2", "group_3-4", "group_5-9", "group_10-19", "group_20+")
 
 
-def measure(sites: Sites, earth: Earth, seed: int) -> list[Row]:
+def measure(sites: Map, earth: Earth, seed: int) -> list[Row]:
     """All eleven tests of a map, in order.
 
     Parameters
@@ -52,21 +60,28 @@ def measure(sites: Sites, earth: Earth, seed: int) -> list[Row]:
     seed
         Key of the thinning.
     """
-    rank = thinning_rank(sites, seed)
-    networks = networks_of(sites, rank, *earth.cities)
-    return rows_of(country_parts(sites, rank, earth), networks, earth.width_m)
+    lowest = Lowest(0, MAPS_AT_MOST * earth.reference_sites)
+    grounds, networks = [], []
+    for block in sites.blocks():
+        rank = thinning_rank(block, seed)
+        lowest.add(block, rank)
+        grounds.append(ground_of(block, earth))
+        networks.append(networks_of(block, rank, *earth.cities))
+    ground = functools.reduce(Ground.__add__, grounds)
+    parts = country_parts(*lowest.result(), ground, earth)
+    return rows_of(parts, Networks.joined(networks), earth.width_m)
 
 
-def country_parts(sites: Sites, rank: Rank, earth: Earth) -> list[CountryPart]:
-    """Every country of a map that has sites, in order of its code."""
-    order = np.argsort(sites.country, kind="stable")
-    starts = np.searchsorted(sites.country[order], np.arange(countries.CODES + 1, dtype=np.int16))
-    held = np.flatnonzero(np.diff(starts))
-    rows_of_country = (order[starts[code] : starts[code + 1]] for code in held)
-    return [
-        measure_country(sites.take(rows), rank[rows], earth)
-        for rows in track(rows_of_country, "truth: countries", len(held))
-    ]
+def country_parts(sites: Sites, rank: Rank, ground: Ground, earth: Earth) -> list[CountryPart]:
+    """Every country of a map that has sites, in order of its code; see :func:`measure_country`."""
+    rows_of_country = dict(country_rows(sites.country))
+    none = np.empty(0, dtype=np.int64)
+    held = np.flatnonzero(ground.sites).tolist()
+    parts = []
+    for code in track(held, "truth: countries", len(held)):
+        rows = rows_of_country.get(code, none)
+        parts.append(measure_country(code, sites.take(rows), rank[rows], ground, earth))
+    return parts
 
 
 def rows_of(parts: Sequence[CountryPart], networks: Networks, width_m: FloatArray) -> list[Row]:

@@ -5,7 +5,7 @@ A merchant's outlets in one country are a *branch network*; its size is their nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,12 @@ class Networks:
     reach_m: FloatArray
     with_sibling: IntArray
     in_city: IntArray
+
+    @staticmethod
+    def joined(parts: Sequence[Networks]) -> Networks:
+        """The networks of all parts, at least one, that share no merchant."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return Networks(*map(np.concatenate, columns))
 
 
 def networks_of(

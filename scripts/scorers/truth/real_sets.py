@@ -35,6 +35,7 @@ from scripts.geo.snapshot import OUTLET_SAMPLES, OUTLET_STATISTICS
 from scripts.geo.thinning import disjoint_maps, thinning_rank
 from scripts.reference.outlets import OUTLET_SETS, OutletSet
 from scripts.scorers.fidelity import Cells, population_agreement
+from scripts.scorers.truth.country import ground_of
 from scripts.scorers.truth.earth import Earth
 from scripts.scorers.truth.measure import (
     GROUPS,
@@ -107,7 +108,8 @@ def set_statistics(sites: Sites, earth: Earth, merchants: bool) -> list[Statisti
     about them.
     """
     rank = thinning_rank(sites, SEED)
-    parts, networks = country_parts(sites, rank, earth), networks_of(sites, rank, *earth.cities)
+    parts = country_parts(sites, rank, ground_of(sites, earth), earth)
+    networks = networks_of(sites, rank, *earth.cities)
     values = [
         Statistic(WHOLE, len(sites), row.test, row.value, row.count)
         for row in rows_of(parts, networks, earth.width_m)

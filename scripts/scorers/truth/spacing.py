@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import FloatArray, IntArray, chord_to_m
+from scripts.scorers.truth.spacing_kernels import join_pairs
 
 GROUP_REACH_M = 10_000.0
 TWIN_REACH_M = 9_300.0
@@ -74,11 +73,11 @@ def group_sizes(vectors: FloatArray, reach_m: float = GROUP_REACH_M) -> IntArray
     -------
     Sites of each group, shape (groups,).
     """
-    n = len(vectors)
     pairs = cKDTree(vectors).query_pairs(chord_of_m(reach_m), output_type="ndarray")
-    graph = coo_matrix((np.ones(len(pairs), dtype=bool), pairs.T), shape=(n, n))
-    _, group = connected_components(graph, directed=False)
-    return np.bincount(group).astype(np.int64)
+    group = np.arange(len(vectors))
+    join_pairs(pairs, group)
+    sizes = np.bincount(group).astype(np.int64)
+    return sizes[sizes > 0]
 
 
 def twins(near: Neighbours) -> npt.NDArray[np.bool_]:
