@@ -60,8 +60,13 @@ class Sites:
     @staticmethod
     def none() -> Sites:
         """No sites."""
-        types = (np.uint64, np.int16, np.int32, np.float64, np.float64)
-        return Sites(*(np.empty(0, dtype=kind) for kind in types))
+        return Sites(
+            np.empty(0, np.uint64),
+            np.empty(0, np.int16),
+            np.empty(0, np.int32),
+            np.empty(0),
+            np.empty(0),
+        )
 
     @staticmethod
     def joined(parts: Iterable[Sites]) -> Sites:

@@ -197,7 +197,7 @@ def population_agreement(sites: Map, cells: Cells, seed: int, min_sites: int) ->
     population, random_map = np.zeros(len(key)), np.zeros(len(key))
     of_cell = np.searchsorted(key, cell_key)
     population[of_cell], random_map[of_cell] = cells.population, drawn
-    observed = np.bincount(np.searchsorted(key, site_key), observed_sites, len(key))
+    observed = np.bincount(np.searchsorted(key, site_key), observed_sites, len(key)).astype(float)
     start = np.searchsorted(country, np.arange(countries.CODES))
     stop = np.searchsorted(country, np.arange(countries.CODES), side="right")
     table: list[dict[str, Any]] = []

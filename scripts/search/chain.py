@@ -15,16 +15,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.contracts import read_dataset
+from scripts.contracts import dataset_blocks, read_dataset
 from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import load_countries, load_facts
 from scripts.policies import load_policy
 from scripts.search.policy import Policies
 from scripts.states import s4_alloc_plan, s5_site_tile_assignment, s6_site_jitter
 from scripts.states.allocation_law import Tiles, group_by_country
-from scripts.states.pairs import Candidates, Pairs, mass_targets, read_candidates
+from scripts.states.pairs import CANDIDATES, Candidates, Pairs, mass_targets, read_candidates
 from scripts.states.s2_tile_weights import country_table, group_starts, tile_weights
-from scripts.states.s3_requirements import count_sites, require_tiles, requirements
+from scripts.states.s3_requirements import OUTLETS, count_sites, require_tiles, requirements
 from scripts.states.s4_guard import guard, regions_of
 from scripts.states.s5_site_tile_assignment import Assignment
 from scripts.states.s6_site_jitter import Earth
@@ -107,12 +107,10 @@ def read_fixed(
 
 def read_merchants(outlet_catalogue: str, candidate_set: str, seed: int) -> Merchants:
     """The merchants of a seed."""
-    columns = ["merchant_id", "home_country_iso", "legal_country_iso", "site_order"]
-    catalogue = read_dataset("outlet_catalogue", outlet_catalogue, columns)
+    catalogue = dataset_blocks("outlet_catalogue", outlet_catalogue, OUTLETS)
     ids, homes, outlets = count_sites(catalogue, outlet_catalogue)
-    columns = ["merchant_id", "country_iso", "candidate_rank"]
-    candidates = read_candidates(read_dataset("s3_candidate_set", candidate_set, columns), ids)
-    return Merchants(seed, ids, homes, outlets, candidates)
+    candidates = dataset_blocks("s3_candidate_set", candidate_set, CANDIDATES)
+    return Merchants(seed, ids, homes, outlets, read_candidates(candidates, ids))
 
 
 def densities(fixed: Fixed, s2: Mapping[str, Any]) -> Density:

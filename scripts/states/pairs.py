@@ -5,7 +5,7 @@ What S3 and S4's guard share: their tables as arrays, and the governed mass as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
+from scripts.ordering import in_order, is_among
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint64]
+CANDIDATES = ("merchant_id", "country_iso", "candidate_rank")
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Pairs:
 class Candidates:
     """Candidate countries of each merchant by rank (0 = home), sorted by merchant and rank."""
 
-    merchant: I64
-    country: I64
-    rank: I64
+    merchant: npt.NDArray[np.integer]
+    country: npt.NDArray[np.integer]
+    rank: npt.NDArray[np.integer]
 
     def homes(self, merchants: int) -> I64:
         """Home country of every merchant, that of rank 0; -1 where it has none."""
@@ -120,23 +122,29 @@ def moves_table(ids: Ids, moves: Moves) -> pa.Table:
     )
 
 
-def read_candidates(table: pa.Table, ids: Ids) -> Candidates:
+def read_candidates(tables: Iterable[pa.Table], ids: Ids) -> Candidates:
     """Candidate countries of the merchants that hold sites, sorted by merchant and rank.
 
     Parameters
     ----------
-    table
-        Columns merchant_id, country_iso, candidate_rank.
+    tables
+        The candidate set of 1A, its columns :data:`CANDIDATES`, in blocks.
     ids
         Merchants that hold sites, rising.
     """
-    merchant_id = table["merchant_id"].to_numpy()
-    slot = np.searchsorted(ids, merchant_id)
-    known = (slot < len(ids)) & (ids[np.minimum(slot, len(ids) - 1)] == merchant_id)
-    merchant = slot[known].astype(np.int64)
-    country = countries.encode(table["country_iso"])[known].astype(np.int64)
-    rank = table["candidate_rank"].to_numpy()[known].astype(np.int64)
-    order = np.lexsort((rank, merchant))
+    parts = []
+    for table in tables:
+        merchant_id = table["merchant_id"].to_numpy()
+        known = np.flatnonzero(is_among(ids, merchant_id))
+        parts.append(
+            (
+                np.searchsorted(ids, merchant_id[known]).astype(np.int32),
+                countries.encode(table["country_iso"])[known],
+                table["candidate_rank"].to_numpy()[known],
+            )
+        )
+    merchant, country, rank = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = in_order(merchant, rank)
     return Candidates(merchant[order], country[order], rank[order])
 
 

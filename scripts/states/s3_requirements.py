@@ -8,7 +8,8 @@ its merchants to each one's best-ranked candidate country below its own target
 a row of the ledger, so that counts minus moves are the upstream counts exactly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.contracts import dataset_blocks, read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
+from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.states.pairs import (
+    CANDIDATES,
     Candidates,
     Moves,
     Pairs,
@@ -31,54 +34,78 @@ from scripts.states.pairs import (
     read_candidates,
 )
 from scripts.states.steering import steer
+from scripts.tables import whole_merchants
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+OUTLETS = ("merchant_id", "home_country_iso", "legal_country_iso", "site_order")
 
 
-def count_sites(catalogue: pa.Table, where: str) -> tuple[npt.NDArray[np.uint64], I64, Pairs]:
+def count_sites(
+    catalogue: Iterable[pa.Table], where: str
+) -> tuple[npt.NDArray[np.uint64], I64, Pairs]:
     """Merchant ids, home country codes and sites per (merchant, country) of a catalogue.
 
     Parameters
     ----------
     catalogue
-        Columns merchant_id, home_country_iso, legal_country_iso, site_order; sorted by merchant,
-        country and site_order.
+        Columns merchant_id, home_country_iso, legal_country_iso, site_order, in blocks; sorted by
+        merchant, country and site_order.
 
     Raises
     ------
     StateError
         ``E310`` out of order; ``E314`` site_order not 1..n within a pair; ``E305`` two homes.
     """
+    parts: list[tuple[npt.NDArray[np.uint64], I64, Pairs]] = []
+    rows = merchants = 0
+    for block in whole_merchants(catalogue):
+        ids, homes, pairs = _count_block(block, where, rows)
+        if parts and ids[0] <= parts[-1][0][-1]:
+            raise StateError("E310", f"{where} row {rows}", "is out of order", "sort by its key")
+        parts.append((ids, homes, replace(pairs, merchant=pairs.merchant + merchants)))
+        rows, merchants = rows + block.num_rows, merchants + len(ids)
+    none = np.empty(0, np.int64)
+    every_id = np.concatenate([none.astype(np.uint64), *(ids for ids, _, _ in parts)])
+    every_home = np.concatenate([none, *(homes for _, homes, _ in parts)])
+    columns = zip(*(vars(pairs).values() for _, _, pairs in parts), strict=True)
+    joined = (
+        Pairs(*(np.concatenate(column) for column in columns)) if parts else Pairs(none, none, none)
+    )
+    return every_id, every_home, joined
+
+
+def _count_block(
+    catalogue: pa.Table, where: str, first_row: int
+) -> tuple[npt.NDArray[np.uint64], I64, Pairs]:
+    """:func:`count_sites` of the rows of whole merchants, from a row on."""
     ids = catalogue["merchant_id"].to_numpy()
     country = countries.encode(catalogue["legal_country_iso"]).astype(np.int64)
     home = countries.encode(catalogue["home_country_iso"]).astype(np.int64)
     order = catalogue["site_order"].to_numpy()
-    new_merchant = np.diff(ids, prepend=ids[:1]) != 0
-    new_merchant[:1] = True
-    same_merchant = ~new_merchant[1:]
-    back = (ids[1:] < ids[:-1]) | (same_merchant & (country[1:] < country[:-1]))
+    back = (ids[1:] < ids[:-1]) | ((ids[1:] == ids[:-1]) & (country[1:] < country[:-1]))
     if back.any():
-        row = int(np.argmax(back)) + 1
+        row = first_row + int(np.argmax(back)) + 1
         raise StateError("E310", f"{where} row {row}", "is out of order", "sort by its key")
-    merchant = np.cumsum(new_merchant) - 1
-    starts = np.flatnonzero(new_merchant | (np.diff(country, prepend=-1) != 0))
-    n_sites = np.diff(np.append(starts, len(ids)))
-    expected = np.arange(len(ids)) - np.repeat(starts, n_sites) + 1
+    of_merchant, starts = run_starts(ids), run_starts(ids, country)
+    n_sites = np.diff(starts)
+    expected = np.arange(len(ids)) - np.repeat(starts[:-1], n_sites) + 1
     if (order != expected).any():
         row = int(np.argmax(order != expected))
         raise StateError(
             "E314",
-            f"{where} row {row}",
+            f"{where} row {first_row + row}",
             f"merchant {ids[row]} in {countries.decode_one(int(country[row]))} has site_order "
             f"{order[row]}",
             f"{expected[row]}: contiguous from 1, without duplicates",
         )
-    homes = home[new_merchant]
-    if (home != homes[merchant]).any():
-        row = int(np.argmax(home != homes[merchant]))
+    first, outlets = of_merchant[:-1], np.diff(of_merchant)
+    other = home != np.repeat(home[first], outlets)
+    if other.any():
+        row = first_row + int(np.argmax(other))
         raise StateError("E305", f"{where} row {row}", "second home country", "one home a merchant")
-    return ids[new_merchant], homes, Pairs(merchant[starts], country[starts], n_sites)
+    merchant = np.searchsorted(of_merchant, starts[:-1], side="right") - 1
+    return ids[first], home[first], Pairs(merchant, country[starts[:-1]], n_sites)
 
 
 def require_tiles(pairs: Pairs, targets: F64, where: str) -> None:
@@ -145,14 +172,12 @@ def report_of(
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s3_requirements``."""
     policy = load_policy(inputs.policy)
-    catalogue = read_dataset(
-        "outlet_catalogue",
-        inputs.outlet_catalogue,
-        ["merchant_id", "home_country_iso", "legal_country_iso", "site_order"],
+    ids, homes, before = count_sites(
+        dataset_blocks("outlet_catalogue", inputs.outlet_catalogue, OUTLETS),
+        str(inputs.outlet_catalogue),
     )
-    ids, homes, before = count_sites(catalogue, str(inputs.outlet_catalogue))
-    names = ["merchant_id", "country_iso", "candidate_rank"]
-    candidates = read_candidates(read_dataset("s3_candidate_set", inputs.candidate_set, names), ids)
+    read = dataset_blocks("s3_candidate_set", inputs.candidate_set, CANDIDATES)
+    candidates = read_candidates(read, ids)
     mass = read_dataset("country_mass", inputs.country_mass, ["country_iso", "mass_share"])
     targets = mass_targets(mass, before.total)
     require_tiles(before, targets, str(inputs.outlet_catalogue))

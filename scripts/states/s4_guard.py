@@ -14,12 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.contracts import dataset_blocks, read_dataset, write_dataset, write_object
 from scripts.entry import run
 from scripts.inequality import gini, top_share
 from scripts.policies import load_policy
 from scripts.states.country_mass import TOP_FRACTIONS
 from scripts.states.pairs import (
+    CANDIDATES,
     Candidates,
     Moves,
     Pairs,
@@ -155,8 +156,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s4_guard``."""
     policy, s2_policy = load_policy(inputs.policy), load_policy(inputs.s2_policy)
     ids, before = read_pairs(read_dataset("s3_requirements", inputs.requirements))
-    names = ["merchant_id", "country_iso", "candidate_rank"]
-    candidates = read_candidates(read_dataset("s3_candidate_set", inputs.candidate_set, names), ids)
+    read = dataset_blocks("s3_candidate_set", inputs.candidate_set, CANDIDATES)
+    candidates = read_candidates(read, ids)
     mass = read_dataset(
         "country_mass", inputs.country_mass, ["country_iso", "region", "mass_share"]
     )

@@ -22,7 +22,7 @@ I64 = npt.NDArray[np.int64]
 _MAX_ROUNDS = 10_000
 
 
-def first_true(flag: npt.NDArray[np.bool_], group: I64, groups: int) -> I64:
+def first_true(flag: npt.NDArray[np.bool_], group: npt.NDArray[np.integer], groups: int) -> I64:
     """Row of the first true flag of every group, -1 where there is none; rows sorted by group."""
     rows = np.flatnonzero(flag)
     first = np.full(groups, -1, dtype=np.int64)
@@ -78,14 +78,20 @@ def steer(
     The pairs after all moves, and the moves.
     """
     width = np.int64(CODES)
+    # A country gives down to its donor level and no further: others never receive.
+    least = np.minimum(pairs.by_country(), donor_level)
+    open_to = np.floor(receiver_level - least) > 0
+    some = np.flatnonzero(open_to[candidates.country])
+    owner, wanted = candidates.merchant[some], candidates.country[some]
     key = pairs.merchant * width + pairs.country
-    candidate_key = candidates.merchant * width + candidates.country
+    candidate_key = owner * width + wanted
     all_keys = distinct(np.concatenate([key, candidate_key]))
-    merchant, country = all_keys // width, all_keys % width
+    merchant, country = (all_keys // width).astype(np.int32), (all_keys % width).astype(np.int16)
     n_sites = np.zeros(len(all_keys), dtype=np.int64)
     n_sites[np.searchsorted(all_keys, key)] = pairs.n_sites
-    keep = (n_sites > 0).astype(np.int64)
+    keep = n_sites > 0
     slot = np.searchsorted(all_keys, candidate_key)
+    del all_keys, candidate_key
     moves: list[Moves] = []
     budget = max_moved
 
@@ -93,7 +99,7 @@ def steer(
         held = np.bincount(country, weights=n_sites, minlength=CODES).astype(np.int64)
         excess = np.maximum(np.floor(held - donor_level), 0).astype(np.int64)
         deficit = np.maximum(np.floor(receiver_level - held), 0).astype(np.int64)
-        best = first_true(deficit[candidates.country] > 0, candidates.merchant, len(home))
+        best = first_true(deficit[wanted] > 0, owner, len(home))
         movable = n_sites - keep
         gives = (excess > 0) & (deficit == 0)
         rows = np.flatnonzero((movable > 0) & gives[country] & (best[merchant] >= 0))
@@ -122,7 +128,11 @@ def steer(
         np.subtract.at(n_sites, rows, amount)
         np.add.at(n_sites, receiver, amount)
         budget -= int(amount.sum())
-        moves.append(Moves(merchant[rows], country[rows], country[receiver], amount))
+        source, target = country[rows].astype(np.int64), country[receiver].astype(np.int64)
+        moves.append(Moves(merchant[rows].astype(np.int64), source, target, amount))
 
     filled = n_sites > 0
-    return Pairs(merchant[filled], country[filled], n_sites[filled]), sum_moves(moves)
+    left = Pairs(
+        merchant[filled].astype(np.int64), country[filled].astype(np.int64), n_sites[filled]
+    )
+    return left, sum_moves(moves)

@@ -35,7 +35,7 @@ ROWS = [
 
 
 def test_counts_come_from_the_catalogue():
-    ids, homes, pairs = count_sites(catalogue(ROWS), "f")
+    ids, homes, pairs = count_sites([catalogue(ROWS)], "f")
     assert ids.tolist() == [7, 9]
     assert [countries.decode_one(h) for h in homes] == ["DE", "KE"]
     assert pairs.n_sites.tolist() == [3, 1, 1]
@@ -53,9 +53,21 @@ def test_counts_come_from_the_catalogue():
     ],
 )
 def test_broken_catalogues_are_refused_by_row(rows, code, row):
-    with pytest.raises(StateError) as caught:
-        count_sites(catalogue(rows), "outlets.parquet")
-    assert str(caught.value).startswith(f"{code} outlets.parquet {row}")
+    table = catalogue(rows)
+    for blocks in ([table], [table[:1], table[1:]]):
+        with pytest.raises(StateError) as caught:
+            count_sites(blocks, "outlets.parquet")
+        assert str(caught.value).startswith(f"{code} outlets.parquet {row}")
+
+
+def test_counts_do_not_depend_on_the_blocks():
+    table = catalogue(ROWS)
+    ids, homes, pairs = count_sites([table], "f")
+    one_by_one = count_sites([table[row : row + 1] for row in range(table.num_rows)], "f")
+    assert one_by_one[0].tolist() == ids.tolist()
+    assert one_by_one[1].tolist() == homes.tolist()
+    for column, whole in zip(vars(one_by_one[2]).values(), vars(pairs).values(), strict=True):
+        assert column.tolist() == whole.tolist()
 
 
 def mass(**shares):
@@ -63,24 +75,22 @@ def mass(**shares):
 
 
 def test_country_without_tiles_is_refused():
-    _, _, pairs = count_sites(catalogue(ROWS), "f")
+    _, _, pairs = count_sites([catalogue(ROWS)], "f")
     targets = mass_targets(mass(DE=0.5, FR=0.5), 5)
     with pytest.raises(StateError, match="E303 f: country KE"):
         require_tiles(pairs, targets, "f")
 
 
 def steered(enabled=True, moved=1.0, abroad=1.0):
-    ids, homes, pairs = count_sites(catalogue(ROWS), "f")
-    candidates = read_candidates(
-        pa.table(
-            {
-                "merchant_id": np.array([7, 7, 7, 9, 99], dtype=np.uint64),
-                "country_iso": ["DE", "FR", "KE", "KE", "DE"],
-                "candidate_rank": np.array([0, 1, 2, 0, 0], dtype=np.int32),
-            }
-        ),
-        ids,
+    ids, homes, pairs = count_sites([catalogue(ROWS)], "f")
+    listed = pa.table(
+        {
+            "merchant_id": np.array([7, 7, 7, 9, 99], dtype=np.uint64),
+            "country_iso": ["DE", "FR", "KE", "KE", "DE"],
+            "candidate_rank": np.array([0, 1, 2, 0, 0], dtype=np.int32),
+        }
     )
+    candidates = read_candidates([listed], ids)
     targets = mass_targets(mass(DE=0.2, FR=0.2, KE=0.6), 5)
     policy = {"enabled": enabled, "max_moved_share": moved, "max_home_legal_mismatch": abroad}
     after, moves = requirements(pairs, candidates, homes, targets, policy)

@@ -22,7 +22,7 @@ from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import LAND_COVER_SHAPE, Countries
 from scripts.geo.thinning import thinning_rank
 from scripts.geo.time_zones import ZonedPlaces
-from scripts.scorers import companions, fidelity, fidelity_reference, scorecard
+from scripts.scorers import companions, fidelity, fidelity_reference, outline, scorecard
 from scripts.scorers.fidelity import Cells
 from scripts.scorers.truth.judgement import TESTS
 from scripts.states.sites import Homes
@@ -476,6 +476,12 @@ def test_the_rule_scores_files_and_repeats_to_the_byte(world, tmp_path):
     assert not card["truth"]["T8"]["measured"]
     assert not card["truth"]["T8"]["passed"]
     assert card["truth"]["T1"]["measured"]
+
+
+def test_no_byte_depends_on_the_rows_in_memory(world, tmp_path, monkeypatch):
+    whole = score(world, tmp_path / "a")
+    monkeypatch.setattr(outline, "_ROWS", 37)
+    assert score(world, tmp_path / "b") == whole
 
 
 def test_the_baseline_contracts_by_nothing(world, tmp_path):

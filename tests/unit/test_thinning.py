@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from scripts import countries
 from scripts.geo.metrics import Sites, nearest_neighbour_m, tail_ratio
 from scripts.geo.thinning import (
+    Lowest,
     comparable_maps,
     disjoint_maps,
     lowest,
+    lowest_by_country,
     maps_at,
     nearest_in_maps_m,
     thinning_rank,
@@ -38,6 +43,23 @@ def test_thinning_nests_and_ignores_row_order():
     assert set(world.merchant[shuffled][again]) == set(world.merchant[small])
     assert set(lowest(thinning_rank(world, 7), 50)) != set(small)
     assert lowest(rank, 1000).tolist() == list(range(300))
+
+
+@pytest.mark.parametrize(("most", "of_country"), [(60, 0), (0, 25), (60, 25), (5000, 25), (0, 0)])
+def test_the_lowest_of_blocks_are_those_of_the_whole(most, of_country):
+    world = scattered(2000)
+    country = np.random.default_rng(4).choice(7, 2000, p=[0.6, 0.3, 0.05, 0.02, 0.01, 0.01, 0.01])
+    world = dataclasses.replace(world, country=country.astype(np.int16))
+    rank = thinning_rank(world, 42)
+    wanted = np.full(countries.CODES, of_country)
+    kept = Lowest(most, wanted)
+    for start in range(0, 2000, 90):
+        rows = np.arange(start, min(start + 90, 2000))
+        kept.add(world.take(rows), rank[rows])
+    sites, ranks = kept.result()
+    low = np.union1d(lowest(rank, most), lowest_by_country(world.country, rank, wanted))
+    assert sites.merchant.tolist() == world.merchant[low].tolist()
+    assert ranks.tolist() == rank[low].tolist()
 
 
 def test_sizes_are_matched_only_beyond_the_tolerance():
