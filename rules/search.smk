@@ -1,14 +1,13 @@
 """Bounded searches over the policies of the candidate: `calibrate`, and `recover` (P4.3)."""
 
-from scripts.search.policy import attempts_of, seeds_of, starts_of, zoom_of
+from scripts.search.policy import attempts_of, seeds_of, zoom_of
 
 ATTEMPTS = {search: attempts_of(SEARCHES[search]) for search in SEARCHES}
-SEARCH_SEEDS = {search: seeds_of(SEARCHES[search], SEEDS) for search in SEARCHES}
 
 
 def seeds_of_search(wildcards):
     """Seeds that every attempt runs on."""
-    return SEARCH_SEEDS[wildcards.search]
+    return seeds_of(SEARCHES[wildcards.search], SEEDS)
 
 
 def searched(path, search="{search}"):
@@ -28,48 +27,37 @@ def over_attempts(path):
     def of_job(wildcards):
         cycles = ATTEMPTS[wildcards.search]
         wanted = [int(wildcards.cycle)] if "cycle" in wildcards.keys() else range(len(cycles))
+        tokens = {"run_id": wildcards.run_id, "search": wildcards.search}
         return [
-            template.format(
-                run_id=wildcards.run_id, search=wildcards.search, cycle=cycle, attempt=attempt
-            )
+            path
             for cycle in wanted
-            for attempt in range(cycles[cycle])
+            for path in expand(template, cycle=cycle, attempt=range(cycles[cycle]), **tokens)
         ]
 
     return of_job
 
 
-def over_search_seeds(template, run_id=None):
-    """Input function: a file of a run for every seed of the search."""
+def over_search_seeds(template):
+    """Input function: a file of a run, or of its upstream run, for every seed of the search."""
 
     def of_job(wildcards):
-        identity = run_id(wildcards) if run_id else wildcards.run_id
-        return [template.format(run_id=identity, seed=s) for s in seeds_of_search(wildcards)]
+        known = run_of(wildcards)
+        identity = known.upstream_id if "segment_1A" in template else known.run_id
+        return expand(template, run_id=identity, seed=seeds_of_search(wildcards))
 
     return of_job
 
 
-def upstream_over_search_seeds(path):
-    """Input function: a file of the upstream run for every seed of the search."""
-    return over_search_seeds(world(path), lambda wildcards: run_of(wildcards).upstream_id)
-
-
 def best_before(wildcards):
-    """Best attempt of the cycles before a job's; nothing for the first."""
-    cycle = int(wildcards.cycle)
+    """Best attempt of the cycles before a job's, or of all; nothing before the first cycle."""
     path = searched("cycle={cycle}/best.json")
+    cycle = int(wildcards.get("cycle", len(ATTEMPTS[wildcards.search])))
     return path.format(**{**wildcards, "cycle": cycle - 1}) if cycle else []
 
 
 def base_of_attempt(wildcards):
     """Where an attempt starts: the best before its cycle, or the policies in force."""
     return best_before(wildcards) or searched("start.json").format(**wildcards)
-
-
-def best_of_last_cycle(wildcards):
-    """Best attempt of the whole search."""
-    last = len(ATTEMPTS[wildcards.search]) - 1
-    return searched("cycle={cycle}/best.json").format(**wildcards, cycle=last)
 
 
 def integrated_record(wildcards):
@@ -81,9 +69,8 @@ def integrated_record(wildcards):
 def baseline_of_search(wildcards):
     """Egress of the baseline by seed; nothing when the run is the baseline."""
     path = run("s8_site_locations/site_locations.parquet")
-    if wildcards.run_id == BASELINE_RUN_ID:
-        return []
-    return over_search_seeds(path, lambda _: BASELINE_RUN_ID)(wildcards)
+    seeds = [] if wildcards.run_id == BASELINE_RUN_ID else seeds_of_search(wildcards)
+    return expand(path, run_id=BASELINE_RUN_ID, seed=seeds)
 
 
 def p3_of_search(wildcards):
@@ -93,26 +80,19 @@ def p3_of_search(wildcards):
     return of_reference("scorecard/segment1b_scorecard.json", "P4")(wildcards)
 
 
-def starts_of_search(wildcards):
-    """Changes to the policies in force that the attempts of cycle 0 make."""
-    return starts_of(SEARCHES[wildcards.search])
+def asked(*keys):
+    """Params function: some keys of a job's search, those that it has."""
+
+    def of_job(wildcards):
+        search = SEARCHES[wildcards.search]
+        return {key: search[key] for key in keys if key in search}
+
+    return of_job
 
 
 def zoom_of_cycle(wildcards):
     """Part of each range that the attempts of a job's cycle search."""
     return zoom_of(SEARCHES[wildcards.search], int(wildcards.cycle))
-
-
-def aim_of_search(wildcards):
-    """What a search maximises, what it holds, and when it ends."""
-    wanted = SEARCHES[wildcards.search]
-    return {key: wanted[key] for key in ("objective", "constraints", "goal") if key in wanted}
-
-
-def gain_of_search(wildcards):
-    """What an attempt must gain to take the place of the best before it."""
-    wanted = SEARCHES[wildcards.search]
-    return {"minimum_gain": wanted["minimum_gain"], "goal": wanted.get("goal")}
 
 
 def recovery_faults(wildcards):
@@ -151,8 +131,8 @@ rule search_attempt:
         gate=over_search_seeds(run("s0_gate/s0_gate_receipt_1B.json")),
         tile_index=tiles("s1_tile_index/tile_index.parquet"),
         tile_population=tiles("s1_tile_index/tile_population.parquet"),
-        outlet_catalogue=upstream_over_search_seeds("outlet_catalogue.parquet"),
-        candidate_set=upstream_over_search_seeds("s3_candidate_set.parquet"),
+        outlet_catalogue=over_search_seeds(world("outlet_catalogue.parquet")),
+        candidate_set=over_search_seeds(world("s3_candidate_set.parquet")),
         baseline_sites=baseline_of_search,
         cells=tiles("fidelity_reference/fidelity_cells.parquet"),
         points=tiles("fidelity_reference/fidelity_points.parquet"),
@@ -179,10 +159,9 @@ rule search_attempt:
         code=code("search.search_attempt"),
         name=run_name,
         seeds=seeds_of_search,
-        starts=starts_of_search,
+        search=asked("starts", "objective", "constraints", "goal"),
         ranges=KNOBS,
         zoom=zoom_of_cycle,
-        aim=aim_of_search,
     conda:
         ENV
     script:
@@ -202,7 +181,7 @@ rule best_of_cycle:
         logs("1B/{run_id}/best_of_cycle.{search}.{cycle}"),
     params:
         code=code("search.best_of_cycle"),
-        gain=gain_of_search,
+        gain=asked("minimum_gain", "goal"),
         zoom=zoom_of_cycle,
     conda:
         ENV
@@ -213,7 +192,7 @@ rule best_of_cycle:
 rule record_search:
     input:
         start=searched("cycle={cycle}/best.json").replace("{cycle}", "0"),
-        best=best_of_last_cycle,
+        best=best_before,
         attempts=over_attempts("attempt.json"),
         s2=policy("s2"),
         s4=policy("s4"),

@@ -36,6 +36,26 @@ I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Files:
+    """Files that maps of any policies are made from and measured against, the same for all seeds:
+    tiles, snapshot, the reference of fidelity, and the policies that no search turns.
+    """
+
+    tile_index: str
+    tile_population: str
+    countries: str
+    facts: str
+    places: str
+    land_cover: str
+    density: str
+    cells: str
+    points: str
+    width: str
+    tile_policy: str
+    s5_policy: str
+
+
+@dataclass(frozen=True)
 class Fixed:
     """What no policy of a search touches, the same for every seed.
 
@@ -75,33 +95,25 @@ class Density:
     mass: pa.Table
 
 
-def read_fixed(
-    tile_index: str,
-    tile_population: str,
-    polygons: str,
-    facts: str,
-    places: str,
-    tile_policy: str,
-    s5_policy: str,
-) -> Fixed:
+def read_fixed(files: Files) -> Fixed:
     """Tiles, people, land and places of a run."""
-    index = read_dataset("tile_index", tile_index, ["country_iso", "tile_id", "area_m2"])
-    population = read_dataset("tile_population", tile_population, ["population"])
+    index = read_dataset("tile_index", files.tile_index, ["country_iso", "tile_id", "area_m2"])
+    population = read_dataset("tile_population", files.tile_population, ["population"])
     earth = Earth(
-        read_grid(tile_policy),
-        load_countries(polygons),
-        s6_site_jitter.read_places(places),
-        partial(coverage_of, tile_index),
+        read_grid(files.tile_policy),
+        load_countries(files.countries),
+        s6_site_jitter.read_places(files.places),
+        partial(coverage_of, files.tile_index),
     )
     return Fixed(
         countries.encode(index["country_iso"]),
         index["tile_id"].to_numpy(),
         index["area_m2"].to_numpy(),
         population["population"].to_numpy(),
-        load_facts(facts),
+        load_facts(files.facts),
         earth,
-        places,
-        load_policy(s5_policy)["namespace"],
+        files.places,
+        load_policy(files.s5_policy)["namespace"],
     )
 
 

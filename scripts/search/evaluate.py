@@ -18,7 +18,7 @@ from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
 from scripts.scorers.outline import outline_of
 from scripts.scorers.truth.earth import Earth, earth_on_tiles
-from scripts.search.chain import Density, Fixed, Merchants, densities, sites_of
+from scripts.search.chain import Density, Files, Fixed, Merchants, densities, sites_of
 from scripts.search.policy import Policies
 from scripts.states.sites import Homes
 from scripts.tables import published
@@ -46,21 +46,12 @@ class Yardstick:
     baseline: Mapping[int, Sites]
 
 
-def read_yardstick(
-    fixed: Fixed,
-    cells: str,
-    points: str,
-    width: str,
-    places: str,
-    density: str,
-    land_cover: str,
-    baseline: Mapping[int, str],
-) -> Yardstick:
+def read_yardstick(fixed: Fixed, files: Files, baseline: Mapping[int, str]) -> Yardstick:
     """The reference of fidelity and truth of a run, and the sites of the baseline by seed.
 
     The Earth has the weights of people; :func:`scorecards` gives it those of a policy.
     """
-    read = scorecard.read_cells(cells)
+    cells = scorecard.read_cells(files.cells)
     earth = earth_on_tiles(
         fixed.earth.grid,
         fixed.code,
@@ -68,16 +59,16 @@ def read_yardstick(
         fixed.area_m2,
         fixed.people,
         fixed.people,
-        places,
-        density,
-        width,
+        files.places,
+        files.density,
+        files.width,
     )
     return Yardstick(
-        scorecard.world_of(fixed.facts, read),
-        read,
-        read_zoned_places(places),
-        read_points(points),
-        near_urban_mask(load_land_cover(land_cover)),
+        scorecard.world_of(fixed.facts, cells),
+        cells,
+        read_zoned_places(files.places),
+        read_points(files.points),
+        near_urban_mask(load_land_cover(files.land_cover)),
         earth,
         {seed: scorecard.read_sites(path) for seed, path in baseline.items()},
     )

@@ -7,6 +7,7 @@ knob moves what the best attempt needs, an attempt says so and does not run.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from scripts.errors import ConfigError, StateError
 from scripts.policies import load_policy
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
-from scripts.search.chain import Fixed, Merchants, read_fixed, read_merchants
+from scripts.search.chain import Files, Fixed, Merchants, read_fixed, read_merchants
 from scripts.search.choice import choose
 from scripts.search.evaluate import Yardstick, read_yardstick, scorecards
-from scripts.search.policy import STATES
+from scripts.search.policy import STATES, starts_of
 from scripts.search.proposal import propose, start
 from scripts.search.score import NOT_RUN, REFUSED, no_score, reached, score
 from scripts.tables import file_digest, published, read_json, write_text
@@ -61,31 +62,14 @@ def fidelity_of(card: Json) -> dict[str, float | None]:
 
 def read_world(inputs: Any, seeds: Sequence[int]) -> tuple[Fixed, list[Merchants], Yardstick]:
     """What the policies of a job act on; every list of inputs is in the order of the seeds."""
-    fixed = read_fixed(
-        inputs.tile_index,
-        inputs.tile_population,
-        inputs.countries,
-        inputs.facts,
-        inputs.places,
-        inputs.tile_policy,
-        inputs.s5_policy,
-    )
+    files = Files(*(getattr(inputs, field.name) for field in fields(Files)))
+    fixed = read_fixed(files)
     upstream = [
-        read_merchants(*files)
-        for files in zip(inputs.outlet_catalogue, inputs.candidate_set, seeds, strict=True)
+        read_merchants(*of_seed)
+        for of_seed in zip(inputs.outlet_catalogue, inputs.candidate_set, seeds, strict=True)
     ]
     baseline = dict(zip(seeds, inputs.baseline_sites, strict=True)) if inputs.baseline_sites else {}
-    yardstick = read_yardstick(
-        fixed,
-        inputs.cells,
-        inputs.points,
-        inputs.width,
-        inputs.places,
-        inputs.density,
-        inputs.land_cover,
-        baseline,
-    )
-    return fixed, upstream, yardstick
+    return fixed, upstream, read_yardstick(fixed, files, baseline)
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -98,8 +82,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     knobs: dict[str, float] = {}
     policies, group, idle = base["policies"], None, ""
     if before is None:
-        knobs, policies = start(params.starts[attempt], policies)
-    elif reached(before, params.aim.get("goal")):
+        knobs, policies = start(starts_of(params.search)[attempt], policies)
+    elif reached(before, params.search.get("goal")):
         idle = "an earlier cycle reached the goal"
     else:
         table = read_json(inputs.sensitivity)
@@ -119,7 +103,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             world = read_world(inputs, params.seeds)
             cards = list(scorecards(*world, policies, settings))
             p3 = [read_object("segment1b_scorecard", path) for path in inputs.p3]
-            found = score(cards, p3, settings, params.aim, excused)
+            found = score(cards, p3, settings, params.search, excused)
         except (ConfigError, StateError) as error:
             found = no_score(REFUSED, str(error), excused or [])
     record = {

@@ -28,6 +28,7 @@ from scripts.scorers.gates import GATES_FILE, Row, evaluate, load_gates
 from scripts.scorers.margins import chosen, relative_margin
 from scripts.search.chain import (
     Density,
+    Files,
     Fixed,
     Merchants,
     assigned,
@@ -289,27 +290,24 @@ def read_world(settings: Settings, seed: int) -> World:
         return path.as_posix()
 
     tiles, world = {"tiles_id": run.tiles_id}, {"run_id": run.upstream_id, "seed": seed}
-    fixed = read_fixed(
-        of("tile_index", **tiles),
-        of("tile_population", **tiles),
-        str(reference / "countries.parquet"),
-        str(reference / "country_facts.csv"),
-        str(reference / "places.parquet"),
-        run.posture.policies["s1_tile_index"],
-        run.posture.policies["s5"],
+    files = Files(
+        tile_index=of("tile_index", **tiles),
+        tile_population=of("tile_population", **tiles),
+        countries=str(reference / "countries.parquet"),
+        facts=str(reference / "country_facts.csv"),
+        places=str(reference / "places.parquet"),
+        land_cover=str(reference / "land_cover.parquet"),
+        density=str(reference / "outlet_density.csv"),
+        cells=of("fidelity_cells", **tiles),
+        points=of("fidelity_points", **tiles),
+        width=of("people_width", **tiles),
+        tile_policy=run.posture.policies["s1_tile_index"],
+        s5_policy=run.posture.policies["s5"],
     )
+    fixed = read_fixed(files)
     outlets, candidates = of("outlet_catalogue", **world), of("s3_candidate_set", **world)
     sites = of("site_locations", run_id=baseline.run_id, seed=seed)
-    yardstick = read_yardstick(
-        fixed,
-        of("fidelity_cells", **tiles),
-        of("fidelity_points", **tiles),
-        of("people_width", **tiles),
-        str(reference / "places.parquet"),
-        str(reference / "outlet_density.csv"),
-        str(reference / "land_cover.parquet"),
-        {seed: sites},
-    )
+    yardstick = read_yardstick(fixed, files, {seed: sites})
     merchants = {seed: read_merchants(outlets, candidates, seed)}
     for other in settings.seeds:
         tokens = {"run_id": run.upstream_id, "seed": other}

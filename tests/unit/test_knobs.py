@@ -156,15 +156,18 @@ class World:
             "s6": load_policy(POLICIES / FILES["s6"]),
         }
         sources = self.sources
-        self.fixed = chain.read_fixed(
-            sources.tile_index,
-            sources.tile_population,
-            sources.countries,
-            sources.facts,
-            sources.places,
-            POLICIES / FILES["s1_tile_index"],
-            POLICIES / FILES["s5"],
+        nothing = dict.fromkeys(("land_cover", "density", "cells", "points", "width"), "")
+        files = chain.Files(
+            tile_index=sources.tile_index,
+            tile_population=sources.tile_population,
+            countries=sources.countries,
+            facts=sources.facts,
+            places=sources.places,
+            tile_policy=POLICIES / FILES["s1_tile_index"],
+            s5_policy=POLICIES / FILES["s5"],
+            **nothing,
         )
+        self.fixed = chain.read_fixed(files)
         self.merchants = chain.read_merchants(sources.outlet_catalogue, sources.candidate_set, SEED)
         self.made = {}
 
