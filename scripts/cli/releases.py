@@ -48,7 +48,7 @@ def compare(
     folders = (folder_of(root, first), folder_of(root, second))
     document = comparison.compared(*map(comparison.sealed_side, folders))
     if html is not None:
-        comparison.write_page(html, document, folders, Path(settings.reference))
+        comparison.write_page(html, document, folders)
     if as_json:
         print(to_json_bytes(document).decode("ascii"), end="")
     else:

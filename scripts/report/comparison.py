@@ -6,25 +6,23 @@ The dossier shows the same of a release and the one sealed before it.
 from __future__ import annotations
 
 import base64
-import csv
-import html
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jinja2 import Environment, StrictUndefined
 
-from scripts.contracts import dataset_path, read_dataset, read_object
-from scripts.geo.snapshot import load_countries
+from scripts.contracts import dataset_path, read_object
 from scripts.governance.releases import read_release
 from scripts.governance.verdict import gate_table, percent
-from scripts.report.site_map import draw
-from scripts.tables import publish
+from scripts.scorers import companions
+from scripts.tables import write_text
 
 Json = Mapping[str, Any]
 SHOWN = 12
+TEMPLATE = Path(__file__).parent / "pages/comparison.html.jinja"
 # Where a policy file stands in a run: policy.s6.jitter.wide.yaml is one of policy.s6.jitter.
 _ROLE_PARTS = 3
 
@@ -78,10 +76,9 @@ def mean_sites(shares: Iterable[str | Path]) -> dict[str, float]:
     paths = list(shares)
     total: dict[str, float] = {}
     for path in paths:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                iso = row["country_iso"]
-                total[iso] = total.get(iso, 0.0) + float(row["site_count"])
+        for row in companions.read_csv("segment1b_country_share", path):
+            iso = row["country_iso"]
+            total[iso] = total.get(iso, 0.0) + row["site_count"]
     return {iso: count / len(paths) for iso, count in total.items()}
 
 
@@ -134,6 +131,10 @@ def _text(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
+def _pairs(pairs: Mapping[str, Sequence[Any]]) -> list[tuple[str, str, str]]:
+    return [(key, _text(a), _text(b)) for key, (a, b) in pairs.items()]
+
+
 def sections(document: Json) -> dict[str, list[tuple[str, str, str]]]:
     """What a person reads: rows of a name and both sides, by section."""
     margins = {
@@ -145,15 +146,9 @@ def sections(document: Json) -> dict[str, list[tuple[str, str, str]]]:
     rows = {
         "grade": [("grade", *document["grades"])],
         "thinnest margin of each gate": [(gate, *pair) for gate, pair in margins.items()],
-        "policies that differ": [
-            (key, *map(_text, pair)) for key, pair in document["policies"].items()
-        ],
-        "metrics that differ": [
-            (key, *map(_text, pair)) for key, pair in document["metrics"].items()
-        ],
-        "fidelity that differs": [
-            (key, *map(_text, pair)) for key, pair in document["fidelity"].items()
-        ],
+        "policies that differ": _pairs(document["policies"]),
+        "metrics that differ": _pairs(document["metrics"]),
+        "fidelity that differs": _pairs(document["fidelity"]),
         f"sites by country, mean over seeds: {len(moved)} differ": [
             (iso, _text(a), _text(b)) for iso, a, b in moved
         ],
@@ -173,50 +168,18 @@ def lines(document: Json) -> list[str]:
     return told
 
 
-def _map_of(folder: Path, reference: Path) -> str:
-    """Map of the first seed of a release, as the source of an image."""
+def _map_of(folder: Path) -> str:
+    """Map that a release was sealed with, that of its first seed, as base64."""
     manifest = read_release(folder)
-    seed = min(manifest["seeds"])
-    path = dataset_path(folder, "site_locations", run_id=manifest["run"]["run_id"], seed=seed)
-    sites = read_dataset("site_locations", path, ["lon_deg", "lat_deg"])
-    title = f"{manifest['release']}, seed {seed}: {sites.num_rows:,} sites"
-    with tempfile.TemporaryDirectory() as scratch:
-        picture = Path(scratch) / "map.png"
-        draw(
-            str(picture),
-            sites["lon_deg"].to_numpy(),
-            sites["lat_deg"].to_numpy(),
-            load_countries(reference / "countries.parquet").geometry,
-            title,
-        )
-        return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
+    tokens = {"run_id": manifest["run"]["run_id"], "seed": min(manifest["seeds"])}
+    picture = dataset_path(folder, "segment1b_site_map", **tokens)
+    return base64.b64encode(picture.read_bytes()).decode("ascii")
 
 
-def write_page(path: Path, document: Json, folders: Sequence[Path], reference: Path) -> None:
+def write_page(path: Path, document: Json, folders: Sequence[Path]) -> None:
     """The comparison as one page without references, a map of each release on top."""
-    escape = html.escape
-    names = " and ".join(map(escape, document["releases"]))
-    body = [f"<h1>{names}</h1>", "<div class=maps>"]
-    for folder in folders:
-        picture = _map_of(folder, reference)
-        body.append(f'<img alt="sites of {escape(folder.name)}" src="{picture}">')
-    body.append("</div>")
-    for title, rows in sections(document).items():
-        cells = "".join(
-            f"<tr><td>{escape(name)}<td>{escape(a)}<td>{escape(b)}" for name, a, b in rows
-        )
-        head = "".join(f"<th>{escape(name)}" for name in ("", *document["releases"]))
-        body.append(f"<h2>{escape(title)}</h2><table><tr>{head}{cells}</table>")
-    style = (
-        "body{font:15px/1.4 sans-serif;max-width:75rem;margin:1rem auto;padding:0 1rem}"
-        ".maps{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}"
-        "img{width:100%}table{border-collapse:collapse;display:block;overflow-x:auto}"
-        "td,th{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #ddd}"
-    )
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{names}</title><style>{style}</style>{''.join(body)}</html>\n"
-    )
-    with publish(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    maps = {folder.name: _map_of(folder) for folder in folders}
+    page = template.render(releases=document["releases"], maps=maps, sections=sections(document))
+    write_text(path, page + "\n")

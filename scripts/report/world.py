@@ -13,25 +13,16 @@ from scripts.report.style import BORDER, LAND, OCEAN
 F64 = npt.NDArray[np.float64]
 NORTH_DEG, SOUTH_DEG = 84.0, -60.0
 _EDGE_DEG = 180.0
+_TOLERANCE_DEG = 0.05
 
 
-def outlines(
-    geometry: npt.NDArray[np.object_], tolerance_deg: float = 0.05, smallest_deg2: float = 0.0
-) -> tuple[list[F64], npt.NDArray[np.intp]]:
-    """Projected exterior rings, shape (k, 2) each, and the row of ``geometry`` of each ring.
-
-    Rings are simplified to ``tolerance_deg``; parts of at most ``smallest_deg2`` are left out
-    unless they are the largest of their country.
-    """
+def outlines(geometry: npt.NDArray[np.object_]) -> tuple[list[F64], npt.NDArray[np.intp]]:
+    """Simplified, projected exterior rings, shape (k, 2) each, and each one's row of the input."""
     parts, owner = shapely.get_parts(geometry, return_index=True)
-    area = shapely.area(parts)
-    largest = np.zeros(len(geometry))
-    np.maximum.at(largest, owner, area)
-    kept = (area > smallest_deg2) | (area == largest[owner])
-    rings = shapely.get_exterior_ring(shapely.simplify(parts[kept], tolerance_deg))
+    rings = shapely.get_exterior_ring(shapely.simplify(parts, _TOLERANCE_DEG))
     coordinates, ring = shapely.get_coordinates(rings, return_index=True)
     x, y = equal_earth(coordinates[:, 0], coordinates[:, 1])
-    return np.split(np.column_stack([x, y]), np.flatnonzero(np.diff(ring)) + 1), owner[kept]
+    return np.split(np.column_stack([x, y]), np.flatnonzero(np.diff(ring)) + 1), owner
 
 
 def _ring_of_the_earth(south_deg: float, north_deg: float) -> F64:
