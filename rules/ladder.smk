@@ -56,18 +56,18 @@ rule ladder_figure:
     output:
         figure=report(
             internal(reports("segment1b_ladder.svg")),
-            caption="../report/ladder.rst",
+            caption="../report/segment1b_ladder.rst",
             category="Ladder",
             labels={"file": "what each step moved"},
         ),
     log:
         logs("{segment}/ladder_figure"),
     params:
-        code=code("ladder.ladder_figure"),
+        code=code("report.ladder_figure"),
     conda:
         ENV
     script:
-        "../scripts/ladder/ladder_figure.py"
+        "../scripts/report/ladder_figure.py"
 
 
 rule ladder:

@@ -3,7 +3,6 @@
 from scripts.contracts import dataset_path
 from scripts.governance import releases
 
-FIRST_SEED = SEEDS[0]
 SITES = run("s8_site_locations/site_locations.parquet")
 SITE_MAP = run("scorecard/segment1b_site_map.png")
 SCORECARD = run("scorecard/segment1b_scorecard.json")
@@ -12,19 +11,19 @@ PAGES = f"{workflow.basedir}/scripts/report/pages"
 LEAFLET = f"{workflow.basedir}/resources/vendor/leaflet"
 
 
+def caption_of(figure):
+    """Caption of a figure, in `--report` and in the dossier: the file of its name in report/."""
+    return f"{workflow.basedir}/report/{Path(figure).stem}.rst"
+
+
 def figure(file, category, **fixed):
-    """A figure of a run, for `--report` too: its caption in report/ has the same name."""
+    """A figure of a run, for `--report` too."""
     return report(
         reports(f"figures/{{run_id}}/{file}"),
-        caption=f"../report/{Path(file).stem}.rst",
+        caption=caption_of(file),
         category=category,
         labels=labels(**fixed),
     )
-
-
-def of_release(path):
-    """A file of the release, of the first seed where there is one a seed."""
-    return path.format(run_id=RELEASE_RUN_ID, seed=FIRST_SEED)
 
 
 rule site_map:
@@ -161,6 +160,19 @@ rule figure_real_outlets:
         "../scripts/report/figure_real_outlets.py"
 
 
+FIGURES = [
+    path
+    for drawn in (
+        rules.figure_countries,
+        rules.figure_distributions,
+        rules.figure_close_ups,
+        rules.figure_fidelity,
+        rules.figure_real_outlets,
+    )
+    for path in drawn.output
+]
+
+
 def newest_releases(wildcards):
     """Input function: records of the two releases sealed last, one of which may be this one."""
     if ROOT_OF_JOBS != RUNS:
@@ -188,16 +200,8 @@ rule release_dossier:
         sealed=newest_releases,
         map_release=expand(SITE_MAP, run_id=RELEASE_RUN_ID, seed=SEEDS),
         map_baseline=expand(SITE_MAP, run_id=BASELINE_RUN_ID, seed=SEEDS),
-        choropleth=of_release(reports("figures/{run_id}/choropleth.png")),
-        lorenz=of_release(reports("figures/{run_id}/lorenz.svg")),
-        top_countries=of_release(reports("figures/{run_id}/top_countries.svg")),
-        lat_lon=of_release(reports("figures/{run_id}/lat_lon.svg")),
-        nn_distances=of_release(reports("figures/{run_id}/nn_distances.svg")),
-        close_ups=of_release(reports("figures/{run_id}/close_ups.png")),
-        fidelity=of_release(reports("figures/{run_id}/fidelity.svg")),
-        time_zones=of_release(reports("figures/{run_id}/time_zones.svg")),
-        real_maps=of_release(reports("figures/{run_id}/real_maps.png")),
-        real_statistics=of_release(reports("figures/{run_id}/real_statistics.svg")),
+        figures=expand(FIGURES, run_id=RELEASE_RUN_ID),
+        captions=source([caption_of(path) for path in (*FIGURES, "segment1b_ladder.svg")]),
         outlet_statistics=reference("outlet_statistics.csv"),
         # In the page when `ladder` was run before it.
         ladder=branch(exists(reports("segment1b_ladder.svg")), then=reports("segment1b_ladder.svg")),

@@ -30,112 +30,6 @@ from scripts.scorers.truth.ranges import read_statistics, real_ranges, sources_o
 from scripts.tables import file_digest, read_json, write_text
 
 Json = Mapping[str, Any]
-Figure = tuple[str, str, str, str, str]
-TRUTH_FIGURES: tuple[Figure, ...] = (
-    (
-        "real_maps",
-        "wide chart",
-        "Beside real outlets",
-        "Maps of three countries: real outlets, and the release's sites of every seed.",
-        "Real networks of the reference snapshot and every seed, thinned to one count: the "
-        "country, and 60 km each way about its largest city. A colour for each of the six largest "
-        "merchants of a map, grey for the others. The real networks are one chain (United States) "
-        "and all fuel stations (France, Italy); the release has merchants of every kind.",
-    ),
-    (
-        "real_statistics",
-        "wide chart",
-        "How outlets lie to each other",
-        "Pairs by distance in three countries; sizes of groups; spread of merchants.",
-        "Top: pairs of outlets over pairs of people at a distance, a line a seed; 1 is what "
-        "outlets drawn at random by people would have. Bottom: grey bars are the first to last "
-        "decile of real outlets with their median, dots the seeds of the release.",
-    ),
-)
-FIGURES: tuple[Figure, ...] = (
-    (
-        "choropleth",
-        "wide middle",
-        "Share of sites by country",
-        "Three world maps: baseline share, release share, release share over governed mass.",
-        "Means over the seeds. The third map compares with the country mass that S2 governs: pale "
-        "is on target, violet above, brown below.",
-    ),
-    (
-        "lorenz",
-        "",
-        "Lorenz curves",
-        "Lorenz curves: the release lies far nearer to equality than the baseline.",
-        "Eligible countries, those without a site included; one curve per seed. Twice the area "
-        "between a curve and the dotted line is the Gini.",
-    ),
-    (
-        "nn_distances",
-        "",
-        "Distance to the nearest other site",
-        "Cumulative curves of nearest-neighbour distance of both runs, logarithmic metres.",
-        "All sites, great-circle distance, no sampling; one curve per seed.",
-    ),
-    (
-        "top_countries",
-        "wide chart",
-        "Twenty largest countries",
-        "Bar charts of the twenty largest countries of baseline and release.",
-        "Means over the seeds; diamonds mark the mass that S2 governs.",
-    ),
-    (
-        "lat_lon",
-        "wide chart",
-        "Latitude and longitude",
-        "Histograms of sites by latitude and longitude against the population's.",
-        "Seeds pooled, five-degree bins; the grey area is the population of the reference Earth.",
-    ),
-    (
-        "close_ups",
-        "wide chart",
-        "Ten largest countries and five microstates",
-        "Fifteen small maps of countries with their sites, a colour for each seed.",
-        "All seeds, over the outlines of the snapshot; equal-area, each with its own scale.",
-    ),
-    (
-        "fidelity",
-        "wide chart",
-        "Sites against population",
-        "Sites per cell rise with people per cell; rank correlation by country against chance.",
-        "Left: mean sites in one-degree cells of like population. Right: a dot per country and "
-        "seed, its area the number of sites; on the dotted line the release agrees with population "
-        "as well as a random map of the same size.",
-    ),
-    (
-        "time_zones",
-        "wide middle chart",
-        "Time zones",
-        "For each country of several UTC offsets, the number of offsets with sites.",
-        "The least of the seeds. In brackets the sites that a map in proportion to people would "
-        "put off the main offset; every country shown has sites enough that a second offset is "
-        "asked for.",
-    ),
-    (
-        "ladder",
-        "wide chart",
-        "The ladder",
-        "What each posture of the ladder moved, metric by metric.",
-        "From the baseline through p1 to p4 to the release.",
-    ),
-)
-
-
-# Of every seed, for both runs: title, alternative text.
-MAPS = {
-    "baseline": (
-        "Baseline, seed {seed}",
-        "World map: the baseline's sites stand in short rows in few countries.",
-    ),
-    "release": (
-        "Release, seed {seed}",
-        "World map: the release's sites cover the inhabited land of all countries.",
-    ),
-}
 # Sections of a comparison that a reviewer reads, and how many of their rows.
 CHANGES_SHOWN = 20
 
@@ -147,8 +41,8 @@ def _svg_size(text: str) -> tuple[int, int]:
     return round(float(box[1])), round(float(box[2]))
 
 
-def load_figure(path: str) -> dict[str, Any]:
-    """A figure as base64 with its media type and its size in pixels."""
+def load_figure(path: str, caption: str = "") -> dict[str, Any]:
+    """A figure as base64 with its media type, its size in pixels and its caption."""
     data = Path(path).read_bytes()
     vector = path.endswith(".svg")
     if vector:
@@ -161,41 +55,14 @@ def load_figure(path: str) -> dict[str, Any]:
         "vector": vector,
         "size": size,
         "data": base64.b64encode(data).decode("ascii"),
+        "caption": caption,
     }
 
 
-def load_figures(
-    figures: Sequence[Figure], paths: Mapping[str, str], seed: int
-) -> list[dict[str, Any]]:
-    """Figures in reading order; those without a path are left out."""
-    return [
-        {
-            "id": name,
-            "width": width,
-            "title": title.format(seed=seed),
-            "alt": alt.format(seed=seed),
-            "caption": caption.format(seed=seed),
-            **load_figure(paths[name]),
-        }
-        for name, width, title, alt, caption in figures
-        if paths.get(name)
-    ]
-
-
-def load_maps(paths: Mapping[str, Sequence[str]], seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """World maps of both runs for every seed, the same seed side by side."""
-    return [
-        {
-            "id": f"map_{name}_{seed}",
-            "width": "",
-            "title": title.format(seed=seed),
-            "alt": alt,
-            "caption": "",
-            **load_figure(paths[name][at]),
-        }
-        for at, seed in enumerate(seeds)
-        for name, (title, alt) in MAPS.items()
-    ]
+def load_figures(paths: Iterable[str], captions: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Figures by their names; a caption's file has the name of its figure."""
+    told = {Path(path).stem: Path(path).read_text(encoding="utf-8").strip() for path in captions}
+    return {Path(path).stem: load_figure(path, told[Path(path).stem]) for path in paths}
 
 
 def changes(
@@ -304,9 +171,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     document = read_object("segment1b_p5_certification", inputs.certificate)
     facts = load_facts(inputs.facts)
     names = dict(zip(facts["country_iso"].to_pylist(), facts["name"].to_pylist(), strict=True))
-    paths = {name: str(inputs.get(name) or "") for name, *_ in (*FIGURES, *TRUTH_FIGURES)}
     statistics = read_statistics(inputs.outlet_statistics)
-    seed = document["seeds"][0]
+    ladder = [inputs.ladder] if inputs.ladder else []
     digest = file_digest(inputs.certificate)
     name = release_name(document, digest)
     sealed = [Path(path).parent for path in inputs.sealed if path.endswith("/release.json")]
@@ -318,8 +184,9 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         map_data=_inline(
             map_data(inputs.release, inputs.baseline, document["seeds"], inputs.countries, names)
         ),
-        maps=load_maps({kind: inputs[f"map_{kind}"] for kind in MAPS}, document["seeds"]),
-        figures=load_figures(FIGURES, paths, seed),
+        baseline_maps=[load_figure(path) for path in inputs.map_baseline],
+        release_maps=[load_figure(path) for path in inputs.map_release],
+        figures=load_figures([*inputs.figures, *ladder], inputs.captions),
         changes=changes(document, name, sealed, inputs.policies, inputs.shares),
         beside=beside(
             outputs.dossier,
@@ -332,7 +199,6 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 },
             },
         ),
-        truth_figures=load_figures(TRUTH_FIGURES, paths, seed),
         failing=tables.failing(document, read_table(inputs.sensitivity)),
         truth=tables.truth(document, real_ranges(statistics)),
         truth_sources=sources_of(statistics),

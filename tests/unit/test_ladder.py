@@ -10,11 +10,11 @@ from scripts.errors import ConfigError, ScoreError
 from scripts.governance.assess_p4 import assess
 from scripts.governance.enforce_phase import reopening_case
 from scripts.ladder import margins
-from scripts.ladder.ladder_figure import draw
 from scripts.ladder.ladder_table import cause_of, changed_policies, ladder
 from scripts.ladder.margins_report import margins as margins_of
 from scripts.ladder.margins_report import table_rows, time_zones
 from scripts.ladder.measures import MEASURES, statuses
+from scripts.report.ladder_figure import draw
 from scripts.scorers.classification import AMBER, GREEN, RED, classify, lanes, verdict
 from scripts.scorers.gates import evaluate, load_gates
 from scripts.scorers.levers import ELSEWHERE, SHOWN, read_table
@@ -158,7 +158,7 @@ def test_the_figure_has_a_panel_a_measure_and_the_same_bytes_twice(tmp_path):
     texts = []
     for number in range(2):
         path = tmp_path / f"{number}.svg"
-        draw(document, rows).savefig(path, metadata={"Date": None, "Creator": None})
+        draw(path, document, rows)
         texts.append(path.read_text(encoding="utf-8"))
     assert texts[0] == texts[1]
     assert len(re.findall('id="axes_', texts[0])) == len(MEASURES)
