@@ -32,8 +32,7 @@ rule certify:
     """Certify the candidate: every file hashed again, every gate on every required seed."""
     default_target: True
     input:
-        **certified(),
-        told=told("certify"),
+        unpack(unless_refused("certify", certified)),
     log:
         logs("1B/certify"),
     localrule: True
@@ -41,7 +40,7 @@ rule certify:
         code=code("governance.certify"),
         runs_root=runs_root,
         missing_seeds=MISSING_SEEDS,
-        faults=promotion_faults(None, CANDIDATE),
+        faults=refusals("certify"),
         reference=shipped_reference,
         demands=DEMANDS,
         policies=CANDIDATE.policies,

@@ -19,16 +19,6 @@ CERTIFICATE = reports("segment1b_p5_certification.json")
 ATTESTATION = reports("segment1b_p5_attestation.json")
 
 
-def of_candidate(paths):
-    """Files of the candidate for every configured seed."""
-    return expand(paths, run_id=RELEASE_RUN_ID, seed=SEEDS)
-
-
-def of_baseline(paths):
-    """Files of the baseline for every seed that it is pinned over."""
-    return expand(paths, run_id=BASELINE_RUN_ID, seed=P0_SEEDS)
-
-
 def byproducts():
     """Files that the attestation of the candidate names beside its subjects."""
     certified = {
@@ -40,28 +30,25 @@ def byproducts():
     return [f"{RUNS}/{path}" for path in byproduct_paths(certified, BASELINE.upstream_id, tiles)]
 
 
-def certified():
-    """What the certificate rests on, so that a deleted file is made again; all are hashed each time.
-
-    Nothing where the certificate is refused, so that nothing runs for it.
-    """
-    if MISSING_SEEDS or promotion_faults(None, CANDIDATE):
-        return {}
+def certified(target):
+    """What the certificate rests on, so that a deleted file is made again; all are hashed each time."""
     return {
         "certificate": CERTIFICATE,
         "attestation": ATTESTATION,
         "freeze_guard": FREEZE_GUARD,
         "state_outputs": outputs_of(RELEASE_RUN_ID, SEEDS),
-        "scorecards": of_candidate(run("scorecard/segment1b_scorecard.json")),
-        "receipts": of_candidate(run("run_receipt.json")),
-        "validation": of_candidate(VALIDATION),
-        "flags": of_candidate(run("s9_validation/_passed.flag")),
+        "scorecards": each_seed(run("scorecard/segment1b_scorecard.json"), RELEASE_RUN_ID),
+        "receipts": each_seed(run("run_receipt.json"), RELEASE_RUN_ID),
+        "validation": each_seed(VALIDATION, RELEASE_RUN_ID),
+        "flags": each_seed(run("s9_validation/_passed.flag"), RELEASE_RUN_ID),
         "byproducts": byproducts(),
         "upstream": world_files(CANDIDATE.upstream_id, SEEDS)
         + world_files(BASELINE.upstream_id, P0_SEEDS),
         "baseline_report": BASELINE_REPORT,
-        "baseline": of_baseline(
-            [run("scorecard/segment1b_scorecard.json"), run("run_receipt.json")]
+        "baseline": each_seed(
+            [run("scorecard/segment1b_scorecard.json"), run("run_receipt.json")],
+            BASELINE_RUN_ID,
+            P0_SEEDS,
         )
         + outputs_of(BASELINE_RUN_ID, P0_SEEDS),
         # The records name the files that the runs were made from; they are held against these.
@@ -81,15 +68,13 @@ def certified():
 
 rule certify_release:
     input:
-        scorecards=of_candidate(run("scorecard/segment1b_scorecard.json")),
-        baseline_scorecards=expand(
-            run("scorecard/segment1b_scorecard.json"), run_id=BASELINE_RUN_ID, seed=SEEDS
-        ),
+        scorecards=each_seed(run("scorecard/segment1b_scorecard.json"), RELEASE_RUN_ID),
+        baseline_scorecards=each_seed(run("scorecard/segment1b_scorecard.json"), BASELINE_RUN_ID),
         baseline_report=BASELINE_REPORT,
-        receipts=of_candidate(run("run_receipt.json")),
-        baseline_receipts=expand(run("run_receipt.json"), run_id=BASELINE_RUN_ID, seed=SEEDS),
+        receipts=each_seed(run("run_receipt.json"), RELEASE_RUN_ID),
+        baseline_receipts=each_seed(run("run_receipt.json"), BASELINE_RUN_ID),
         state_outputs=outputs_of(RELEASE_RUN_ID, SEEDS),
-        validation=of_candidate(VALIDATION),
+        validation=each_seed(VALIDATION, RELEASE_RUN_ID),
         policies=source(list(CANDIDATE.policies.values())),
         bands=BANDS_1A,
         gates=GATES,
@@ -117,9 +102,9 @@ rule certify_release:
 rule attest_release:
     input:
         certificate=CERTIFICATE,
-        receipts=of_candidate(run("run_receipt.json")),
+        receipts=each_seed(run("run_receipt.json"), RELEASE_RUN_ID),
         baseline_receipt=run("run_receipt.json").format(run_id=BASELINE_RUN_ID, seed=min(SEEDS)),
-        site_locations=of_candidate(run("s8_site_locations/site_locations.parquet")),
+        site_locations=each_seed(run("s8_site_locations/site_locations.parquet"), RELEASE_RUN_ID),
         byproducts=byproducts(),
         lock_file=source("envs/runtime.lock.txt"),
     output:

@@ -123,6 +123,11 @@ def run(path):
     return declared(f"segment_1B/{{run_id}}/seed={{seed}}/{path}")
 
 
+def each_seed(templates, run_id="{run_id}", seeds=SEEDS):
+    """Files of a run, by default of a job's own, for every configured seed."""
+    return expand(templates, run_id=run_id, seed=seeds)
+
+
 def parts(path):
     """All parts of a file of one run and seed, one for each group of countries."""
     return expand(run(path), part=PARTS, allow_missing=True)

@@ -2,27 +2,12 @@
 
 LADDER = ("baseline", "p1", "p2", "p3", "p4", "reopened")
 LADDER_RUNS = [SETTINGS.run_named(name) for name in LADDER]
-P4_RUN_ID = SETTINGS.run_named("p4").run_id
-
-
-def ladder_steps(wildcards):
-    """Name, run id and policy files of each step."""
-    return [
-        {
-            "posture": step.name,
-            "run_id": step.run_id,
-            "policies": step.policies,
-        }
-        for step in LADDER_RUNS
-    ]
 
 
 rule ladder_table:
     input:
-        scorecards=expand(
-            run("scorecard/segment1b_scorecard.json"),
-            run_id=[step.run_id for step in LADDER_RUNS],
-            seed=SEEDS,
+        scorecards=each_seed(
+            run("scorecard/segment1b_scorecard.json"), [step.run_id for step in LADDER_RUNS]
         ),
         gates=GATES,
     output:
@@ -42,7 +27,10 @@ rule ladder_table:
         logs("{segment}/ladder_table"),
     params:
         code=code("ladder.ladder_table"),
-        steps=ladder_steps,
+        steps=[
+            {"posture": step.name, "run_id": step.run_id, "policies": step.policies}
+            for step in LADDER_RUNS
+        ],
     conda:
         ENV
     script:
@@ -76,18 +64,19 @@ rule ladder:
         reports("segment1b_ladder.json"),
         reports("segment1b_ladder.csv"),
         reports("segment1b_ladder.svg"),
-        reports("segment1b_p4_integrated_{run_id}.json").format(run_id=P4_RUN_ID),
+        reports("segment1b_p4_integrated_{run_id}.json").format(
+            run_id=SETTINGS.run_named("p4").run_id
+        ),
 
 
 def upstream_guards(wildcards):
     """Input function: verdicts of the freeze guard, seed by seed, on the 1A run of a job's run."""
-    path = world("segment1a_freeze_guard.json")
-    return expand(path, run_id=run_of(wildcards).upstream_id, seed=SEEDS)
+    return each_seed(world("segment1a_freeze_guard.json"), upstream_id(wildcards))
 
 
 rule margins_report:
     input:
-        scorecards=expand(run("scorecard/segment1b_scorecard.json"), seed=SEEDS, allow_missing=True),
+        scorecards=each_seed(run("scorecard/segment1b_scorecard.json")),
         guards=upstream_guards,
         gates=GATES,
     output:

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from scripts.governance import locks, promotion
+from scripts.governance import closing, locks, promotion
 from scripts.governance.iteration_protocol import rerun_matrix
 from scripts.states import CHAIN
 
@@ -18,17 +18,12 @@ P4_RUNS = {
 P4_POLICIES = sorted({p for entry in P4_RUNS.values() for k, p in entry.items() if k != "run_id"})
 
 
-def each_seed(path):
-    """A file of one run for every configured seed."""
-    return expand(run(path), seed=SEEDS, allow_missing=True)
-
-
 def of_reference(path, phase=""):
     """Input function: a file, for every seed, of the run that a job's phase is measured against."""
 
     def of_phase(wildcards):
         before = promotion.reference_run(SETTINGS, phase or wildcards.phase.upper())
-        return expand(run(path), run_id=before.run_id, seed=SEEDS)
+        return each_seed(run(path), before.run_id)
 
     return of_phase
 
@@ -58,41 +53,41 @@ def lock_records():
     return list(map(str, found))
 
 
-def promotion_faults(phase, judged):
-    """Why a run is refused before anything runs; `phase` is None for the certificate."""
-    return promotion.faults(SETTINGS, LOCKS, judged, phase)
-
-
-def accepted_1a():
-    """Verdict of the freeze guard on the candidate's 1A; none where promotion is refused."""
-    if promotion_faults("P4", CANDIDATE):
-        return {}
-    path = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_accepted.json")
-    return {"freeze_guard": path.format(run_id=CANDIDATE.upstream_id)}
-
-
-def told(target):
-    """Input function of no files: lets a dry run say why a target would be refused."""
+def refusals(target):
+    """Params function: why a target is refused before anything runs."""
 
     def of_target(wildcards):
-        start.tell_refusals(workflow, SETTINGS, target)
-        return []
+        return closing.refusals(SETTINGS, target)
 
     return of_target
 
 
-def phase_records(phase, judged):
-    """Inputs of a phase's target; none where it is refused, so that nothing runs for it."""
-    if promotion_faults(phase, judged):
-        return {}
+def unless_refused(target, files):
+    """Input function: files of a target by name; none where it is refused, so that nothing runs.
+
+    A dry run says why.
+    """
+
+    def of_target(wildcards):
+        return {} if start.tell_refusals(workflow, SETTINGS, target) else files(target)
+
+    return of_target
+
+
+def phase_records(target):
+    """Records that the target of a phase is held against, by name."""
+    phase = "P4" if target == "integrated" else target.upper()
+    judged = CANDIDATE if target == "integrated" else promotion.phase_run(SETTINGS, phase)
     tokens = {"phase": phase.lower(), "run_id": judged.run_id}
     check = reports("segment1b_{phase}_repro_check_{run_id}_{witness_id}.json")
     records = {
         "baseline_pointer": BASELINE_POINTER,
         "check": check.format(witness_id=promotion.witness_id(judged), **tokens),
-        "scorecards": expand(each_seed("scorecard/segment1b_scorecard.json"), run_id=judged.run_id),
-        "receipts": expand(each_seed("run_receipt.json"), run_id=judged.run_id),
+        "scorecards": each_seed(run("scorecard/segment1b_scorecard.json"), judged.run_id),
+        "receipts": each_seed(run("run_receipt.json"), judged.run_id),
     }
+    if target == "integrated":
+        records["freeze_guard"] = FREEZE_GUARD
     if phase == "P4":
         integrated = reports("segment1b_p4_integrated_{run_id}.json")
         return {**records, "integrated": integrated.format(**tokens), "sensitivity": SENSITIVITY}
@@ -102,10 +97,8 @@ def phase_records(phase, judged):
 rule pin_baseline:
     input:
         report=BASELINE_REPORT,
-        scorecards=expand(
-            run("scorecard/segment1b_scorecard.json"), run_id=BASELINE_RUN_ID, seed=P0_SEEDS
-        ),
-        receipts=expand(run("run_receipt.json"), run_id=BASELINE_RUN_ID, seed=P0_SEEDS),
+        scorecards=each_seed(run("scorecard/segment1b_scorecard.json"), BASELINE_RUN_ID, P0_SEEDS),
+        receipts=each_seed(run("run_receipt.json"), BASELINE_RUN_ID, P0_SEEDS),
         state_outputs=outputs_of(BASELINE_RUN_ID, P0_SEEDS),
     output:
         pointer=update(internal(BASELINE_POINTER)),
@@ -163,13 +156,13 @@ rule iteration_protocol:
 
 rule score_phase:
     input:
-        scorecards=each_seed("scorecard/segment1b_scorecard.json"),
+        scorecards=each_seed(run("scorecard/segment1b_scorecard.json")),
         reference_scorecards=of_reference("scorecard/segment1b_scorecard.json"),
-        receipts=each_seed("run_receipt.json"),
+        receipts=each_seed(run("run_receipt.json")),
         s2_report=shared("s2_tile_weights/s2_run_report.json"),
-        s4=each_seed("s4_alloc_plan/s4_run_report.json"),
+        s4=each_seed(run("s4_alloc_plan/s4_run_report.json")),
         reference_s4=of_reference("s4_alloc_plan/s4_run_report.json"),
-        s6=each_seed("s6_site_jitter/s6_run_report.json"),
+        s6=each_seed(run("s6_site_jitter/s6_run_report.json")),
         baseline_pointer=BASELINE_POINTER,
         gates=GATES,
     output:
@@ -233,9 +226,9 @@ rule authority_envelope:
 
 rule assess_p4:
     input:
-        scorecards=each_seed("scorecard/segment1b_scorecard.json"),
+        scorecards=each_seed(run("scorecard/segment1b_scorecard.json")),
         reference_scorecards=of_reference("scorecard/segment1b_scorecard.json", "P4"),
-        receipts=each_seed("run_receipt.json"),
+        receipts=each_seed(run("run_receipt.json")),
         envelope=reports("segment1b_p4_authority_envelope.json"),
         baseline_pointer=BASELINE_POINTER,
         gates=GATES,
@@ -255,15 +248,14 @@ rule assess_p4:
 rule p1:
     """Hold the run of P1 (S2) against what the phase demands, and against its witness."""
     input:
-        **phase_records("P1", promotion.phase_run(SETTINGS, "P1")),
-        told=told("p1"),
+        unpack(unless_refused("p1", phase_records)),
     log:
         logs("1B/p1"),
     localrule: True
     params:
         code=code("governance.enforce_phase"),
         runs_root=runs_root,
-        faults=promotion_faults("P1", promotion.phase_run(SETTINGS, "P1")),
+        faults=refusals("p1"),
     conda:
         ENV
     script:
@@ -273,43 +265,38 @@ rule p1:
 use rule p1 as p2 with:
     """Hold the run of P2 (S4) against what the phase demands, and against its witness."""
     input:
-        **phase_records("P2", promotion.phase_run(SETTINGS, "P2")),
-        told=told("p2"),
+        unpack(unless_refused("p2", phase_records)),
     log:
         logs("1B/p2"),
     params:
-        faults=promotion_faults("P2", promotion.phase_run(SETTINGS, "P2")),
+        faults=refusals("p2"),
 
 
 use rule p1 as p3 with:
     """Hold the run of P3 (S6) against what the phase demands, and against its witness."""
     input:
-        **phase_records("P3", promotion.phase_run(SETTINGS, "P3")),
-        told=told("p3"),
+        unpack(unless_refused("p3", phase_records)),
     log:
         logs("1B/p3"),
     params:
-        faults=promotion_faults("P3", promotion.phase_run(SETTINGS, "P3")),
+        faults=refusals("p3"),
 
 
 use rule p1 as p4 with:
     """Hold all phases together, on the frozen 1A, against every gate."""
     input:
-        **phase_records("P4", promotion.phase_run(SETTINGS, "P4")),
-        told=told("p4"),
+        unpack(unless_refused("p4", phase_records)),
     log:
         logs("1B/p4"),
     params:
-        faults=promotion_faults("P4", promotion.phase_run(SETTINGS, "P4")),
+        faults=refusals("p4"),
 
 
 use rule p1 as integrated with:
     """Hold the candidate against every gate, as P4 does, before it is certified."""
     input:
-        **phase_records("P4", CANDIDATE),
-        **accepted_1a(),
-        told=told("integrated"),
+        unpack(unless_refused("integrated", phase_records)),
     log:
         logs("1B/integrated"),
     params:
-        faults=promotion_faults("P4", CANDIDATE),
+        faults=refusals("integrated"),

@@ -52,8 +52,8 @@ rule site_map:
 
 rule figure_countries:
     input:
-        release=expand(COUNTRY_SHARE, seed=SEEDS, allow_missing=True),
-        baseline=expand(COUNTRY_SHARE, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        release=each_seed(COUNTRY_SHARE),
+        baseline=each_seed(COUNTRY_SHARE, BASELINE_RUN_ID),
         mass=shared("s2_tile_weights/country_mass.parquet"),
         countries=reference("countries.parquet"),
         facts=reference("country_facts.csv"),
@@ -73,8 +73,8 @@ rule figure_countries:
 
 rule figure_distributions:
     input:
-        release=expand(SITES, seed=SEEDS, allow_missing=True),
-        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        release=each_seed(SITES),
+        baseline=each_seed(SITES, BASELINE_RUN_ID),
         cells=tiles("fidelity_reference/fidelity_cells.parquet"),
     output:
         lat_lon=figure("lat_lon.svg", "Distributions", figure="latitude and longitude"),
@@ -93,7 +93,7 @@ rule figure_distributions:
 
 rule figure_close_ups:
     input:
-        release=expand(SITES, seed=SEEDS, allow_missing=True),
+        release=each_seed(SITES),
         countries=reference("countries.parquet"),
         facts=reference("country_facts.csv"),
     output:
@@ -113,10 +113,10 @@ rule figure_close_ups:
 
 rule figure_fidelity:
     input:
-        release=expand(SITES, seed=SEEDS, allow_missing=True),
-        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
-        release_cards=expand(SCORECARD, seed=SEEDS, allow_missing=True),
-        baseline_cards=expand(SCORECARD, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        release=each_seed(SITES),
+        baseline=each_seed(SITES, BASELINE_RUN_ID),
+        release_cards=each_seed(SCORECARD),
+        baseline_cards=each_seed(SCORECARD, BASELINE_RUN_ID),
         cells=tiles("fidelity_reference/fidelity_cells.parquet"),
     output:
         fidelity=figure("fidelity.svg", "Fidelity", figure="sites against population"),
@@ -135,9 +135,9 @@ rule figure_fidelity:
 
 rule figure_real_outlets:
     input:
-        release=expand(SITES, seed=SEEDS, allow_missing=True),
-        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS[:1]),
-        cards=expand(SCORECARD, seed=SEEDS, allow_missing=True),
+        release=each_seed(SITES),
+        baseline=each_seed(SITES, BASELINE_RUN_ID, SEEDS[:1]),
+        cards=each_seed(SCORECARD),
         points=tiles("fidelity_reference/fidelity_points.parquet"),
         samples=reference("outlet_samples.csv"),
         statistics=reference("outlet_statistics.csv"),
@@ -190,16 +190,16 @@ def newest_releases(wildcards):
 rule release_dossier:
     input:
         certificate=reports("segment1b_p5_certification.json"),
-        release=expand(SITES, run_id=RELEASE_RUN_ID, seed=SEEDS),
-        baseline=expand(SITES, run_id=BASELINE_RUN_ID, seed=SEEDS),
-        cards=expand(SCORECARD, run_id=RELEASE_RUN_ID, seed=SEEDS),
-        shares=expand(COUNTRY_SHARE, run_id=RELEASE_RUN_ID, seed=SEEDS),
+        release=each_seed(SITES, RELEASE_RUN_ID),
+        baseline=each_seed(SITES, BASELINE_RUN_ID),
+        cards=each_seed(SCORECARD, RELEASE_RUN_ID),
+        shares=each_seed(COUNTRY_SHARE, RELEASE_RUN_ID),
         policies=source(sorted({*CANDIDATE.policies.values(), *BASELINE.policies.values()}))
         + [BANDS_1A, GATES],
         baseline_report=BASELINE_REPORT,
         sealed=newest_releases,
-        map_release=expand(SITE_MAP, run_id=RELEASE_RUN_ID, seed=SEEDS),
-        map_baseline=expand(SITE_MAP, run_id=BASELINE_RUN_ID, seed=SEEDS),
+        map_release=each_seed(SITE_MAP, RELEASE_RUN_ID),
+        map_baseline=each_seed(SITE_MAP, BASELINE_RUN_ID),
         figures=expand(FIGURES, run_id=RELEASE_RUN_ID),
         captions=source([caption_of(path) for path in (*FIGURES, "segment1b_ladder.svg")]),
         outlet_statistics=reference("outlet_statistics.csv"),

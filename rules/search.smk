@@ -95,15 +95,10 @@ def zoom_of_cycle(wildcards):
     return zoom_of(SEARCHES[wildcards.search], int(wildcards.cycle))
 
 
-def recovery_faults(wildcards):
-    """Why the recovery of the candidate is refused before anything runs."""
-    return promotion.recovery_faults(SETTINGS, LOCKS)
-
-
-def recovery_record(wildcards):
-    """Record of the candidate's recovery; nothing where it is refused, so that nothing runs."""
-    path = reports("segment1b_p4_recovery_{run_id}.json").format(run_id=CANDIDATE.run_id)
-    return [] if recovery_faults(wildcards) else path
+def recovery_record(target):
+    """Record of the candidate's recovery."""
+    path = reports("segment1b_p4_recovery_{run_id}.json")
+    return {"record": path.format(run_id=CANDIDATE.run_id)}
 
 
 rule start_search:
@@ -245,15 +240,14 @@ rule calibrate:
 rule recover:
     """Search for B+ where P4 holds B and misses B+; refused for any other candidate."""
     input:
-        record=recovery_record,
-        told=told("recover"),
+        unpack(unless_refused("recover", recovery_record)),
     log:
         logs("1B/recover"),
     localrule: True
     params:
         code=code("governance.recover"),
         runs_root=runs_root,
-        faults=recovery_faults,
+        faults=refusals("recover"),
     conda:
         ENV
     script:

@@ -11,8 +11,8 @@ rule baseline:
 rule candidate:
     """Score the candidate on every configured seed, and point to it."""
     input:
-        scorecards=of_candidate(run("scorecard/segment1b_scorecard.json")),
-        receipts=of_candidate(run("run_receipt.json")),
+        scorecards=each_seed(run("scorecard/segment1b_scorecard.json"), RELEASE_RUN_ID),
+        receipts=each_seed(run("run_receipt.json"), RELEASE_RUN_ID),
     log:
         logs("1B/candidate"),
     localrule: True
@@ -34,7 +34,7 @@ rule freeze_guard:
 rule site_maps:
     """Draw a world map of the candidate's sites for every seed."""
     input:
-        of_candidate(run("scorecard/segment1b_site_map.png")),
+        each_seed(run("scorecard/segment1b_site_map.png"), RELEASE_RUN_ID),
 
 
 rule dossier:

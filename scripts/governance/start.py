@@ -89,11 +89,13 @@ def refuse_to_remake_baseline(workflow: Any, settings: Settings) -> None:
         raise RefusedError([GovernanceError("EG36", "baseline", f, remedy) for f in faults])
 
 
-def tell_refusals(workflow: Any, settings: Settings, target: str) -> None:
-    """Let a dry run say why a target would be refused."""
+def tell_refusals(workflow: Any, settings: Settings, target: str) -> list[str]:
+    """Why a target is refused before anything runs; a dry run says so."""
+    found = refusals(settings, target)
     if workflow.output_settings.dryrun:
-        for line in refusals(settings, target):
+        for line in found:
             print(f"{target} is refused: {line}", file=sys.stderr)
+    return found
 
 
 def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> None:
