@@ -50,127 +50,43 @@ rule site_map:
         "../scripts/report/site_map.py"
 
 
-rule figure_countries:
-    input:
-        release=each_seed(COUNTRY_SHARE),
-        baseline=each_seed(COUNTRY_SHARE, BASELINE_RUN_ID),
-        mass=shared("s2_tile_weights/country_mass.parquet"),
-        countries=reference("countries.parquet"),
-        facts=reference("country_facts.csv"),
-    output:
-        choropleth=figure("choropleth.png", "Countries", figure="share by country"),
-        lorenz=figure("lorenz.svg", "Countries", figure="Lorenz curves"),
-        top=figure("top_countries.svg", "Countries", figure="largest countries"),
-    log:
-        logs("1B/{run_id}/figure_countries"),
-    params:
-        code=code("report.figure_countries"),
-    conda:
-        ENV
-    script:
-        "../scripts/report/figure_countries.py"
-
-
-rule figure_distributions:
-    input:
-        release=each_seed(SITES),
-        baseline=each_seed(SITES, BASELINE_RUN_ID),
-        cells=tiles("fidelity_reference/fidelity_cells.parquet"),
-    output:
-        lat_lon=figure("lat_lon.svg", "Distributions", figure="latitude and longitude"),
-        nn=figure("nn_distances.svg", "Distributions", figure="nearest-neighbour distance"),
-    log:
-        logs("1B/{run_id}/figure_distributions"),
-    resources:
-        **demand("figure"),
-    params:
-        code=code("report.figure_distributions"),
-    conda:
-        ENV
-    script:
-        "../scripts/report/figure_distributions.py"
-
-
-rule figure_close_ups:
-    input:
-        release=each_seed(SITES),
-        countries=reference("countries.parquet"),
-        facts=reference("country_facts.csv"),
-    output:
-        figure=figure("close_ups.png", "Maps", figure="countries close up"),
-    log:
-        logs("1B/{run_id}/figure_close_ups"),
-    resources:
-        **demand("figure"),
-    params:
-        code=code("report.figure_close_ups"),
-        seeds=SEEDS,
-    conda:
-        ENV
-    script:
-        "../scripts/report/figure_close_ups.py"
-
-
-rule figure_fidelity:
+rule figures:
     input:
         release=each_seed(SITES),
         baseline=each_seed(SITES, BASELINE_RUN_ID),
         release_cards=each_seed(SCORECARD),
         baseline_cards=each_seed(SCORECARD, BASELINE_RUN_ID),
+        release_shares=each_seed(COUNTRY_SHARE),
+        baseline_shares=each_seed(COUNTRY_SHARE, BASELINE_RUN_ID),
+        mass=shared("s2_tile_weights/country_mass.parquet"),
         cells=tiles("fidelity_reference/fidelity_cells.parquet"),
-    output:
-        fidelity=figure("fidelity.svg", "Fidelity", figure="sites against population"),
-        time_zones=figure("time_zones.svg", "Fidelity", figure="time zones"),
-    log:
-        logs("1B/{run_id}/figure_fidelity"),
-    resources:
-        **demand("figure"),
-    params:
-        code=code("report.figure_fidelity"),
-    conda:
-        ENV
-    script:
-        "../scripts/report/figure_fidelity.py"
-
-
-rule figure_real_outlets:
-    input:
-        release=each_seed(SITES),
-        baseline=each_seed(SITES, BASELINE_RUN_ID, SEEDS[:1]),
-        cards=each_seed(SCORECARD),
         points=tiles("fidelity_reference/fidelity_points.parquet"),
-        samples=reference("outlet_samples.csv"),
-        statistics=reference("outlet_statistics.csv"),
         countries=reference("countries.parquet"),
         facts=reference("country_facts.csv"),
         places=reference("places.parquet"),
+        samples=reference("outlet_samples.csv"),
+        statistics=reference("outlet_statistics.csv"),
     output:
-        maps=figure("real_maps.png", "Truth", figure="beside real outlets"),
-        statistics=figure("real_statistics.svg", "Truth", figure="how outlets lie"),
+        choropleth=figure("choropleth.png", "Countries", figure="share by country"),
+        lorenz=figure("lorenz.svg", "Countries", figure="Lorenz curves"),
+        top=figure("top_countries.svg", "Countries", figure="largest countries"),
+        lat_lon=figure("lat_lon.svg", "Distributions", figure="latitude and longitude"),
+        nn=figure("nn_distances.svg", "Distributions", figure="nearest-neighbour distance"),
+        close_ups=figure("close_ups.png", "Maps", figure="countries close up"),
+        fidelity=figure("fidelity.svg", "Fidelity", figure="sites against population"),
+        time_zones=figure("time_zones.svg", "Fidelity", figure="time zones"),
+        real_maps=figure("real_maps.png", "Truth", figure="beside real outlets"),
+        real_statistics=figure("real_statistics.svg", "Truth", figure="how outlets lie"),
     log:
-        logs("1B/{run_id}/figure_real_outlets"),
+        logs("1B/{run_id}/figures"),
     resources:
-        **demand("figure"),
+        **demand("figures"),
     params:
-        code=code("report.figure_real_outlets"),
-        seeds=SEEDS,
+        code=code("report.figures"),
     conda:
         ENV
     script:
-        "../scripts/report/figure_real_outlets.py"
-
-
-FIGURES = [
-    path
-    for drawn in (
-        rules.figure_countries,
-        rules.figure_distributions,
-        rules.figure_close_ups,
-        rules.figure_fidelity,
-        rules.figure_real_outlets,
-    )
-    for path in drawn.output
-]
+        "../scripts/report/figures.py"
 
 
 def newest_releases(wildcards):
@@ -200,8 +116,8 @@ rule release_dossier:
         sealed=newest_releases,
         map_release=each_seed(SITE_MAP, RELEASE_RUN_ID),
         map_baseline=each_seed(SITE_MAP, BASELINE_RUN_ID),
-        figures=expand(FIGURES, run_id=RELEASE_RUN_ID),
-        captions=source([caption_of(path) for path in (*FIGURES, "segment1b_ladder.svg")]),
+        figures=expand(rules.figures.output, run_id=RELEASE_RUN_ID),
+        captions=source(list(map(caption_of, [*rules.figures.output, "segment1b_ladder.svg"]))),
         outlet_statistics=reference("outlet_statistics.csv"),
         # In the page when `ladder` was run before it.
         ladder=branch(exists(reports("segment1b_ladder.svg")), then=reports("segment1b_ladder.svg")),

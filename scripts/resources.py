@@ -67,7 +67,7 @@ DEMANDS = {
     "s9_validation": Demand(900, 800, 30, 10, grouped=True),
     "scorecard": Demand(1000, 500, 30, 10),
     "site_map": Demand(2000, 300),
-    "figure": Demand(2000, 500),
+    "figures": Demand(2000, 500),
     "release_dossier": Demand(2000, 300),
     "export": Demand(1000, 1000),
     "search_attempt": Demand(2000, 1500, 30, 20),

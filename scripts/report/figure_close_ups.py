@@ -4,7 +4,7 @@ Each map is Lambert's equal-area plane about the middle of the country, with a s
 own. Outlines are drawn as the snapshot has them, without simplification.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from scripts import countries
-from scripts.entry import run
-from scripts.geo.snapshot import load_countries, load_facts
+from scripts.geo.metrics import Sites
+from scripts.geo.snapshot import Countries
 from scripts.report.projection import lambert_azimuthal
 from scripts.report.style import INK, LAND, SEED_TONES, SITE, figure, save_png
-from scripts.scorers.scorecard import read_sites
 
 F64 = npt.NDArray[np.float64]
 LARGEST, SMALLEST, COLUMNS = 10, 5, 5
@@ -164,18 +163,18 @@ def seed_tones(seeds: int) -> list[str]:
     return [SEED_TONES[number % len(SEED_TONES)] for number in range(seeds)]
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``figure_close_ups``."""
-    seeds = [read_sites(path) for path in inputs.release]
+def draw_close_ups(
+    path: str,
+    release: Mapping[int, Sites],
+    land: Countries,
+    area_km2: F64,
+    names: Mapping[int, str],
+) -> None:
+    """Publish the maps: sites by seed, land area and names by country code."""
+    seeds = list(release.values())
     country = np.concatenate([sites.country for sites in seeds])
-    land = load_countries(inputs.countries)
-    facts = load_facts(inputs.facts)
-    code = countries.encode(facts["country_iso"])
-    area = np.full(countries.CODES, np.inf)
-    area[code] = facts["land_area_km2"].to_numpy()
-    names = dict(zip(code.tolist(), facts["name"].to_pylist(), strict=True))
     borders = dict(zip(land.code.tolist(), land.geometry, strict=True))
-    panels = [one for group in chosen(country, area) for one in group]
+    panels = [one for group in chosen(country, area_km2) for one in group]
     rows = -(-len(panels) // COLUMNS)
     with figure(rows, COLUMNS, figsize=(12.0, 2.75 * rows), squeeze=False) as (drawn, axes):
         for place, code_here in zip(axes.flat, panels, strict=False):
@@ -192,11 +191,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             spare.set_axis_off()
         dots = [
             Line2D([], [], marker="o", linestyle="", color=tone, label=f"seed {seed}")
-            for tone, seed in zip(seed_tones(len(seeds)), params.seeds, strict=True)
+            for tone, seed in zip(seed_tones(len(seeds)), release, strict=True)
         ]
         drawn.legend(handles=dots, loc="outside lower center", ncols=len(dots), fontsize=9)
-        save_png(drawn, outputs.figure, dpi=130)
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])
+        save_png(drawn, path, dpi=130)

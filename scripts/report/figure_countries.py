@@ -9,16 +9,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LogNorm, Normalize, to_hex
 
-from scripts.contracts import read_dataset
-from scripts.entry import run
-from scripts.geo.snapshot import load_countries, load_facts
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_full, save_svg
 from scripts.report.world import draw_world
-from scripts.scorers.companions import read_csv
 
 F64 = npt.NDArray[np.float64]
 LARGEST = 20
@@ -141,32 +136,3 @@ def draw_top(
             one.set_xlabel("percent of sites")
             one.set_title(f"{title}: {len(top)} largest hold {held.sum():.0f} %")
         save_svg(drawn, path)
-
-
-def _column(table: pa.Table, key: str, value: str) -> dict[str, Any]:
-    return dict(zip(table[key].to_pylist(), table[value].to_pylist(), strict=True))
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``figure_countries``."""
-    tables = {
-        name: [read_csv("segment1b_country_share", path) for path in paths]
-        for name, paths in (("release", inputs.release), ("baseline", inputs.baseline))
-    }
-    shares = {name: mean_shares(seeds) for name, seeds in tables.items()}
-    counts = {
-        name: [[row["site_count"] for row in rows] for rows in seeds]
-        for name, seeds in tables.items()
-    }
-    land = load_countries(inputs.countries)
-    names = _column(load_facts(inputs.facts), "country_iso", "name")
-    mass = _column(read_dataset("country_mass", inputs.mass), "country_iso", "mass_share")
-    draw_choropleth(
-        outputs.choropleth, land.iso, land.geometry, shares["release"], shares["baseline"], mass
-    )
-    draw_lorenz(outputs.lorenz, counts["release"], counts["baseline"])
-    draw_top(outputs.top, shares["release"], shares["baseline"], mass, names)
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])

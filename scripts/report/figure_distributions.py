@@ -1,16 +1,13 @@
 """Where sites lie by latitude and longitude, and how far apart they are, for both runs."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scripts.entry import run
 from scripts.geo.metrics import NN_QUANTILES, Sites, nearest_neighbour_m, quantiles
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_svg
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
-from scripts.scorers.scorecard import read_cells, read_sites
 
 F64 = npt.NDArray[np.float64]
 STEP_DEG = 5.0
@@ -56,11 +53,15 @@ def draw_lat_lon(
         save_svg(drawn, path)
 
 
-def draw_nn(path: str, release: Sequence[F64], baseline: Sequence[F64]) -> None:
+def draw_nn(path: str, release: Sequence[Sites], baseline: Sequence[Sites]) -> None:
     """Publish the distribution of the distance to the nearest other site, metres, per seed."""
+    distances = [
+        [nearest_neighbour_m(sites.lon, sites.lat) for sites in seeds]
+        for seeds in (release, baseline)
+    ]
     with figure(figsize=(7.6, 4.6)) as (drawn, axes):
         for row, (name, colour, style, runs) in enumerate(
-            (("baseline", BASELINE, "--", baseline), ("release", RELEASE, "-", release))
+            (("baseline", BASELINE, "--", distances[1]), ("release", RELEASE, "-", distances[0]))
         ):
             for index, metres in enumerate(runs):
                 ordered = np.sort(np.maximum(metres, _LEAST_M))
@@ -94,19 +95,3 @@ def draw_nn(path: str, release: Sequence[F64], baseline: Sequence[F64]) -> None:
         axes.set_title("Nearest-neighbour distance, cumulative")
         axes.legend(loc="upper left")
         save_svg(drawn, path)
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``figure_distributions``."""
-    release = [read_sites(path) for path in inputs.release]
-    baseline = [read_sites(path) for path in inputs.baseline]
-    draw_lat_lon(outputs.lat_lon, release, baseline, read_cells(inputs.cells))
-    draw_nn(
-        outputs.nn,
-        [nearest_neighbour_m(sites.lon, sites.lat) for sites in release],
-        [nearest_neighbour_m(sites.lon, sites.lat) for sites in baseline],
-    )
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])

@@ -6,12 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scripts.contracts import read_object
-from scripts.entry import run
 from scripts.geo.metrics import Sites
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_svg
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
-from scripts.scorers.scorecard import read_cells, read_sites
 
 F64 = npt.NDArray[np.float64]
 Json = Mapping[str, Any]
@@ -133,21 +130,3 @@ def draw_time_zones(path: str, release: Sequence[Json], baseline: Sequence[Json]
         axes.set_title("Time zones reached, the least of the seeds", color=INK)
         axes.legend(loc="lower right", fontsize=8.5)
         save_svg(drawn, path)
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``figure_fidelity``."""
-    cards = [read_object("segment1b_scorecard", path) for path in inputs.release_cards]
-    before = [read_object("segment1b_scorecard", path) for path in inputs.baseline_cards]
-    draw_fidelity(
-        outputs.fidelity,
-        [read_sites(path) for path in inputs.release],
-        [read_sites(path) for path in inputs.baseline],
-        read_cells(inputs.cells),
-        cards,
-    )
-    draw_time_zones(outputs.time_zones, cards, before)
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])

@@ -14,21 +14,19 @@ import pyarrow.csv as pa_csv
 from scipy.spatial import KDTree
 
 from scripts import countries
-from scripts.contracts import read_object
-from scripts.entry import run
 from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
 from scripts.geo.metrics import Sites
-from scripts.geo.people import read_points
-from scripts.geo.snapshot import Countries, load_countries, load_facts, load_places
+from scripts.geo.people import Points
+from scripts.geo.snapshot import Countries, load_places
 from scripts.geo.thinning import lowest, thinning_rank
 from scripts.report.figure_close_ups import draw_country, draw_window
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_png, save_svg
-from scripts.scorers.scorecard import read_sites
 from scripts.scorers.truth.measure import GROUPS, SIZES
-from scripts.scorers.truth.ranges import RealRange, read_statistics, real_ranges
+from scripts.scorers.truth.ranges import RealRange
 
 F64 = npt.NDArray[np.float64]
 Json = Mapping[str, Any]
+Networks = tuple[Sites, Sequence[Sites], Sites, tuple[F64, F64]]
 SEED = 0
 WINDOW_M = 60_000.0
 EDGES_KM = np.geomspace(1.0, 400.0, 25)
@@ -189,7 +187,7 @@ def median_of_countries(card: Json, name: str) -> float:
 
 def draw_statistics(
     path: str,
-    correlations: Mapping[str, tuple[Sites, Sequence[Sites], Sites, tuple[F64, F64]]],
+    correlations: Mapping[str, Networks],
     cards: Sequence[Json],
     ranges: Mapping[str, RealRange],
 ) -> None:
@@ -237,34 +235,31 @@ def largest_cities(path: str, wanted: Sequence[int]) -> dict[int, tuple[float, f
     return {of: (float(lon[at]), float(lat[at])) for of, at in first.items()}
 
 
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``figure_real_outlets``."""
-    samples = read_samples(inputs.samples)
-    release = [read_sites(path) for path in inputs.release]
-    baseline = read_sites(inputs.baseline[0])
-    points = read_points(inputs.points)
-    facts = load_facts(inputs.facts)
-    codes = countries.encode(facts["country_iso"]).tolist()
-    names = dict(zip(codes, facts["name"].to_pylist(), strict=True))
-    networks, correlations = {}, {}
+def beside_real(
+    samples: Mapping[tuple[str, int], Sites],
+    release: Mapping[int, Sites],
+    baseline: Sites,
+    points: Points,
+    names: Mapping[int, str],
+) -> tuple[dict[int, dict[str, Sites]], dict[str, Networks]]:
+    """Networks for the maps and for the statistics, of every country with real outlets.
+
+    By country code the real network and that of each seed at one count; and by name the real one,
+    those of all seeds, the baseline's and the people. Countries in which a seed has no two sites
+    are left out.
+    """
+    maps: dict[int, dict[str, Sites]] = {}
+    correlations: dict[str, Networks] = {}
+    titles = ("real outlets", *(f"seed {seed}" for seed in release))
     for (_, code), real in samples.items():
-        ours = [of_country(sites, code) for sites in release]
+        ours = [of_country(sites, code) for sites in release.values()]
         if code not in names or min(map(len, ours)) < 2:
             continue
         size = min(map(len, (real, *ours)))
-        titles = ("real outlets", *(f"seed {seed}" for seed in params.seeds))
-        networks[code] = {
+        maps[code] = {
             title: thinned(sites, size) for title, sites in zip(titles, (real, *ours), strict=True)
         }
         here = points.country == code
         people = points.lon[here], points.lat[here]
         correlations[names[code]] = (real, ours, of_country(baseline, code), people)
-    land = load_countries(inputs.countries)
-    draw_maps(outputs.maps, networks, land, names, largest_cities(inputs.places, list(networks)))
-    cards = [read_object("segment1b_scorecard", path) for path in inputs.cards]
-    ranges = real_ranges(read_statistics(inputs.statistics))
-    draw_statistics(outputs.statistics, correlations, cards, ranges)
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])
+    return maps, correlations
