@@ -7,7 +7,7 @@ is left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,20 @@ class Records:
 
     settings: Settings
     outcome: Outcome
-    root: Path = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "root", Path(self.settings.runs_root))
+    @property
+    def candidate(self) -> Run:
+        """The run under evaluation."""
+        return self.settings.run_named(self.settings.candidate)
+
+    @property
+    def made(self) -> list[str]:
+        """Files that the target asks for and that are there."""
+        return [path for path in self.outcome.files if path not in self.outcome.unmade]
 
     def path(self, name: str, **tokens: object) -> str:
         """Path of a record."""
-        return dataset_path(self.root, name, **tokens).as_posix()
+        return dataset_path(self.settings.runs_root, name, **tokens).as_posix()
 
     def read(self, name: str, **tokens: object) -> Any:
         """A record, or None where it is absent, unreadable or not of this run."""
@@ -173,16 +179,14 @@ def _scored(records: Records, run: Run) -> Verdict:
 
 
 def _certify(records: Records) -> Verdict:
-    settings = records.settings
-    candidate = settings.run_named(settings.candidate)
+    candidate = records.candidate
     document = records.read("segment1b_p5_certification")
-    asked = (candidate.run_id, list(settings.seeds))
+    asked = (candidate.run_id, list(records.settings.seeds))
     if document is None or (document["run"]["run_id"], document["seeds"]) != asked:
         return _scored(records, candidate)
     graded = document["verdict"]
     certified = "" if records.outcome.passed else ", not certified"
     verdict = _judged(document["rows"], graded["minimum_grade"])
-    after = verdict["next"] or ["snakemake dossier"]
     return {
         **verdict,
         "grade": graded["grade"],
@@ -192,16 +196,14 @@ def _certify(records: Records) -> Verdict:
         "says": f"{candidate.name}, {grade_text(graded)}{certified}",
         "because": [f"no release: {why}" for why in graded["not_a_release_because"]],
         "made": [records.path("segment1b_p5_certification")],
-        "next": after,
+        "next": verdict["next"] or ["snakemake dossier"],
     }
 
 
 def _candidate(records: Records) -> Verdict:
-    settings = records.settings
-    run = settings.run_named(settings.candidate)
-    verdict = _scored(records, run)
+    run_id, verdict = records.candidate.run_id, _scored(records, records.candidate)
     made = [
-        records.path("segment1b_scorecard", run_id=run.run_id, seed=seed)
+        records.path("segment1b_scorecard", run_id=run_id, seed=seed)
         for seed in verdict.get("seeds", [])
     ]
     return {**verdict, "made": made, "next": [*verdict.get("next", []), "snakemake certify"]}
@@ -231,9 +233,8 @@ def _phase(records: Records) -> Verdict:
 
 
 def _integrated(records: Records) -> Verdict:
-    settings = records.settings
-    p4 = records.outcome.target == "p4"
-    run = promotion.phase_run(settings, "P4") if p4 else settings.run_named(settings.candidate)
+    settings, p4 = records.settings, records.outcome.target == "p4"
+    run = promotion.phase_run(settings, "P4") if p4 else records.candidate
     record = records.read("segment1b_p4_integrated", run_id=run.run_id)
     if record is None:
         return _scored(records, run)
@@ -253,26 +254,24 @@ def _integrated(records: Records) -> Verdict:
 
 
 def _recover(records: Records) -> Verdict:
-    settings = records.settings
-    run = settings.run_named(settings.candidate)
+    run = records.candidate
     record = records.read("segment1b_p4_recovery", run_id=run.run_id)
     if record is None:
         return _integrated(records)
-    path = records.path("segment1b_p4_recovery", run_id=run.run_id)
     attempts = counted(len(record["attempts"]), "attempt")
     return {
         "run": run.name,
         "seeds": record["seeds"],
         "says": f"{run.name}: {record['outcome']} after {attempts}",
-        "because": summary(record, settings.runs_root),
-        "made": [path],
+        "because": summary(record, records.settings.runs_root),
+        "made": [records.path("segment1b_p4_recovery", run_id=run.run_id)],
         "next": ["snakemake integrated"],
     }
 
 
 def _calibrate(records: Records) -> Verdict:
     """The best attempt of a search beside its start, and the policies that won."""
-    run = records.settings.run_named(records.settings.candidate)
+    run = records.candidate
     tokens = {"run_id": run.run_id, "search": "calibration"}
     board = records.read("search_leaderboard", **tokens)
     if board is None:
@@ -294,7 +293,7 @@ def _calibrate(records: Records) -> Verdict:
         "says": f"{run.name}: {found}; {board['feasible']} of {board['attempts']} attempts hold "
         "every constraint",
         "because": [f"turned {knobs}"] if turned and knobs else [],
-        "made": [*_files(records)["made"], *(won if turned else [])],
+        "made": [*records.made, *(won if turned else [])],
         "next": ["snakemake certify, with these policies over the shipped ones"] if turned else [],
     }
 
@@ -310,14 +309,14 @@ def _ladder(records: Records) -> Verdict:
         "seeds": found["seeds"],
         "says": ", ".join(steps),
         "because": [f"check {name} fails" for name in failed],
-        "made": _files(records)["made"],
+        "made": records.made,
         "next": ["segment1b knobs"],
     }
 
 
 def _freeze_guard(records: Records) -> Verdict:
     """What the guard says of the candidate's 1A."""
-    run = records.settings.run_named(records.settings.candidate)
+    run = records.candidate
     guard = records.read("segment1a_freeze_guard", run_id=run.upstream_id)
     if guard is None:
         return _files(records)
@@ -328,7 +327,7 @@ def _freeze_guard(records: Records) -> Verdict:
         "because": [f"regressed: {', '.join(regressed)}"] if regressed else [],
         "made": [
             records.path("segment1a_freeze_guard", run_id=run.upstream_id),
-            *_files(records)["made"],
+            *records.made,
         ],
         "next": ["snakemake integrated"] if records.outcome.passed else [],
     }
@@ -360,17 +359,15 @@ def _baseline(records: Records) -> Verdict:
 
 def _dossier(records: Records) -> Verdict:
     """The certificate's verdict, and where the page about it is."""
-    made = _files(records)["made"]
-    return {**_certify(records), "made": made, "next": [f"open {path}" for path in made]}
+    opened = [f"open {path}" for path in records.made]
+    return {**_certify(records), "made": records.made, "next": opened}
 
 
 def _files(records: Records) -> Verdict:
     """What a target without a verdict of its own made."""
-    outcome = records.outcome
-    made = [path for path in outcome.files if path not in outcome.unmade]
-    lacks = len(outcome.files) - len(made)
-    says = counted(len(made), "file") + (f", {lacks} could not be made" if lacks else "")
-    return {"says": says, "made": made}
+    lacks = len(records.outcome.files) - len(records.made)
+    says = counted(len(records.made), "file") + (f", {lacks} could not be made" if lacks else "")
+    return {"says": says, "made": records.made}
 
 
 _BY_TARGET: dict[str, Callable[[Records], Verdict]] = {
