@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ _CLASSES = frozenset(name for name, value in vars(errors).items() if isinstance(
 }
 # A check of S9 stands for the error that it becomes: code, kind, violation.
 _CHECK = "_check"
+# The whole syntax tree of a module.
+Nodes = Sequence[ast.AST]
 
 
 @dataclass(frozen=True)
@@ -35,28 +37,27 @@ class Raised:
 def raised() -> tuple[Raised, ...]:
     """Every place of the package that raises an error with a code of its own, by code."""
     modules = {
-        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): ast.parse(
-            path.read_bytes()
+        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): list(
+            ast.walk(ast.parse(path.read_bytes()))
         )
         for path in sorted((ROOT / "scripts").rglob("*.py"))
     }
-    takers = {name: found for tree in modules.values() for name, found in _takers(tree)}
-    places = (
-        place for module, tree in modules.items() for place in _of_module(module, tree, takers)
-    )
-    found = list(places)
+    takers = {name: found for nodes in modules.values() for name, found in _takers(nodes)}
+    found = [
+        place for module, nodes in modules.items() for place in _of_module(module, nodes, takers)
+    ]
     known = {place.code for place in found}
-    for module, tree in modules.items():
-        found += [place for place in _told(module, tree) if place.code not in known]
+    for module, nodes in modules.items():
+        found += [place for place in _told(module, nodes) if place.code not in known]
     return tuple(sorted(found, key=lambda place: (place.code, place.module)))
 
 
-def _told(module: str, tree: ast.Module) -> Iterator[Raised]:
+def _told(module: str, nodes: Nodes) -> Iterator[Raised]:
     """Codes that a module takes from a table, with what its docstrings say of them."""
-    texts = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    texts = [node for node in nodes if isinstance(node, ast.FunctionDef)]
     said = " ".join(" ".join((ast.get_docstring(node) or "").split()) for node in texts)
-    values = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    for code in sorted(str(value) for value in values if _CODE.fullmatch(str(value))):
+    values = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    for code in sorted(filter(_CODE.fullmatch, values)):
         rule = re.search(rf"``{code}`` ([^;.`]+)", said)
         text = rule[1].strip(" ,") if rule else ""
         yield Raised(code, "", module, text if "(" in text else text.rstrip(")"), "")
@@ -74,8 +75,8 @@ def _name(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
 
 
-def _takers(tree: ast.Module) -> Iterator[tuple[str, _Taker]]:
-    for function in ast.walk(tree):
+def _takers(nodes: Nodes) -> Iterator[tuple[str, _Taker]]:
+    for function in nodes:
         if not isinstance(function, ast.FunctionDef):
             continue
         names = [argument.arg for argument in function.args.args if argument.arg != "self"]
@@ -93,8 +94,8 @@ def _codes(argument: ast.expr) -> list[str]:
     return [str(value) for value in values if plain and _CODE.fullmatch(str(value))]
 
 
-def _of_module(module: str, tree: ast.Module, takers: Mapping[str, _Taker]) -> Iterator[Raised]:
-    for call in ast.walk(tree):
+def _of_module(module: str, nodes: Nodes, takers: Mapping[str, _Taker]) -> Iterator[Raised]:
+    for call in nodes:
         if not isinstance(call, ast.Call):
             continue
         name = _name(call)

@@ -125,7 +125,12 @@ def syntax_digest(path: Path) -> str:
 
     A file that is no Python any more has the digest of its bytes.
     """
-    content = path.read_bytes()
+    return _digest_of(path.read_bytes())
+
+
+@functools.cache
+def _digest_of(content: bytes) -> str:
+    """The same of a file's bytes; locks ask for the same files again and again."""
     try:
         return _Syntax(ast.parse(content)).digest()
     except (SyntaxError, ValueError):
