@@ -9,18 +9,27 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DRAW = "from scripts.random_kernels import unit; import numpy; print(unit(numpy.uint64(1 << 63)))"
+KERNELS = """
+from scripts.compiled import compiled
+
+
+@compiled("f8(f8)")
+def twice(x):
+    return 2.0 * x
+"""
+DOUBLE = "from scripts.small_kernels import twice; print(twice(1.5))"
 
 
 @pytest.fixture
 def package(tmp_path):
     (tmp_path / "scripts").mkdir()
-    for name in ("__init__.py", "compiled.py", "random_kernels.py"):
+    for name in ("__init__.py", "compiled.py"):
         shutil.copy(REPOSITORY / "scripts" / name, tmp_path / "scripts" / name)
+    (tmp_path / "scripts/small_kernels.py").write_text(KERNELS, encoding="utf-8")
     return tmp_path
 
 
-def draw(folder: Path, code: str = DRAW, **environment: str) -> str:
+def double(folder: Path, code: str = DOUBLE, **environment: str) -> str:
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
@@ -34,19 +43,18 @@ def draw(folder: Path, code: str = DRAW, **environment: str) -> str:
 
 
 def test_a_changed_kernel_is_compiled_again_also_under_its_old_time(package):
-    kernels = package / "scripts/random_kernels.py"
-    assert draw(package) == "0.5000000000000001"
+    kernels = package / "scripts/small_kernels.py"
+    assert double(package) == "3.0"
     status = kernels.stat()
-    text = kernels.read_text(encoding="utf-8")
-    kernels.write_text(text.replace("+ 0.5) * 2.0**-52", "+ 0.5) * 2.0**-53"), encoding="utf-8")
+    kernels.write_text(KERNELS.replace("2.0", "4.0"), encoding="utf-8")
     os.utime(kernels, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert draw(package) == "0.25000000000000006"
+    assert double(package) == "6.0"
     assert len(list((package / "scripts/__pycache__").glob("kernels-*"))) == 2
 
 
 def test_kernels_work_where_nothing_can_be_kept(package):
-    code = f"import os; os.access = lambda *_: False; {DRAW}"
-    assert draw(package, code, XDG_CACHE_HOME="/dev/null/none") == "0.5000000000000001"
+    code = f"import os; os.access = lambda *_: False; {DOUBLE}"
+    assert double(package, code, XDG_CACHE_HOME="/dev/null/none") == "3.0"
     kept = package / "cache"
-    assert draw(package, code, XDG_CACHE_HOME=str(kept)) == "0.5000000000000001"
+    assert double(package, code, XDG_CACHE_HOME=str(kept)) == "3.0"
     assert list(kept.glob("segment1b/kernels-*/**/*.nbc"))

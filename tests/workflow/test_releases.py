@@ -83,6 +83,7 @@ def test_a_release_is_verified_by_its_name(world):
     assert "0 faults" in command(world, "verify", sealed(world).name)
 
 
+@pytest.mark.slow
 def test_another_map_of_the_same_run_leaves_the_release_as_it_is(world):
     folder, before = sealed(world), (world / POINTER).read_bytes()
     document = yaml.safe_load((world / S6).read_text())
@@ -175,6 +176,7 @@ def test_a_changed_baseline_is_refused_before_anything_runs(world, changed, line
     assert (world / PIN).read_bytes() == pin
 
 
+@pytest.mark.slow
 def test_another_baseline_is_pinned_when_it_is_asked_for_by_name(world):
     text, pin = (world / S5).read_text(), read_json(world / PIN)
     assert "replaced" not in pin
