@@ -70,6 +70,14 @@ def configuration(files: Iterable[Path], values: Iterable[str]) -> Settings:
     return load_settings(read_configuration(files, values))
 
 
+def taken(settings: Settings) -> Path:
+    """Folder of the runs, which nobody else changes while this process lasts."""
+    from scripts import root_lock
+
+    root_lock.take(settings.runs_root)
+    return Path(settings.runs_root)
+
+
 def make(
     target: str, files: Sequence[Path], values: Sequence[str], options: Sequence[str] = ()
 ) -> None:

@@ -36,13 +36,12 @@ def lock(
     Example: segment1b lock P1 --config seeds=[42]
     """
     settings = options.configuration(configfile, config)
-    from scripts import root_lock
     from scripts.governance.lock import lock_phase, refuse_lock
 
     refuse_lock(settings, phase.value)
     target = "integrated" if phase is Phase.P4 else phase.value.lower()
     options.make(target, configfile, config, ["--quiet", "all"] if quiet else [])
-    root_lock.take(settings.runs_root)
+    options.taken(settings)
     options.show(lock_phase(settings, phase.value, keep), quiet)
 
 
@@ -65,10 +64,8 @@ def reopen(
     --evidence runs/fix-data-engine/segment_1B/reports/segment1b_p4_red_reopen_RUN.json
     """
     settings = options.configuration(configfile, config)
-    from scripts import root_lock
     from scripts.governance.reopen import reopen_phase
 
-    root_lock.take(settings.runs_root)
-    root = Path(settings.runs_root)
+    root = options.taken(settings)
     lines = reopen_phase(root, phase.value, approved_by, reason, str(evidence))
     options.show(lines, quiet)

@@ -78,9 +78,7 @@ def sign(
     Example: segment1b sign --key key.pem
     """
     settings = options.configuration(configfile, config)
-    from scripts import root_lock
     from scripts.governance.sign_attestation import sign_attestation
 
-    root_lock.take(settings.runs_root)
-    root, reference = Path(settings.runs_root), Path(settings.reference)
+    root, reference = options.taken(settings), Path(settings.reference)
     options.show(sign_attestation(root, key, reference, settings.policy_files))

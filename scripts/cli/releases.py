@@ -70,11 +70,9 @@ def rollback(
     Example: segment1b rollback reopened-1a2b
     """
     settings = options.configuration(configfile, config)
-    from scripts import root_lock
     from scripts.governance import releases
 
-    root_lock.take(settings.runs_root)
-    root = Path(settings.runs_root)
+    root = options.taken(settings)
     lines = releases.rollback(root, name)
     if policies:
         lines = [lines[0], *releases.restore_policies(root, name)]

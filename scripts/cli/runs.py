@@ -40,13 +40,11 @@ def fork(
     Example: segment1b fork wide --parent reopened --config postures=postures posture=wide
     """
     settings = options.configuration(configfile, [*config, f"candidate={name}"])
-    from scripts import root_lock
     from scripts.governance.fork import check_names, fork
     from scripts.governance.retention import prune
     from scripts.records.identity import run_id
 
-    root, child = Path(settings.runs_root), settings.run_named(name)
-    root_lock.take(settings.runs_root)
+    root, child = options.taken(settings), settings.run_named(name)
     check_names(root / "segment_1B", child, parent)
     kept = [*settings.kept_runs, run_id("1B", parent)]
     options.show(prune(root, kept, execute=False), quiet)
@@ -68,11 +66,9 @@ def prune(
     Candidate, baseline, and what pointers, locks, certificate and forks name are kept.
     """
     settings = options.configuration(configfile, config)
-    from scripts import root_lock
     from scripts.governance.retention import prune
 
-    root_lock.take(settings.runs_root)
-    options.show(prune(Path(settings.runs_root), settings.kept_runs, execute))
+    options.show(prune(options.taken(settings), settings.kept_runs, execute))
 
 
 @app.command()

@@ -160,7 +160,8 @@ def text(verdict: Json, colours: bool, width: int | None = None) -> list[str]:
     headline = f"{paint(verdict['target'], STRONG, colours)} {paint(ended, tone, colours)}"
     lines = ["", f"{headline}: {verdict['says']}"]
     lines += table_lines(verdict.get("gates") or [], width)
-    for entry in (verdict.get("failing") or [])[:LONGEST]:
+    failing = verdict.get("failing") or []
+    for entry in failing[:LONGEST]:
         seeds = f"seed{'s' * (len(entry['seeds']) != 1)} {', '.join(entry['seeds'])}"
         seeds = "all seeds" if entry["seeds"] == ["all"] else seeds
         lines.append(
@@ -168,17 +169,15 @@ def text(verdict: Json, colours: bool, width: int | None = None) -> list[str]:
             f"{seeds}: {entry['reason']}"
         )
         lines += [f"     turn {line}" for line in entry["turn"]]
-    more = len(verdict.get("failing") or []) - LONGEST
-    lines += [f"... and {counted(more, 'more gate')}"] if more > 0 else []
-    because = verdict.get("because") or []
-    lines += because[:REASONS]
-    more = len(because) - REASONS
-    lines += [f"... and {counted(more, 'more line')}"] if more > 0 else []
-    made = verdict.get("made") or []
-    lines += [f"made  {path}" for path in made[:LONGEST]]
-    more = len(made) - LONGEST
-    lines += [f"... and {counted(more, 'more file')}"] if more > 0 else []
+    lines += _more(len(failing) - LONGEST, "gate")
+    because, made = verdict.get("because") or [], verdict.get("made") or []
+    lines += [*because[:REASONS], *_more(len(because) - REASONS, "line")]
+    lines += [f"made  {path}" for path in made[:LONGEST]] + _more(len(made) - LONGEST, "file")
     return lines + [f"next  {command}" for command in verdict.get("next") or []]
+
+
+def _more(left: int, thing: str) -> list[str]:
+    return [f"... and {counted(left, f'more {thing}')}"] if left > 0 else []
 
 
 def table_lines(gates: Sequence[Json], width: int | None = None) -> list[str]:
