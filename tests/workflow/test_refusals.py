@@ -76,8 +76,8 @@ def test_tampered_upstream_flag(world_copy):
     refused(world_copy, "EG25", "_passed.flag")
 
 
-def test_seed_outside_the_required_set_is_refused(world_copy):
-    refused(world_copy, "EC09", "seeds", arguments=("--config", "seeds=[42]"))
+def test_seed_outside_the_required_set_is_refused(fresh_world):
+    refused(fresh_world, "EC09", "seeds", arguments=("--config", "seeds=[42]"))
 
 
 def test_a_failed_verdict_keeps_its_evidence(world_copy):

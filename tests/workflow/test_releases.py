@@ -19,6 +19,7 @@ from tests import small_world
 RUNS = Path("runs/fix-data-engine")
 POINTER = RUNS / "segment_1B/last_good/last_good_pointer.json"
 PIN = RUNS / "segment_1B/baseline_authority/baseline_pointer.json"
+DOSSIER = RUNS / "segment_1B/reports/segment1b_p5_dossier.html"
 S5 = Path("config/layer1/1B/policy/policy.s5.assignment.yaml")
 S6 = Path("config/layer1/1B/policy/policy.s6.jitter.yaml")
 LAW = Path("scripts/states/s5_site_tile_assignment.py")
@@ -117,6 +118,14 @@ def test_another_map_of_the_same_run_leaves_the_release_as_it_is(world):
     assert compared["policies"] == {"policy.s6.jitter: towns.open_share": [was, was - 0.1]}
     assert compared["releases"] == [folder.name, other.name]
     assert page.read_text().count("data:image/png;base64,") == 2
+    dossier = small_world.snakemake(world, "dossier", "--quiet", "rules")
+    assert dossier.returncode == 0, (dossier.stdout + dossier.stderr)[-4000:]
+    text_of_page = (world / DOSSIER).read_text(encoding="utf-8")
+    changes = text_of_page.split('id="changes"')[1].split("</section>")[0]
+    assert f"segment1b compare {folder.name} " in changes
+    turned = rf"towns.open_share</th>.*{was}</td>.*{was - 0.1:g}</td>"
+    assert re.search(rf"policy.s6.jitter: {turned}", changes)
+    assert "gates: " not in changes
 
     assert f"{S6} differs" in command(world, "rollback", folder.name)
     assert read_json(world / POINTER)["release"] == folder.name
