@@ -1,4 +1,4 @@
-"""Costs of jobs, from the log files of the rules.
+"""Runs of a workflow and the costs of their jobs, from the log files of the rules.
 
 Seconds of the state's own function, and CPU seconds and peak resident memory of the whole process,
 interpreter start included, are what every job leaves in its log.
@@ -7,6 +7,9 @@ interpreter start included, are what every job leaves in its log.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +18,15 @@ import numpy as np
 
 Costs = dict[str, dict[str, float]]
 COSTS = ("main_s", "cpu_s", "peak_mb")
+
+
+def run_workflow(target: str, root: Path, *config: str) -> tuple[float, int]:
+    """Wall seconds and exit status of a target on a runs root, under further configuration."""
+    command = [sys.executable, "-m", "snakemake", target, "--quiet", "all"]
+    command += ["--config", f"runs_root={root}", *config]
+    start = time.perf_counter()
+    status = subprocess.run(command, check=False).returncode
+    return time.perf_counter() - start, status
 
 
 def cost_of_job(log: Path) -> dict[str, float] | None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from scripts.benchmarks.collect import collect
-from scripts.benchmarks.floors import (
-    WORK,
-    floor,
-    pair_by_pair,
-)
+from scripts.benchmarks.collect import collect, run_workflow
+from scripts.benchmarks.floors import WORK, floor, pair_by_pair
 from scripts.contracts import datasets
 from scripts.errors import ConfigError
 from scripts.policies import parse_yaml
@@ -75,15 +68,14 @@ def files_of(root: Path) -> dict[str, str]:
 
 def run_seed(target: str, root: Path, merchants: int, groups: int = 1) -> float:
     """Wall seconds of a run of one file for the one seed; exits with its status when it fails."""
-    command = [sys.executable, "-m", "snakemake", target, "--quiet", "all", "--config"]
-    command += [f"seeds=[{SEED}]", f"runs_root={root}", f"groups={groups}"]
-    command += [f"upstream={{merchants_total: {merchants}}}"]
-    command += [f"certification={{required_seeds: [{SEED}], release: false}}"]
-    start = time.perf_counter()
-    status = subprocess.run(command, check=False).returncode
+    config = (
+        *(f"seeds=[{SEED}]", f"groups={groups}", f"upstream={{merchants_total: {merchants}}}"),
+        f"certification={{required_seeds: [{SEED}], release: false}}",
+    )
+    wall, status = run_workflow(target, root, *config)
     if status:
         raise SystemExit(status)
-    return time.perf_counter() - start
+    return wall
 
 
 def bytes_below(folder: Path) -> int:

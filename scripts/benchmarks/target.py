@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-from scripts.benchmarks.collect import collect
+from scripts.benchmarks.collect import collect, run_workflow
 from scripts.tables import write_json
-
-
-def run_workflow(target: str, seeds: str, root: Path) -> tuple[float, int]:
-    """Wall seconds and exit status of a fresh run of a target."""
-    command = [sys.executable, "-m", "snakemake", target, "--quiet", "all"]
-    command += ["--config", f"seeds=[{seeds}]", f"runs_root={root}"]
-    start = time.perf_counter()
-    status = subprocess.run(command, check=False).returncode
-    return time.perf_counter() - start, status
 
 
 def time_target(target: str, seeds: str, out: Path) -> list[str]:
     """Run a target twice and write the cost of every rule; the table."""
     root = Path(tempfile.mkdtemp(prefix="bench-", dir="runs"))
     try:
-        first, status = run_workflow(target, seeds, root)
-        again, _ = run_workflow(target, seeds, root)
+        first, status = run_workflow(target, root, f"seeds=[{seeds}]")
+        again, _ = run_workflow(target, root, f"seeds=[{seeds}]")
         rules = collect(root)
     finally:
         shutil.rmtree(root)

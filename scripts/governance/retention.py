@@ -28,8 +28,6 @@ RECORDS = (
     "last_good/last_good_pointer.json",
     "reports/segment1b_p5_certification.json",
     "reports/segment1b_p4_authority_envelope.json",
-)
-RECORD_PATTERNS = (
     "reports/segment1b_p[1-4]_lock_record.json",
     "reports/segment1b_p[1-4]_reopen_record_*.json",
 )
@@ -62,16 +60,13 @@ def name_runs(segment: Path, names: Mapping[str, str]) -> None:
 
 def mentioned(path: Path) -> set[str]:
     """Run ids that stand in a file."""
-    return set(RUN_ID.findall(path.read_text(encoding="utf-8"))) if path.is_file() else set()
+    return set(RUN_ID.findall(path.read_text(encoding="utf-8")))
 
 
 def kept_runs(segment: Path, named: Iterable[str]) -> dict[str, str]:
     """Run ids that stay and why, closed over what kept records refer to."""
     reasons = dict.fromkeys(named, "named by the configuration")
-    records = [segment / name for name in RECORDS]
-    for pattern in RECORD_PATTERNS:
-        records += sorted(segment.glob(pattern))
-    for record in records:
+    for record in (path for pattern in RECORDS for path in sorted(segment.glob(pattern))):
         for run_id in sorted(mentioned(record)):
             reasons.setdefault(run_id, f"{record.name} refers to it")
     open_runs = list(reasons)
