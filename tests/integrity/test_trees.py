@@ -80,7 +80,14 @@ def test_two_starts_in_one_folder_on_runs_roots_of_their_own_do_not_meet(world):
     """Both at once, from nothing: two runs of one seed with the same sites."""
     with ThreadPoolExecutor() as both:
         starts = [
-            both.submit(told, world, "candidate", "--config", "seeds=[7]", f"runs_root=runs/{name}")
+            both.submit(
+                told,
+                world,
+                f"runs/{name}/{SITES}",
+                "--config",
+                "seeds=[7]",
+                f"runs_root=runs/{name}",
+            )
             for name in ("one", "two")
         ]
     for start in starts:
