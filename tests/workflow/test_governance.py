@@ -186,7 +186,8 @@ def test_a_changed_locked_file_refuses_promotion_before_anything_runs(locked, ta
     told = f"^{target} is refused: lock P1: {changed} has digest"
     assert re.search(told, call(locked, target, "-n"), re.M)
     assert re.search(told, command(locked, "explain", target), re.M)
-    assert f"certify is refused: lock P1: {changed} has digest" in command(locked, "status")
+    if target == "certify":
+        assert f"certify is refused: lock P1: {changed} has digest" in command(locked, "status")
     path.write_text(before, encoding="utf-8")
     assert digests(locked / SEGMENT / RELEASE) == state
 
