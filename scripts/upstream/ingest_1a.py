@@ -1,19 +1,18 @@
 """Rule ``ingest_1a``: take over the tables of an external producer; no PASS, no read."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from scripts.contracts import write_dataset, write_object
+from scripts.contracts import write_object
 from scripts.entry import run
 from scripts.errors import UpstreamError
 from scripts.geo.snapshot import load_facts
 from scripts.records.bundle import verify_bundle
 from scripts.records.ledger import Ledger
-from scripts.tables import read_json
-from scripts.upstream.ingest_external import check_countries, check_worlds_agree, load_table
+from scripts.tables import publish, read_json
+from scripts.upstream.ingest_external import check_worlds_agree, copy_table
 from scripts.upstream.prior import Facts, eligible_facts
 from scripts.upstream.tables_1a import ALL_TABLES
 
@@ -53,30 +52,29 @@ def sealed_files(bundle: Path, names: list[str]) -> dict[str, str]:
     return {name: files[name] for name in names}
 
 
-def load_world(files: Mapping[str, str], facts: Facts, seed: int) -> dict[str, pa.Table]:
-    """Tables of an external world, each held against its contract and against the others.
+def publish_world(
+    files: Mapping[str, str], published: Mapping[str, str], facts: Facts, seed: int
+) -> None:
+    """Publish the tables of an external world, all or none, held against contracts and each other.
 
     Raises
     ------
     UpstreamError
         ``EU20`` to ``EU29``, as :mod:`scripts.upstream.ingest_external` says.
     """
-    tables = {}
-    for name, path in sorted(files.items()):
-        tables[name] = load_table(name, path)
-        check_countries(tables[name], facts, path)
-    check_worlds_agree(tables["outlet_catalogue"], tables["s3_candidate_set"], seed, files)
-    return tables
+    with contextlib.ExitStack() as stack:
+        copies = {name: str(stack.enter_context(publish(published[name]))) for name in files}
+        for name, path in sorted(files.items()):
+            copy_table(name, path, copies[name], facts)
+        check_worlds_agree(copies, seed, files)
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Bind the delivery of a seed to its published tables; all or none are written."""
+    """Bind the delivery of a seed to its published tables."""
     files = {name: path for name, path in inputs.items() if name in ALL_TABLES}
     source = verify_delivery(files, Path(inputs.index), Path(inputs.flag))
-    facts = eligible_facts(load_facts(inputs.facts))
-    seed = int(wildcards.seed)
-    for name, table in load_world(files, facts, seed).items():
-        write_dataset(name, outputs[name], table)
+    facts, seed = eligible_facts(load_facts(inputs.facts)), int(wildcards.seed)
+    publish_world(files, dict(outputs.items()), facts, seed)
     write_object("external_source_1A", outputs.external_source, {"seed": seed, **source})
 
 

@@ -7,7 +7,9 @@ table under its own name, and ``validation/`` with the producer's bundle: ``inde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,33 +18,55 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scripts import countries
-from scripts.contracts import arrow_schema, check_table
+from scripts.contracts import TableCheck, arrow_schema, dataset_stream
 from scripts.errors import ContractError, UpstreamError
-from scripts.tables import read_parquet
+from scripts.ordering import is_among, run_starts
+from scripts.tables import open_parquet, readable, row_blocks
 from scripts.upstream.egress import pairs
 from scripts.upstream.prior import Facts
+from scripts.upstream.stored import ROWS_EACH, merchant_slices, padded_numbers
+from scripts.upstream.tables_1a import REQUIRED_TABLES
 
 _CODES = {"EX01": "EU20", "EX10": "EU21", "EX11": "EU22", "EX12": "EU23", "EX13": "EU24"}
+_REQUIRED = {name: tuple(arrow_schema(name).names) for name in REQUIRED_TABLES}
 _COUNTRY_COLUMNS = ("home_country_iso", "legal_country_iso", "country_iso")
 
 
-def load_table(dataset_id: str, path: str) -> pa.Table:
-    """Read and check one table.
+def copy_table(dataset_id: str, source: str, target: str | Path, facts: Facts) -> None:
+    """Write a table in the types of its contract, checked block by block.
 
     Raises
     ------
     UpstreamError
         ``EU20`` unreadable, ``EU21`` columns or types, ``EU22`` a value (null, NaN, range,
-        pattern), ``EU23`` sort order, ``EU24`` duplicate key; with file, column and row.
+        pattern), ``EU23`` sort order, ``EU24`` duplicate key, ``EU25`` a country that is not
+        eligible; with file, column and row.
     """
+    # The stream casts what it is given; a delivery is held to its types before.
+    check, first_row = TableCheck(dataset_id, source), 0
     try:
-        table = _plain_strings(dataset_id, read_parquet(path))
-        check_table(dataset_id, table, path)
+        with dataset_stream(dataset_id, target) as stream:
+            for block in plain_blocks(dataset_id, source):
+                check.hold(block)
+                stream.write(block)
+                check_countries(block, facts, source, first_row)
+                first_row += block.num_rows
     except ContractError as error:
         raise UpstreamError(
             _CODES.get(error.code, "EU21"), error.where, error.rule, error.remedy
         ) from None
-    return table
+
+
+def plain_blocks(dataset_id: str, path: str) -> Iterator[pa.Table]:
+    """Rows of a delivered table with plain strings, at least one block."""
+    file = open_parquet(path)
+    some = False
+    with readable(path):
+        for block in row_blocks(file, ROWS_EACH):
+            some = True
+            yield _plain_strings(dataset_id, block)
+    if not some:
+        yield _plain_strings(dataset_id, file.schema_arrow.empty_table())
 
 
 def _plain_strings(dataset_id: str, table: pa.Table) -> pa.Table:
@@ -61,7 +85,7 @@ def _plain_strings(dataset_id: str, table: pa.Table) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def check_countries(table: pa.Table, facts: Facts, path: str) -> None:
+def check_countries(table: pa.Table, facts: Facts, path: str, first_row: int = 0) -> None:
     """Every country is an eligible one of the snapshot (``EU25``)."""
     known = pa.array(facts.iso)
     for name in _COUNTRY_COLUMNS:
@@ -72,16 +96,23 @@ def check_countries(table: pa.Table, facts: Facts, path: str) -> None:
                 raise UpstreamError(
                     "EU25",
                     path,
-                    f"column {name!r} row {row}: {table.column(name)[row].as_py()!r} is not an "
-                    "eligible country",
+                    f"column {name!r} row {first_row + row}: {table.column(name)[row].as_py()!r} "
+                    "is not an eligible country",
                     "a country with population above zero in the snapshot",
                 )
 
 
-def check_worlds_agree(
-    catalogue: pa.Table, candidate_set: pa.Table, seed: int, paths: Mapping[str, str]
-) -> None:
+def check_worlds_agree(files: Mapping[str, str], seed: int, paths: Mapping[str, str]) -> None:
     """What the two required tables say of each other and of the seed.
+
+    Parameters
+    ----------
+    files
+        Tables by dataset id, each of which keeps its contract.
+    seed
+        Seed that the catalogue must name.
+    paths
+        Delivered files by dataset id, for the messages.
 
     Raises
     ------
@@ -90,63 +121,69 @@ def check_worlds_agree(
         its merchant's candidate countries, or a home that is not rank 0; ``EU28`` another seed;
         ``EU29`` counts or flags that disagree with the rows; with file, column and row.
     """
-    path = paths["outlet_catalogue"]
-    merchant, country, count = pairs(catalogue)
+    first = dict.fromkeys(REQUIRED_TABLES, 0)
+    for tables in merchant_slices(files, _REQUIRED):
+        outlets, candidates = (
+            _Rows(paths[name], tables[name], first[name]) for name in REQUIRED_TABLES
+        )
+        _check_slice(outlets, candidates, seed)
+        for name, table in tables.items():
+            first[name] += table.num_rows
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a delivered table from a row on."""
+
+    path: str
+    table: pa.Table
+    first: int
+
+    def refuse(self, code: str, column: str, wrong: npt.NDArray[Any], right: str) -> None:
+        """Name the first row that is wrong."""
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            value = self.table.column(column)[row].as_py()
+            rule = f"column {column!r} row {self.first + row}: {value!r}"
+            raise UpstreamError(code, self.path, rule, right)
+
+
+def _check_slice(outlets: _Rows, candidates: _Rows, seed: int) -> None:
+    """:func:`check_worlds_agree` of some merchants."""
+    catalogue, listed = outlets.table, candidates.table
+    owner, country, count = pairs(catalogue)
+    starts = run_starts(catalogue.column("merchant_id").to_numpy())
+    total = np.repeat(np.diff(starts), np.diff(starts))
     order = catalogue.column("site_order").to_numpy().astype(np.int64)
     expected = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count) + 1
-    _refuse("EU26", path, "site_order", order != expected, order, "contiguous from 1 per country")
-    names = catalogue.column("site_id")
-    wrong = pc.not_equal(
-        names, pc.utf8_lpad(pc.cast(catalogue.column("site_order"), pa.string()), 6, "0")
+    outlets.refuse("EU26", "site_order", order != expected, "contiguous from 1 per country")
+    named = padded_numbers(catalogue.column("site_id"))
+    outlets.refuse("EU26", "site_id", named != order, "site_order padded to six digits")
+    other_seed = catalogue.column("global_seed").to_numpy() != np.uint64(seed)
+    outlets.refuse("EU28", "global_seed", other_seed, f"the seed {seed}")
+    final = catalogue.column("final_country_outlet_count").to_numpy() != np.repeat(count, count)
+    outlets.refuse("EU29", "final_country_outlet_count", final, "rows of the pair")
+    raw = catalogue.column("raw_nb_outlet_draw").to_numpy() != total
+    outlets.refuse("EU29", "raw_nb_outlet_draw", raw, "rows of the merchant")
+    flag = catalogue.column("single_vs_multi_flag").to_numpy() != (total > 1)
+    outlets.refuse("EU29", "single_vs_multi_flag", flag, "true above one outlet")
+
+    merchant = listed.column("merchant_id").to_numpy()
+    ids = merchant[run_starts(merchant)[:-1]]
+    at_home = listed.column("candidate_rank").to_numpy() == 0
+    homes = countries.encode(catalogue.column("home_country_iso")).astype(np.int64)
+
+    def keys(of: npt.NDArray[np.uint64], code: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        key = np.searchsorted(ids, of) * countries.CODES + code
+        return np.where(is_among(ids, of), key, -1)
+
+    allowed = keys(merchant, countries.encode(listed.column("country_iso")).astype(np.int64))
+    outside = ~is_among(np.sort(allowed), keys(owner, country))
+    rule = "a candidate country of the merchant"
+    outlets.refuse("EU27", "legal_country_iso", np.repeat(outside, count), rule)
+    not_rank = listed.column("is_home").to_numpy() != at_home
+    candidates.refuse("EU27", "is_home", not_rank, "true on rank 0 only")
+    abroad = ~is_among(
+        np.sort(allowed[at_home]), keys(catalogue.column("merchant_id").to_numpy(), homes)
     )
-    _refuse("EU26", path, "site_id", wrong.to_numpy(), names, "site_order padded to six digits")
-    seeds = catalogue.column("global_seed").to_numpy()
-    _refuse("EU28", path, "global_seed", seeds != np.uint64(seed), seeds, f"the seed {seed}")
-
-    final = catalogue.column("final_country_outlet_count").to_numpy()
-    wrong = final != np.repeat(count, count)
-    _refuse("EU29", path, "final_country_outlet_count", wrong, final, "rows of the pair")
-    _, index, total = np.unique(
-        catalogue.column("merchant_id").to_numpy(), return_inverse=True, return_counts=True
-    )
-    raw = catalogue.column("raw_nb_outlet_draw").to_numpy()
-    wrong = raw != total[index]
-    _refuse("EU29", path, "raw_nb_outlet_draw", wrong, raw, "rows of the merchant")
-    flag = catalogue.column("single_vs_multi_flag").to_numpy(zero_copy_only=False)
-    wrong = flag != (total[index] > 1)
-    _refuse("EU29", path, "single_vs_multi_flag", wrong, flag, "true above one outlet")
-
-    candidates = _keys(
-        candidate_set.column("merchant_id").to_numpy(),
-        countries.encode(candidate_set.column("country_iso")),
-    )
-    outside = ~np.isin(_keys(merchant, country), candidates)
-    rows = np.repeat(outside, count)
-    legal = catalogue.column("legal_country_iso")
-    _refuse("EU27", path, "legal_country_iso", rows, legal, "a candidate country of the merchant")
-    rank = candidate_set.column("candidate_rank").to_numpy()
-    is_home = candidate_set.column("is_home").to_numpy(zero_copy_only=False)
-    other = paths["s3_candidate_set"]
-    _refuse("EU27", other, "is_home", is_home != (rank == 0), is_home, "true on rank 0 only")
-    home = _keys(
-        catalogue.column("merchant_id").to_numpy(),
-        countries.encode(catalogue.column("home_country_iso")),
-    )
-    wrong = ~np.isin(home, candidates[rank == 0])
-    value = catalogue.column("home_country_iso")
-    _refuse("EU27", path, "home_country_iso", wrong, value, "the candidate of rank 0")
-
-
-def _keys(merchant: npt.NDArray[np.uint64], country: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    keys = np.empty(len(merchant), dtype=[("merchant", np.uint64), ("country", np.int16)])
-    keys["merchant"], keys["country"] = merchant, country
-    return keys
-
-
-def _refuse(
-    code: str, path: str, column: str, wrong: npt.NDArray[Any], values: Any, right: str
-) -> None:
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        value = values[row].as_py() if isinstance(values, pa.ChunkedArray) else values[row].item()
-        raise UpstreamError(code, path, f"column {column!r} row {row}: {value!r}", right)
+    outlets.refuse("EU27", "home_country_iso", abroad, "the candidate of rank 0")

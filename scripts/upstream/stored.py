@@ -39,6 +39,18 @@ def same_values(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
     return bool(both.chunk(0).indices.equals(both.chunk(1).indices))
 
 
+def padded_numbers(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Number that each text writes in six digits, or more where it needs them; -1 for another."""
+    text = encoded(column)
+    numbers = [_padded_number(name) for name in text.dictionary.to_pylist()]
+    return np.array(numbers, dtype=np.int64)[text.indices.to_numpy()]
+
+
+def _padded_number(name: str) -> int:
+    number = int(name) if name.isascii() and name.isdigit() else -1
+    return number if name == f"{number:06d}" else -1
+
+
 class Rows:
     """Rows of a file, taken in order; text is in dictionaries."""
 

@@ -24,7 +24,13 @@ from scripts.tables import encoded, read_parquet
 from scripts.upstream import laws
 from scripts.upstream.egress import SiteSums, pairs
 from scripts.upstream.prior import Facts
-from scripts.upstream.stored import ROWS_EACH, blocks, merchant_slices, same_values
+from scripts.upstream.stored import (
+    ROWS_EACH,
+    blocks,
+    merchant_slices,
+    padded_numbers,
+    same_values,
+)
 
 F64 = np.ndarray[Any, np.dtype[np.float64]]
 EXTERNAL_ALPHA = 1e-4
@@ -67,7 +73,6 @@ def identity_anomalies(catalogue: pa.Table) -> dict[str, int]:
     order = catalogue.column("site_order").to_numpy()
     site = encoded(catalogue.column("site_id"))
     names = np.array(site.dictionary.to_pylist(), dtype=object)
-    numbers = np.array([_padded_number(name) for name in names], dtype=np.int64)
     name = np.unique(names, return_inverse=True)[1][site.indices.to_numpy()]
     by_order = _duplicates(merchant, country, order)
     by_name = _duplicates(merchant, country, name)
@@ -84,14 +89,10 @@ def identity_anomalies(catalogue: pa.Table) -> dict[str, int]:
         "site_order_scopes_not_contiguous": len(
             np.unique(np.searchsorted(scope, np.flatnonzero(wrong), side="right"))
         ),
-        "site_id_not_padded_site_order": int((numbers[site.indices.to_numpy()] != order).sum()),
+        "site_id_not_padded_site_order": int(
+            (padded_numbers(catalogue.column("site_id")) != order).sum()
+        ),
     }
-
-
-def _padded_number(name: str) -> int:
-    """Number of a text of six digits, or more where it needs them; -1 for another text."""
-    number = int(name) if name.isascii() and name.isdigit() else -1
-    return number if name == f"{number:06d}" else -1
 
 
 def _duplicates(*keys: Any) -> tuple[int, int]:

@@ -29,7 +29,8 @@ from scripts.policies import load_policy, parse_yaml
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
 from scripts.settings import load_posture, load_settings, read_configuration
-from scripts.upstream.ingest_external import check_countries, check_worlds_agree, load_table
+from scripts.tables import read_parquet
+from scripts.upstream.ingest_1a import publish_world
 from tests import upstream_world
 from tests.chain_world import Sources, run_chain
 from tests.small_world import REPOSITORY
@@ -168,11 +169,9 @@ def upstream_tables(tally, folder, examples):
         pq.write_table(made[other], paths[other])
 
         def load():
-            tables = {key: load_table(key, path) for key, path in paths.items()}
-            for key, table in tables.items():
-                check_countries(table, upstream_world.facts(), paths[key])
-            check_worlds_agree(tables["outlet_catalogue"], tables["s3_candidate_set"], 42, paths)
-            return tables
+            published = {key: str(folder / "published" / f"{key}.parquet") for key in paths}
+            publish_world(paths, published, upstream_world.facts(), 42)
+            return {key: read_parquet(path) for key, path in published.items()}
 
         def body(table, name=name, load=load):
             pq.write_table(table, paths[name])

@@ -7,8 +7,8 @@ import pytest
 from scripts.contracts import read_dataset, write_dataset
 from scripts.errors import GovernanceError, UpstreamError
 from scripts.records.bundle import write_flag, write_index
-from scripts.tables import file_digest, write_json, write_parquet
-from scripts.upstream.ingest_1a import load_world, verify_delivery
+from scripts.tables import file_digest, read_parquet, write_json, write_parquet
+from scripts.upstream.ingest_1a import publish_world, verify_delivery
 from scripts.upstream.tables_1a import ALL_TABLES, REQUIRED_TABLES, supplied_tables
 from tests.upstream_world import (
     candidates_of,
@@ -49,7 +49,9 @@ def ingest(folder, names=REQUIRED_TABLES, seed=42):
     bundle = folder / "validation"
     files = {name: str(folder / f"{name}.parquet") for name in names}
     source = verify_delivery(files, bundle / "index.json", bundle / "_passed.flag")
-    return source, load_world(files, facts(), seed)
+    published = {name: str(folder / "published" / f"{name}.parquet") for name in names}
+    publish_world(files, published, facts(), seed)
+    return source, {name: read_parquet(path) for name, path in published.items()}
 
 
 def test_a_sound_world_is_published_as_it_is(tmp_path):
@@ -206,7 +208,7 @@ def test_a_defect_is_named_with_file_column_and_row(tmp_path, table, change, cod
     assert told in str(caught.value)
     assert f"{CATALOGUE}.parquet" in str(caught.value) or table == CANDIDATES
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "published").exists()
+    assert not list((tmp_path / "published").glob("*"))
 
 
 def test_nan_is_refused(tmp_path):

@@ -21,6 +21,8 @@ ENTRY_AT_MOST = 5
 OUTLETS_AT_MOST = 200
 _PAIRS_AT_ONCE = 1 << 21
 
+Counts = npt.NDArray[np.int32]
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -36,12 +38,12 @@ class Networks:
 
     country: npt.NDArray[np.int16]
     merchant: npt.NDArray[np.uint64]
-    size: IntArray
-    told: IntArray
+    size: Counts
+    told: Counts
     median_m: FloatArray
     reach_m: FloatArray
-    with_sibling: IntArray
-    in_city: IntArray
+    with_sibling: Counts
+    in_city: Counts
 
     @staticmethod
     def joined(parts: Sequence[Networks]) -> Networks:
@@ -68,11 +70,11 @@ def networks_of(
     lon_deg, lat_deg = sites.lon[order], sites.lat[order]
     other = (country[1:] != country[:-1]) | (merchant[1:] != merchant[:-1])
     first = np.flatnonzero(np.r_[True, other][: len(merchant)])
-    size = np.diff(np.append(first, len(merchant)))
+    size = np.diff(np.append(first, len(merchant))).astype(np.int32)
     told = np.minimum(size, OUTLETS_AT_MOST)
 
     median, reach = np.full(len(first), np.nan), np.full(len(first), np.nan)
-    with_sibling = np.zeros(len(first), dtype=np.int64)
+    with_sibling = np.zeros(len(first), dtype=np.int32)
     for rows, outlets in _equal_networks(first, told):
         vectors = unit_vectors(lon_deg[outlets].ravel(), lat_deg[outlets].ravel())
         distance = distances_m(vectors.reshape(*outlets.shape, 3))
@@ -86,7 +88,7 @@ def networks_of(
 
     small = np.repeat(size <= ENTRY_AT_MOST, size)
     city = city_lon_deg[country[small]], city_lat_deg[country[small]]
-    near = np.zeros(len(merchant), dtype=np.int64)
+    near = np.zeros(len(merchant), dtype=np.int32)
     near[small] = great_circle_m(lon_deg[small], lat_deg[small], *city) <= CITY_REACH_M
     return Networks(
         country[first],
@@ -100,7 +102,7 @@ def networks_of(
     )
 
 
-def _equal_networks(first: IntArray, told: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+def _equal_networks(first: IntArray, told: Counts) -> Iterator[tuple[IntArray, IntArray]]:
     """Networks of one size at a time, and the rows of their outlets, shape (networks, outlets)."""
     for size in np.unique(told[told >= 2]):
         rows = np.flatnonzero(told == size)
