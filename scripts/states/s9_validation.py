@@ -38,7 +38,7 @@ from scripts.geo.snapshot import load_countries, load_facts, read_places
 from scripts.policies import load_policy
 from scripts.records.bundle import FLAG, INDEX, write_index
 from scripts.states.pairs import Pairs
-from scripts.states.s4_alloc_plan import allocate, read_ground, read_tiles
+from scripts.states.s4_alloc_plan import Ground, allocate, read_ground, read_tiles
 from scripts.states.s5_site_tile_assignment import Plan, read_plan
 from scripts.states.s8_site_locations import point_coordinates
 from scripts.states.sites import (
@@ -254,12 +254,18 @@ def plan_anew(
     abroad = country != homes.of(ids)[merchant]
     ground = None
     if policy["mode"] == "outlets_v3":
-        ground = read_ground(files.places, read_grid(files.tile_policy), policy)
+        ground = _ground(files.places, files.tile_policy, files.plan_policy)
     wanted = Pairs(merchant.astype(np.int64), country.astype(np.int64), pairs.n_sites[known])
     made = allocate(
         wanted, abroad, ids, tiles, policy, ground, seed, files.tile_weights, world_sites
     )
     return Plan(pairs.merchant[known][made.pair], country[made.pair], made.tile_id, made.n_sites)
+
+
+# The same for all countries.
+@functools.lru_cache(maxsize=1)
+def _ground(places: str, tile_policy: str, plan_policy: str) -> Ground:
+    return read_ground(places, read_grid(tile_policy), load_policy(plan_policy))
 
 
 def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:

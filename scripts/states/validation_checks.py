@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
-from scripts.ordering import distinct, in_order, run_starts
+from scripts.ordering import distinct, in_order, is_among, run_starts
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states.s5_site_tile_assignment import Plan
@@ -345,7 +345,8 @@ def conservation(e: Evidence) -> Outcome:
 def candidate_countries(e: Evidence) -> Outcome:
     """Every (merchant, country) of S7 is in the candidate set of 1A."""
     sites = count_pairs(e.sites.merchant, e.sites.country)
-    known = np.isin(*_pair_codes(sites, e.allowed))
+    mine, allowed = _pair_codes(sites, e.allowed)
+    known = is_among(np.sort(allowed), mine)
     absent = PairCounts(sites.merchant[~known], sites.country[~known], sites.n_sites[~known])
     return _pairs(absent, "stands where 1A has no candidate of it")
 
