@@ -2,16 +2,19 @@
 
 Seconds of the state's own function, and CPU seconds and peak resident memory of the whole process,
 interpreter start included, are what every job leaves in its log.
+
+    python -m scripts.benchmarks.collect RUNS_ROOT
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +71,25 @@ def collect(
         }
         for rule, costs in sorted(jobs.items())
     }
+
+
+def show(title: str, rules: Mapping[str, Mapping[str, float]]) -> None:
+    """Print one table."""
+    print(f"\n{title}\n{'rule':28} {'jobs':>5} {'longest s':>10} {'CPU s':>8} {'peak MB':>8}")
+    for rule, row in rules.items():
+        print(
+            f"{rule:28} {row['jobs']:5.0f} {row['main_s']:10.1f} {row['cpu_total_s']:8.1f}"
+            f" {row['peak_mb']:8.0f}"
+        )
+
+
+def main() -> None:
+    """Print what the jobs of a runs root cost."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("root", type=Path, help="runs root")
+    root = parser.parse_args().root
+    show(str(root), collect(root, seconds=np.max))
+
+
+if __name__ == "__main__":
+    main()

@@ -11,29 +11,18 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scripts.benchmarks.collect import collect
+from scripts.benchmarks.collect import collect, show
 from scripts.benchmarks.scales import files_of, run_seed
 from scripts.contracts import datasets, state_datasets
 from scripts.tables import file_digest, row_count, write_json
 
 # What no number of groups may change.
 PUBLISHED = [name for name in state_datasets("s[4-8]_.*") if "{part}" not in datasets()[name].path]
-
-
-def show(title: str, rules: Mapping[str, Mapping[str, float]]) -> None:
-    """Print one table."""
-    print(f"\n{title}\n{'rule':28} {'jobs':>5} {'longest s':>10} {'CPU s':>8} {'peak MB':>8}")
-    for rule, row in rules.items():
-        print(
-            f"{rule:28} {row['jobs']:5.0f} {row['main_s']:10.1f} {row['cpu_total_s']:8.1f}"
-            f" {row['peak_mb']:8.0f}"
-        )
 
 
 def measure(root: Path, merchants: int, numbers: list[int]) -> dict[str, Any]:
