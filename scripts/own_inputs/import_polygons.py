@@ -33,7 +33,7 @@ from scripts.geo.snapshot import (
 from scripts.own_inputs.plausible import check_plausible, places_on_land
 from scripts.own_inputs.polygons import read_polygons
 from scripts.reference.facts import to_csv
-from scripts.reference.files import write_countries, write_snapshot_parquet
+from scripts.reference.files import write_countries, write_places
 from scripts.tables import file_digest, publish, write_json, write_text
 
 
@@ -111,10 +111,7 @@ def make_snapshot(
 
     write_countries(files[COUNTRIES], land)
     write_text(files[FACTS], to_csv(rows))
-    places = places_on_land(places, own)
-    write_snapshot_parquet(
-        files[PLACES], places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
-    )
+    write_places(files[PLACES], places_on_land(places, own))
     for name in (LAND_COVER, *OUTLET_FILES):
         with publish(files[name]) as temporary:
             shutil.copyfile(shipped / name, temporary)

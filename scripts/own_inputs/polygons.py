@@ -17,6 +17,7 @@ from scripts.errors import ContractError, ReferenceSnapshotError
 from scripts.own_inputs.antimeridian import cut_at_antimeridian
 from scripts.own_inputs.libraries import need
 from scripts.reference.choices import COORDINATE_STEP_DEG
+from scripts.reference.countries import on_grid, repaired
 from scripts.tables import read_parquet
 
 Geometries = npt.NDArray[np.object_]
@@ -195,25 +196,18 @@ def one_per_country(geometry: Geometries, codes: Sequence[str], where: object) -
     ReferenceSnapshotError
         ``ER36`` when nothing is left of a country that the grid could hold.
     """
-    geometry = geometry.copy()
-    invalid = ~shapely.is_valid(geometry)
-    geometry[invalid] = shapely.make_valid(geometry[invalid], method="structure")
-    names = np.array(codes)
+    geometry, names = repaired(geometry), np.array(codes)
     countries = {}
     for code in sorted(set(codes)):
-        union = shapely.union_all(geometry[names == code])
-        pieces = shapely.get_parts(
-            shapely.get_parts(shapely.set_precision(union, COORDINATE_STEP_DEG))
-        )
-        pieces = pieces[shapely.get_type_id(pieces) == shapely.GeometryType.POLYGON]
-        if shapely.area(pieces).sum() < _LEAST_LAND_DEG2:
+        land = on_grid(shapely.union_all(geometry[names == code]))
+        if shapely.area(land) < _LEAST_LAND_DEG2:
             raise ReferenceSnapshotError(
                 "ER36",
                 where,
                 f"{code} has no land that the grid can hold",
                 "polygons over 50 m wide",
             )
-        countries[code] = shapely.normalize(shapely.multipolygons(pieces))
+        countries[code] = land
     return countries
 
 

@@ -23,7 +23,7 @@ from scripts.geo.grid import polygon_area_m2
 from scripts.reference import choices, sources
 from scripts.reference.countries import build_countries, iso_of_features, read_shapes
 from scripts.reference.facts import build_facts, to_csv, un_population
-from scripts.reference.files import write_countries, write_snapshot_parquet
+from scripts.reference.files import write_countries, write_places, write_snapshot_parquet
 from scripts.reference.lakes import open_water_polygons
 from scripts.reference.outlets import copy_outlets, outlet_entries
 from scripts.reference.places import build_places
@@ -144,9 +144,7 @@ def build(folder: Path, outlets: Path) -> dict[str, Any]:
     write_text(folder / snapshot.FACTS, to_csv(facts))
 
     places, counts = build_places(read_json(sources.PLACES.path()), countries)
-    write_snapshot_parquet(
-        folder / snapshot.PLACES, places, plain=("geoname_id", "name", "lon_deg", "lat_deg")
-    )
+    write_places(folder / snapshot.PLACES, places)
     write_snapshot_parquet(folder / snapshot.LAND_COVER, pa.table({"igbp": land_cover.ravel()}))
 
     copy_outlets(outlets, folder)

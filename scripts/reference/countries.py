@@ -21,10 +21,7 @@ def read_shapes(path: Path, columns: Sequence[str]) -> tuple[Geometries, dict[st
 
     address = f"/vsizip/{path}" if path.suffix == ".zip" else str(path)
     meta, _, wkb, fields = read(address, columns=list(columns))
-    shapes = shapely.from_wkb(wkb)
-    invalid = ~shapely.is_valid(shapes)
-    shapes[invalid] = shapely.make_valid(shapes[invalid], method="structure")
-    return shapes, dict(zip(meta["fields"], fields, strict=True))
+    return repaired(shapely.from_wkb(wkb)), dict(zip(meta["fields"], fields, strict=True))
 
 
 def iso_of_features(iso_a2_eh: Iterable[str], adm0_a3: Iterable[str]) -> list[str | None]:
@@ -48,13 +45,25 @@ def split_by_iso(shapes: Geometries, iso: Sequence[str | None]) -> dict[str, Geo
     return {str(iso): parts[moved == iso] for iso in np.unique(moved)}
 
 
-def land_polygon(parts: Geometries, land: shapely.Geometry) -> shapely.MultiPolygon:
-    """Union of parts, cut to the land and put on the coordinate grid."""
-    cut = shapely.intersection(shapely.union_all(parts), land)
-    on_grid = shapely.set_precision(cut, choices.COORDINATE_STEP_DEG)
-    pieces = shapely.get_parts(shapely.get_parts(on_grid))
+def on_grid(shape: shapely.Geometry) -> shapely.MultiPolygon:
+    """Polygons of a shape on the coordinate grid, empty where it has none."""
+    snapped = shapely.set_precision(shape, choices.COORDINATE_STEP_DEG)
+    pieces = shapely.get_parts(shapely.get_parts(snapped))
     polygons = pieces[shapely.get_type_id(pieces) == shapely.GeometryType.POLYGON]
     return shapely.normalize(shapely.multipolygons(polygons))
+
+
+def land_polygon(parts: Geometries, land: shapely.Geometry) -> shapely.MultiPolygon:
+    """Union of parts, cut to the land and put on the coordinate grid."""
+    return on_grid(shapely.intersection(shapely.union_all(parts), land))
+
+
+def repaired(shapes: Geometries) -> Geometries:
+    """Shapes of which those that are not valid are made so."""
+    invalid = ~shapely.is_valid(shapes)
+    shapes = shapes.copy()
+    shapes[invalid] = shapely.make_valid(shapes[invalid], method="structure")
+    return shapes
 
 
 def build_countries(

@@ -29,6 +29,11 @@ def write_snapshot_parquet(path: Path, table: pa.Table, plain: tuple[str, ...] =
         )
 
 
+def write_places(path: Path, places: pa.Table) -> None:
+    """Publish ``places.parquet``."""
+    write_snapshot_parquet(path, places, plain=("geoname_id", "name", "lon_deg", "lat_deg"))
+
+
 def geoparquet_metadata(geometry: npt.NDArray[np.object_]) -> bytes:
     """``geo`` metadata of GeoParquet 1.1 for multipolygons in longitude and latitude."""
     from pyproj import CRS
