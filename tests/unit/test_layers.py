@@ -4,7 +4,7 @@
 """
 
 import ast
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 import pytest
@@ -46,16 +46,19 @@ def modules() -> dict[str, Path]:
     }
 
 
-def imported(path: Path, known: dict[str, Path]) -> Iterator[str]:
-    """Modules of the package that a file imports, at its top or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@functools.cache
+def imported(module: str) -> frozenset[str]:
+    """Modules of the package that one imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(KNOWN[module].read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [name if name in known else node.module for name in names]
-        yield from (name for name in names if name in known and name != PACKAGE.name)
+            names = [name if name in KNOWN else node.module for name in names]
+        found.update(name for name in names if name in KNOWN and name != PACKAGE.name)
+    return frozenset(found)
 
 
 def layer(module: str) -> str:
@@ -70,7 +73,7 @@ KNOWN = modules()
 @pytest.mark.parametrize("module", [name for name in KNOWN if name != PACKAGE.name])
 def test_a_module_imports_from_its_own_layer_or_below(module):
     mine = LAYERS.index(layer(module))
-    above = {name for name in imported(KNOWN[module], KNOWN) if LAYERS.index(layer(name)) > mine}
+    above = {name for name in imported(module) if LAYERS.index(layer(name)) > mine}
     assert not above
 
 
@@ -80,7 +83,7 @@ def test_every_package_has_a_layer():
 
 
 def test_no_two_modules_import_each_other():
-    arrows = {name: set(imported(path, KNOWN)) - {name} for name, path in KNOWN.items()}
+    arrows = {name: imported(name) - {name} for name in KNOWN}
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
