@@ -20,28 +20,22 @@ _START, _END = "<!-- measured -->", "<!-- end -->"
 
 def draw(result: Mapping[str, Any], path: str | Path) -> None:
     """Write the figure as SVG."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "segment1b"
-    from matplotlib import pyplot
+    from scripts.report.style import figure, save_svg
 
     runs = result["runs"]
     sites = np.array([run["sites"] for run in runs])
-    figure, axes = pyplot.subplots(figsize=(7.5, 5.0), layout="constrained")
-    for state in SITE_STATES:
-        seconds = [run["states"][state]["cpu_s"] for run in runs]
-        axes.loglog(sites, seconds, marker="o", markersize=3, label=state)
-    plain = [r["pair_by_pair"] for r in runs]
+    plain = [run["pair_by_pair"] for run in runs]
     needed = [p["seconds"] * p["pairs"] / p["pairs_done"] for p in plain]
-    axes.loglog(sites, needed, "k--", linewidth=1, label="S4 pair by pair")
     floor = [sum(run["floors"]["s9_validation"].values()) for run in runs]
-    axes.loglog(sites, floor, "k:", linewidth=1, label="S9: read, sort, write")
-    axes.set_xlabel("sites")
-    axes.set_ylabel("CPU seconds")
-    axes.grid(True, which="major", alpha=0.3)
-    axes.legend(fontsize=7, ncols=2)
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    with figure(figsize=(7.5, 5.0)) as (drawn, axes):
+        for state in SITE_STATES:
+            seconds = [run["states"][state]["cpu_s"] for run in runs]
+            axes.loglog(sites, seconds, marker="o", markersize=3, label=state)
+        axes.loglog(sites, needed, "k--", linewidth=1, label="S4 pair by pair")
+        axes.loglog(sites, floor, "k:", linewidth=1, label="S9: read, sort, write")
+        axes.set(xlabel="sites", ylabel="CPU seconds")
+        axes.legend(fontsize=7, ncols=2)
+        save_svg(drawn, path)
 
 
 def renew(text: str, tables: str) -> str:
