@@ -17,7 +17,7 @@ from scripts import countries
 from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import Countries
 from scripts.report.projection import lambert_azimuthal
-from scripts.report.style import INK, LAND, SEED_TONES, SITE, figure, save_png
+from scripts.report.style import INK, LAND, SITE, TONES, figure, save_png
 
 F64 = npt.NDArray[np.float64]
 LARGEST, SMALLEST, COLUMNS = 10, 5, 5
@@ -160,7 +160,7 @@ def draw_sites(
 
 def seed_tones(seeds: int) -> list[str]:
     """A colour for every seed; they come round again when there are many."""
-    return [SEED_TONES[number % len(SEED_TONES)] for number in range(seeds)]
+    return [TONES[number % len(TONES)] for number in range(seeds)]
 
 
 def draw_close_ups(

@@ -20,7 +20,16 @@ from scripts.geo.people import Points
 from scripts.geo.snapshot import Countries, load_places
 from scripts.geo.thinning import lowest, thinning_rank
 from scripts.report.figure_close_ups import draw_country, draw_window
-from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_png, save_svg
+from scripts.report.style import (
+    BASELINE,
+    INK,
+    NEUTRAL,
+    RELEASE,
+    TONES,
+    figure,
+    save_png,
+    save_svg,
+)
 from scripts.scorers.truth.measure import GROUPS, SIZES
 from scripts.scorers.truth.ranges import RealRange
 
@@ -30,8 +39,8 @@ Networks = tuple[Sites, Sequence[Sites], Sites, tuple[F64, F64]]
 SEED = 0
 WINDOW_M = 60_000.0
 EDGES_KM = np.geomspace(1.0, 400.0, 25)
-# Okabe and Ito (2008), for the merchants with most outlets; the others are grey.
-MERCHANT_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# For the merchants with most outlets; the others are grey.
+MERCHANT_COLOURS = TONES[:6]
 OTHERS = "#4a545e"
 
 

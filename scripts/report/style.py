@@ -23,7 +23,8 @@ RELEASE, BASELINE, NEUTRAL = "#0072b2", "#d55e00", "#7a8691"
 PAPER, INK, RULE = "#ffffff", "#22303c", "#dde3e8"
 OCEAN, LAND, BORDER = "#eef3f7", "#dcd9d0", "#ffffff"
 SITE = "#0b4f8a"
-SEED_TONES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4b8a")
+# Okabe and Ito (2008): told apart with any colour vision.
+TONES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b4b8a")
 PNG_COLOURS = 128
 # An SVG shown by a page takes the page's colour scheme; the three tones of the frame follow it.
 _DARK = {PAPER: "#1a2128", INK: "#dfe6ec", RULE: "#3a4650", RELEASE: "#56b4e9", BASELINE: "#f08a3c"}
