@@ -26,20 +26,15 @@ class Cause:
 
 def own_causes(reason: Any) -> list[str]:
     """What Snakemake's reason for a job says apart from its predecessors."""
-    causes = []
-    if reason.updated_input:
-        causes.append(f"changed: {', '.join(sorted(map(str, reason.updated_input)))}")
-    if reason.params_changed:
-        causes.append("its code, a contract, a policy or a parameter changed")
-    if reason.input_changed:
-        causes.append("it uses other files than before")
-    if reason.software_stack_changed:
-        causes.append("its environment changed")
-    if reason.missing_output:
-        causes.append(MISSING)
-    if reason.incomplete_output:
-        causes.append(INCOMPLETE)
-    return causes
+    causes = (
+        (reason.updated_input, f"changed: {', '.join(sorted(map(str, reason.updated_input)))}"),
+        (reason.params_changed, "its code, a contract, a policy or a parameter changed"),
+        (reason.input_changed, "it uses other files than before"),
+        (reason.software_stack_changed, "its environment changed"),
+        (reason.missing_output, MISSING),
+        (reason.incomplete_output, INCOMPLETE),
+    )
+    return [text for holds, text in causes if holds]
 
 
 def gather(jobs: Iterable[tuple[str, Any, Iterable[str]]]) -> list[str]:

@@ -129,22 +129,13 @@ def lock_phase(settings: Settings, phase: str, keep: bool = False) -> list[str]:
     stands_on(found, phase)
     pin = read_object("baseline_pointer", dataset_path(root, "baseline_pointer"))
     verify_baseline(pin, root, "baseline pointer")
-    if phase == "P4":
-        path = dataset_path(root, "segment1b_p4_integrated", run_id=run.run_id)
-        record = read_object("segment1b_p4_integrated", path)
-        lines = enforce_integrated(record, path, found)
-    else:
-        tokens = {"phase": phase.lower(), "run_id": run.run_id}
-        path = dataset_path(root, "segment1b_phase_candidate", **tokens)
-        record = read_object("segment1b_phase_candidate", path)
-        lines = enforce_candidate(record, path)
-    witnessed = dataset_path(
-        root,
-        "segment1b_repro_check",
-        phase=phase.lower(),
-        run_id=run.run_id,
-        witness_id=witness_id(run),
-    )
+    tokens = {"phase": phase.lower(), "run_id": run.run_id, "witness_id": witness_id(run)}
+    p4 = phase == "P4"
+    kind = "segment1b_p4_integrated" if p4 else "segment1b_phase_candidate"
+    path = dataset_path(root, kind, **tokens)
+    record = read_object(kind, path)
+    lines = enforce_integrated(record, path, found) if p4 else enforce_candidate(record, path)
+    witnessed = dataset_path(root, "segment1b_repro_check", **tokens)
     check = read_object("segment1b_repro_check", witnessed)
     lines.append(check_witness(check, witnessed))
     report = dataset_path("", "segment1b_p0_baseline", run_id=pin["run_id"]).as_posix()
