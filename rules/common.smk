@@ -243,7 +243,7 @@ def code(module, *obeyed):
     """Params: digest of a module, of what it imports and of its contracts, and of policies.
 
     ``obeyed`` are input functions of policy files. Snakemake knows their files by times alone, and a
-    copy may keep an old one.
+    copy may keep an old one; of a parameter that follows from a job's inputs it sees no change.
     """
     law = code_digest(module)
 
