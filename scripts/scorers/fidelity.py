@@ -176,9 +176,8 @@ def population_agreement(sites: Map, cells: Cells, seed: int, min_sites: int) ->
     size = np.int64(DEGREE_GRID.ntiles)
     cell_key = cells.country * size + cells.cell
     running = np.append(0.0, np.cumsum(cells.population))
-    start = np.searchsorted(cells.country, np.arange(countries.CODES))
-    stop = np.searchsorted(cells.country, np.arange(countries.CODES), side="right")
-    floor, total = running[start], running[stop] - running[start]
+    ends = np.searchsorted(cells.country, np.arange(countries.CODES + 1))
+    floor, total = running[ends[:-1]], np.diff(running[ends])
     counts, drawn = np.zeros(countries.CODES, dtype=np.int64), np.zeros(len(cell_key))
     held: list[tuple[IntArray, IntArray]] = []
     for block in sites.blocks():
@@ -188,28 +187,26 @@ def population_agreement(sites: Map, cells: Cells, seed: int, min_sites: int) ->
         some = block.take(np.flatnonzero(total[block.country] > 0.0))
         u = keyed_uniforms(seed, RANDOM_MAP_NAMESPACE, some.merchant, some.country, some.order)
         point = floor[some.country] + u[:, 0] * total[some.country]
-        row = rank_right(running[1:], point)
-        drawn += np.bincount(np.minimum(row, stop[some.country] - 1), minlength=len(cell_key))
+        row = np.minimum(rank_right(running[1:], point), ends[some.country + 1] - 1)
+        drawn += np.bincount(row, minlength=len(cell_key))
 
     site_key, observed_sites = (np.concatenate(column) for column in zip(*held, strict=True))
     key = np.union1d(cell_key, site_key)
-    country = key // size
     population, random_map = np.zeros(len(key)), np.zeros(len(key))
     of_cell = np.searchsorted(key, cell_key)
     population[of_cell], random_map[of_cell] = cells.population, drawn
     observed = np.bincount(np.searchsorted(key, site_key), observed_sites, len(key)).astype(float)
-    start = np.searchsorted(country, np.arange(countries.CODES))
-    stop = np.searchsorted(country, np.arange(countries.CODES), side="right")
+    ends = np.searchsorted(key // size, np.arange(countries.CODES + 1))
     table: list[dict[str, Any]] = []
     judged = np.flatnonzero((counts >= min_sites) & (total > 0.0))
     for code in track(judged, "fidelity: countries", len(judged)):
-        rows = slice(start[code], stop[code])
+        rows = slice(ends[code], ends[code + 1])
         people = population[rows]
         table.append(
             {
                 "country_iso": countries.decode_one(int(code)),
                 "sites": int(counts[code]),
-                "cells": int(stop[code] - start[code]),
+                "cells": len(people),
                 "spearman": spearman(observed[rows], people),
                 "overlap": overlap(observed[rows], people),
                 "spearman_random": spearman(random_map[rows], people),
