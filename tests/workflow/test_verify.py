@@ -206,6 +206,7 @@ def keys(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
     result = small_world.segment1b(world, "sign", "--key", str(keys / "mine.pem"))
     assert result.returncode == 0, result.stderr[-2000:]
@@ -224,6 +225,7 @@ def test_a_signature_holds_for_its_key_and_its_statement_alone(world, keys):
     assert any("(no file)" in line for line in faults(world, public_key=keys / "mine.pub.pem"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "gone", [STATEMENT, tamper.SEGMENT / "reports/segment1b_p5_certification.json"]
 )
