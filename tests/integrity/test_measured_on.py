@@ -43,11 +43,10 @@ def test_a_record_that_was_measured_on_another_file_is_named(world, name):
     path = record_of(world, name)
     files = read_json(path)[MEASURED_ON]["files"]
     assert files
-    for other in (min(files), max(files)):
-        with changed(
-            path, stamp(lambda said, other=other: said["files"].update({other: "0" * 64}))
-        ):
-            found = faults(world)
+    others = dict.fromkeys((min(files), max(files)), "0" * 64)
+    with changed(path, stamp(lambda said: said["files"].update(others))):
+        found = faults(world)
+    for other in others:
         wanted = other.rpartition("/")[2]
         assert any(str(path) in line and wanted in line and "0" * 64 in line for line in found)
 
