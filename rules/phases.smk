@@ -11,11 +11,7 @@ BASELINE_POINTER = declared("segment_1B/baseline_authority/baseline_pointer.json
 PROTOCOL = declared("segment_1B/iteration_protocol.json")
 LOCKS = locks.read_locks(Path(ROOT_OF_JOBS, "segment_1B/reports"))
 UNLOCKED = promotion.unlocked(LOCKS)
-P4_RUNS = {
-    judged.name: {"run_id": judged.run_id, **judged.policies}
-    for judged in (promotion.phase_run(SETTINGS, "P4"), CANDIDATE)
-}
-P4_POLICIES = sorted({p for entry in P4_RUNS.values() for k, p in entry.items() if k != "run_id"})
+P4_RUNS = (promotion.phase_run(SETTINGS, "P4"), CANDIDATE)
 
 
 def of_reference(path, phase=""):
@@ -207,7 +203,7 @@ rule authority_envelope:
     input:
         candidates=[phase_candidate(phase) for phase in UNLOCKED],
         baseline_pointer=BASELINE_POINTER,
-        policies=source(P4_POLICIES),
+        policies=source(sorted({p for one in P4_RUNS for p in one.policies.values()})),
         gates=GATES,
         lock_records=lock_records(),
     output:
@@ -217,7 +213,7 @@ rule authority_envelope:
     params:
         code=code("governance.authority_envelope"),
         unlocked=UNLOCKED,
-        runs=P4_RUNS,
+        runs={one.name: {"run_id": one.run_id, **one.policies} for one in P4_RUNS},
     conda:
         ENV
     script:
