@@ -5,6 +5,7 @@ from typing import Any
 
 from scripts.governance.verdict import asked_text, failing_gates, gate_table, percent
 from scripts.scorers.gates import AT_MOST, GATED_GRADES, GRADE_NAMES, GRADES
+from scripts.scorers.margins import relative_margin as share_of_threshold
 from scripts.scorers.truth.judgement import TESTS, bounds_text
 from scripts.scorers.truth.ranges import RealRange
 
@@ -79,9 +80,8 @@ def relative_margin(row: Json) -> float | None:
 
     None for a value that could not be measured, and for a gate that only holds or breaks.
     """
-    if row["margin"] is None or row["family"] in YES_OR_NO or not row["threshold"]:
-        return None
-    return float(row["margin"]) / abs(float(row["threshold"]))
+    of_number = row["family"] not in YES_OR_NO and row["threshold"]
+    return share_of_threshold(dict(row)) if of_number else None
 
 
 def words(row: Json, text: str) -> str:

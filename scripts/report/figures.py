@@ -19,24 +19,6 @@ from scripts.scorers.scorecard import read_cells, read_sites
 from scripts.scorers.truth.ranges import read_statistics, real_ranges
 
 
-def draw_countries(inputs: Any, outputs: Any, land: Any, names: dict[str, str]) -> None:
-    """Shares of countries, of both runs and of the mass that S2 governs."""
-    release, baseline = (
-        [read_csv("segment1b_country_share", path) for path in paths]
-        for paths in (inputs.release_shares, inputs.baseline_shares)
-    )
-    table = read_dataset("country_mass", inputs.mass)
-    keys, shares = (table[column].to_pylist() for column in ("country_iso", "mass_share"))
-    mass = dict(zip(keys, shares, strict=True))
-    means = mean_shares(release), mean_shares(baseline)
-    draw_choropleth(outputs.choropleth, land.iso, land.geometry, *means, mass)
-    draw_top(outputs.top, *means, mass, names)
-    counts = [
-        [[row["site_count"] for row in rows] for rows in seeds] for seeds in (release, baseline)
-    ]
-    draw_lorenz(outputs.lorenz, *counts)
-
-
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``figures``; every list is in ascending order of seed."""
     release, baseline = (
@@ -49,9 +31,18 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     land, facts = load_countries(inputs.countries), load_facts(inputs.facts)
     code = countries.encode(facts["country_iso"])
     names = dict(zip(code.tolist(), facts["name"].to_pylist(), strict=True))
-    draw_countries(
-        inputs, outputs, land, {countries.decode_one(code): name for code, name in names.items()}
-    )
+    shares = [
+        [read_csv("segment1b_country_share", path) for path in paths]
+        for paths in (inputs.release_shares, inputs.baseline_shares)
+    ]
+    ours, theirs = map(mean_shares, shares)
+    governed = read_dataset("country_mass", inputs.mass).select(["country_iso", "mass_share"])
+    mass = dict(zip(*(column.to_pylist() for column in governed.columns), strict=True))
+    by_iso = {countries.decode_one(one): name for one, name in names.items()}
+    draw_choropleth(outputs.choropleth, land.iso, land.geometry, ours, theirs, mass)
+    draw_top(outputs.top, ours, theirs, mass, by_iso)
+    counts = ([[row["site_count"] for row in rows] for rows in seeds] for seeds in shares)
+    draw_lorenz(outputs.lorenz, *counts)
     cells = read_cells(inputs.cells)
     draw_lat_lon(outputs.lat_lon, release, baseline, cells)
     draw_nn(outputs.nn, release, baseline)
