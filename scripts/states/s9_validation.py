@@ -224,7 +224,7 @@ def read_allowed(path: str | Path) -> PairCounts:
         for table in blocks
     ]
     merchant, country = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    return PairCounts(merchant, country, np.ones(len(country), dtype=np.int64))
+    return PairCounts(merchant, country, np.broadcast_to(np.int64(1), len(country)))
 
 
 def plan_anew(
