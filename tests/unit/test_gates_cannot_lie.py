@@ -237,6 +237,10 @@ OWN = {
         f"truth_{test}_not_worse_than_p2": partial(p3, {"lacking": {test: value}})
         for test, value in WORSE_TRUTH.items()
     },
+    "southern_hemisphere_share_not_worse_than_p2": partial(
+        p3,
+        {phase_rows.SOUTH: card()["metrics"][phase_rows.SOUTH] - phase_rows.SHARE_TOLERANCE - 1e-6},
+    ),
     "s6_mode_towns_v3": lambda: p3(s6={"mode": "uniform_v1"}),
     "nn_tail_contracts": lambda: p3({"nn_contraction": -0.01}, tuned=False, before=0.0),
     "nn_tail_reaches_B": lambda: p3({"nn_contraction": 0.19}, before=0.19),

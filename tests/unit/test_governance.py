@@ -152,6 +152,20 @@ def test_p2_vetoes_fewer_countries_or_less_of_the_south(metric, value, refused):
     assert failing(rows) == [f"{metric}_not_worse_than_p1"] * refused
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "refused"),
+    [
+        ("southern_hemisphere_share", 0.19997, False),
+        ("southern_hemisphere_share", 0.19, True),
+        ("eligible_country_nonzero_share", 0.499, True),
+    ],
+)
+def test_p3_bears_sites_that_fall_beyond_the_equator(metric, value, refused):
+    entry, reference = card(**{metric: value}), card()
+    rows = phase_rows.p3_rows([entry], [reference], [S6], GATES, 0)
+    assert (f"{metric}_not_worse_than_p2" in failing(rows)) == refused
+
+
 S6 = {"mode": "towns_v3"}
 
 
