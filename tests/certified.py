@@ -145,6 +145,14 @@ def certified(seeds: Sequence[int] = small_world.SEEDS) -> Path:
     return world
 
 
+def uncertified(folder: Path, seeds: Sequence[int] = small_world.SEEDS) -> Path:
+    """A world that has not run, and that knows the tables which the certified one knows."""
+    small_world.build(folder, seeds)
+    for named in (ANCHORS, KNOWN_TABLES):
+        shutil.copy(certified(seeds) / named, folder / named)
+    return folder
+
+
 def timeline(world: Path) -> Timeline:
     """Timeline of a certified world."""
     return Timeline(**read_json(_notes(world))["timeline"])

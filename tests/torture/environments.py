@@ -178,7 +178,7 @@ def main() -> int:
     """Run in every environment and compare."""
     root = Path(sys.argv[1]).resolve() if sys.argv[1:] else Path(tempfile.mkdtemp(prefix="envs-"))
     pythons, missing = given(sys.argv[2:], root)
-    world = worlds.template(root / "world")
+    world = small_world.build(root / "world")
     details = compare(world, root, pythons)
     if not sys.argv[1:]:
         shutil.rmtree(root)

@@ -157,7 +157,7 @@ def verified(root, candidate):
 def test_two_candidates_at_once(certified_world, tmp_path):
     """Each makes its own 1A and all else; what they place does not depend on their names."""
     pinned = egress_digests(certified_world)
-    world = worlds.template(tmp_path / "world")
+    world = small_world.build(tmp_path / "world")
     names = ("one", "two")
     started = [
         worlds.start(

@@ -14,6 +14,7 @@ import pytest
 
 from scripts.errors import SegmentError
 from scripts.tables import write_json, write_parquet
+from tests.certified import uncertified
 from tests.torture import worlds
 from tests.torture.record import record
 
@@ -82,7 +83,7 @@ def accepted(world: Path, reference: dict[str, str]) -> None:
 @pytest.mark.torture
 def test_disk_full_at_several_sizes(certified_world, tmp_path):
     reference = worlds.published(certified_world)
-    made = worlds.template(tmp_path / "template")
+    made = uncertified(tmp_path / "template")
     kilobytes = sum(p.stat().st_size for p in (certified_world / "runs").rglob("*")) // 1024
     sizes = [int(kilobytes * share) for share in (0.05, 0.2, 0.45, 0.7, 0.9)]
     sizes = sizes[: worlds.share(len(sizes))]

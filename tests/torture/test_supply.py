@@ -7,6 +7,7 @@ import pytest
 
 from scripts.docs import supply_chain
 from scripts.tables import read_json
+from tests.certified import uncertified
 from tests.torture import worlds
 from tests.torture.record import record
 from tests.workflow.test_small_world import without_network
@@ -23,7 +24,7 @@ def test_certify_without_network(certified_world, tmp_path):
         [*prefix, sys.executable, "-c", PROBE], capture_output=True, text=True, check=False
     )
     assert "Network is unreachable" in probe.stderr
-    world = worlds.template(tmp_path / "world")
+    world = uncertified(tmp_path / "world")
     result = worlds.finish(world, *prefix)
     held = result.returncode == 0 and worlds.published(world) == worlds.published(certified_world)
     record(

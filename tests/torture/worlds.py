@@ -216,11 +216,6 @@ def fresh(template: Path, folder: Path) -> Path:
     return folder
 
 
-def template(folder: Path, seeds: Sequence[int] = small_world.SEEDS) -> Path:
-    """A world that has not run."""
-    return small_world.build(folder, seeds)
-
-
 def half_done(done: Path, folder: Path, moment_s: float) -> Path:
     """A copy of an undisturbed world without the files that came after a moment of its run."""
     fresh(done, folder)

@@ -16,6 +16,7 @@ from scripts.geo.snapshot import load_countries
 from scripts.records.identity import run_id
 from scripts.tables import file_digest, read_json
 from tests import small_world
+from tests.certified import uncertified
 from tests.torture.environments import PINNED, egress_digests
 
 RUNS = Path("runs/fix-data-engine")
@@ -135,7 +136,7 @@ def test_the_egress_is_the_pinned_one(certified_world):
 
 @pytest.mark.slow
 def test_bytes_do_not_depend_on_cores_folder_time_or_network(certified_world, tmp_path):
-    other = small_world.build(tmp_path / "elsewhere")
+    other = uncertified(tmp_path / "elsewhere")
     result = small_world.snakemake(
         other, "certify", "--quiet", "rules", cores=1, prefix=without_network()
     )
