@@ -30,8 +30,9 @@ def package(tmp_path):
 
 
 def double(folder: Path, code: str = DOUBLE, **environment: str) -> str:
+    # Python's own byte code goes by time and size; none is kept, so that the loops alone are.
     result = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-B", "-c", code],
         cwd=folder,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | environment,
         text=True,
