@@ -181,19 +181,10 @@ class Grid:
         """Northern edge of rows ``0..nrows``, degrees."""
         return 90.0 - np.asarray(row) * 180.0 / self.nrows
 
-    @cached_property
-    def _centres_deg(self) -> tuple[F64, F64]:
-        """Longitude of the middle of each column, latitude of the middle of each row."""
-        return (
-            self.lon_edge_deg(np.arange(self.ncols) + 0.5),
-            self.lat_edge_deg(np.arange(self.nrows) + 0.5),
-        )
-
     def centre_deg(self, tile_id: npt.ArrayLike) -> tuple[F64, F64]:
-        """Longitude and latitude of cell centres, degrees."""
+        """Longitude and latitude of cell centres, degrees; off the Earth for a tile beyond it."""
         row, col = self.row_col(tile_id)
-        lon, lat = self._centres_deg
-        return lon[col], lat[row]
+        return self.lon_edge_deg(col + 0.5), self.lat_edge_deg(row + 0.5)
 
     def cell_area_m2(self, tile_id: npt.ArrayLike) -> F64:
         """Ellipsoidal area of cells, square metres."""

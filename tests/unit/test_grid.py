@@ -54,6 +54,12 @@ def test_longitude_wraps_and_the_poles_belong_to_the_end_rows():
     assert grid.row_col_at(0.0, -90.0)[0] == grid.nrows - 1
 
 
+def test_a_tile_beyond_the_grid_has_its_centre_off_the_earth():
+    grid = Grid(5)
+    _, lat = grid.centre_deg([grid.ntiles + 5, 1 << 40])
+    assert (lat < -90.0).all()
+
+
 def test_neighbours_share_their_edges_exactly():
     grid = Grid(2.5)
     row = np.arange(grid.nrows - 1)
