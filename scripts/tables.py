@@ -159,7 +159,8 @@ def row_blocks(
 ) -> Iterator[pa.Table]:
     """Blocks of so many rows, the last one shorter, whatever the file's row groups are.
 
-    Read group by group: one iterator over a whole file keeps every column that it went through.
+    A file without rows has one block without rows. Read group by group: one iterator over a whole
+    file keeps every column that it went through.
     """
     waiting: list[pa.RecordBatch] = []
     for group in range(file.num_row_groups):
@@ -175,6 +176,8 @@ def row_blocks(
             del table
     if waiting:
         yield pa.Table.from_batches(waiting)
+    if not file.metadata.num_rows:
+        yield file.read(columns=columns)
 
 
 def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:

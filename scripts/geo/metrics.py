@@ -58,17 +58,6 @@ class Sites:
         yield self
 
     @staticmethod
-    def none() -> Sites:
-        """No sites."""
-        return Sites(
-            np.empty(0, np.uint64),
-            np.empty(0, np.int16),
-            np.empty(0, np.int32),
-            np.empty(0),
-            np.empty(0),
-        )
-
-    @staticmethod
     def joined(parts: Iterable[Sites]) -> Sites:
         """The sites of all parts, at least one, in their order."""
         columns = zip(*(vars(part).values() for part in parts), strict=True)

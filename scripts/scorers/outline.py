@@ -34,12 +34,8 @@ class StoredSites:
 
     def blocks(self) -> Iterator[Sites]:
         """See :class:`Map`."""
-        some = False
         for table in whole_merchants(dataset_blocks("site_locations", self.path, _COLUMNS, _ROWS)):
-            some = True
             yield sites_of(table)
-        if not some:
-            yield Sites.none()
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class _Part:
             block = next(self._blocks, None)
             if block is None:
                 self.ended = True
-            else:
+            elif len(block[0]):
                 sites, columns = block
                 read = LocatedSites(sites, columns["lon_deg"], columns["lat_deg"])
                 self.held = read if self.held is None else join([self.held, read])

@@ -60,13 +60,9 @@ def copy_table(dataset_id: str, source: str, target: str | Path, facts: Facts) -
 def plain_blocks(dataset_id: str, path: str) -> Iterator[pa.Table]:
     """Rows of a delivered table with plain strings, at least one block."""
     file = open_parquet(path)
-    some = False
     with readable(path):
         for block in row_blocks(file, ROWS_EACH):
-            some = True
             yield _plain_strings(dataset_id, block)
-    if not some:
-        yield _plain_strings(dataset_id, file.schema_arrow.empty_table())
 
 
 def _plain_strings(dataset_id: str, table: pa.Table) -> pa.Table:

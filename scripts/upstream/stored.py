@@ -20,14 +20,10 @@ def blocks(
     path: str, columns: Sequence[str] | None = None, rows: int = ROWS_EACH
 ) -> Iterator[pa.Table]:
     """Blocks of at most so many rows, text as dictionaries; one without rows of an empty table."""
-    file = open_parquet(path, columns)
-    schema = file.schema_arrow
+    schema = open_parquet(path, columns).schema_arrow
     text = [field.name for field in schema if pa.types.is_string(field.type)]
     with readable(path):
-        file = pq.ParquetFile(path, read_dictionary=text)
-        yield from row_blocks(file, rows, columns)
-    if not file.metadata.num_rows:
-        yield schema.empty_table().select(columns or schema.names)
+        yield from row_blocks(pq.ParquetFile(path, read_dictionary=text), rows, columns)
 
 
 def same_values(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:

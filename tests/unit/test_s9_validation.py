@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from scripts.contracts import check_object
+from scripts.contracts import arrow_schema, check_object, write_dataset
 from scripts.errors import ContractError, StateError
 from scripts.geo import metrics
 from scripts.geo.snapshot import Countries
@@ -19,7 +19,8 @@ from scripts.records.bundle import verify_bundle
 from scripts.states import s6_site_jitter, s9_passed_flag, s9_validation
 from scripts.states.jitter_law import DIRECT, JitterLaw
 from scripts.states.s5_site_tile_assignment import draw_order, draws
-from scripts.states.sites import PairCounts, SiteKeys, absolute_deg
+from scripts.states.s9_validation import read_allowed
+from scripts.states.sites import PairCounts, SiteKeys, absolute_deg, read_homes
 from scripts.states.validation_checks import CHECKS, REALISM, evaluate
 from scripts.states.validation_evidence import AttemptTable, match_keys
 from scripts.tables import read_json, write_parquet
@@ -460,6 +461,18 @@ def test_every_check_has_its_violation_and_ids_and_codes_are_unique():
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
 def test_exactly_the_check_of_a_violation_fails(valid, check):
     assert failing(VIOLATIONS[check.id](valid)) == [check.id]
+
+
+def test_tables_of_1a_without_rows_allow_nobody(tmp_path):
+    for name in ("s3_candidate_set", "outlet_catalogue"):
+        write_dataset(name, tmp_path / name, arrow_schema(name).empty_table())
+    assert len(read_allowed(tmp_path / "s3_candidate_set").merchant) == 0
+    assert len(read_homes(tmp_path / "outlet_catalogue").merchant) == 0
+
+
+def test_a_tile_beyond_the_grid_is_a_violation(valid):
+    beyond = with_value(valid, "assignment", "tile_id", 20, GRID.ntiles + 5)
+    assert {"tiles_known", "synthesis"} <= set(failing(beyond))
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,15 @@ def test_blocks_have_the_rows_asked_for_whatever_the_row_groups(tmp_path, rows):
     assert np.concatenate(found).tolist() == codes.tolist()
 
 
+def test_a_file_without_rows_has_one_block_without_rows(tmp_path):
+    write_parquet(tmp_path / "t.parquet", requirements().slice(0, 0))
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    names = file.schema_arrow.names[:2]
+    (block,) = row_blocks(file, 10, names)
+    assert block.num_rows == 0
+    assert block.column_names == names
+
+
 def test_blocks_of_a_long_file_take_no_more_memory_than_one_row_group(tmp_path):
     groups, rows = 60, 10_000
     values = np.random.default_rng(1).random(groups * rows)
