@@ -33,7 +33,7 @@ rule scorecard:
         density=reference("outlet_density.csv"),
         facts=reference("country_facts.csv"),
         places=reference("places.parquet"),
-        land_cover=reference("land_cover.parquet"),
+        near_urban=tiles("fidelity_reference/near_urban_cells.parquet"),
         s2_policy=policy("s2"),
         gates=GATES,
     output:

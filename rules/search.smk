@@ -135,7 +135,7 @@ rule search_attempt:
         countries=reference("countries.parquet"),
         facts=reference("country_facts.csv"),
         places=reference("places.parquet"),
-        land_cover=reference("land_cover.parquet"),
+        near_urban=tiles("fidelity_reference/near_urban_cells.parquet"),
         density=reference("outlet_density.csv"),
         tile_policy=policy("s1_tile_index"),
         s5_policy=policy("s5"),

@@ -67,6 +67,7 @@ rule fidelity_reference:
         cells=tile_set("fidelity_reference/fidelity_cells.parquet"),
         points=tile_set("fidelity_reference/fidelity_points.parquet"),
         width=tile_set("fidelity_reference/people_width.parquet"),
+        near_urban=tile_set("fidelity_reference/near_urban_cells.parquet"),
     log:
         logs("1B/tiles/{tiles_id}/fidelity_reference"),
     resources:

@@ -186,6 +186,16 @@ class Grid:
         row, col = self.row_col(tile_id)
         return self.lon_edge_deg(col + 0.5), self.lat_edge_deg(row + 0.5)
 
+    def cell_of(self, tile_id: npt.ArrayLike, coarse: Grid) -> I64:
+        """Cell of another, coarser grid that holds each tile's centre."""
+        row, col = self.row_col(tile_id)
+        rows, cols = coarse.row_col_at(
+            self.lon_edge_deg(np.arange(self.ncols) + 0.5),
+            self.lat_edge_deg(np.arange(self.nrows) + 0.5),
+        )
+        cell: I64 = np.take(rows * coarse.ncols, row, mode="clip") + cols[col]
+        return cell
+
     def cell_area_m2(self, tile_id: npt.ArrayLike) -> F64:
         """Ellipsoidal area of cells, square metres."""
         return self.row_area_m2[self.row_col(tile_id)[0]]

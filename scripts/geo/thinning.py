@@ -31,6 +31,8 @@ MAPS_AT_MOST = 32
 # Neighbour distances of so many maps of 36 thousand sites leave less error than seeds differ by.
 NEIGHBOUR_MAPS_AT_MOST = 8
 _BLOCK = 1 << 18
+# How many times more sites than are wanted may be at hand before the others are dropped.
+_KEPT_AT_MOST = 3
 
 Rank = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -97,7 +99,7 @@ class Lowest:
         self._parts.append((sites.take(rows), rank[rows]))
         self._seen += country_counts(sites.country)
         enough = self._most + int(np.minimum(self._seen, self._most_of_country).sum())
-        if sum(len(rank) for _, rank in self._parts) > 2 * enough:
+        if sum(len(rank) for _, rank in self._parts) > _KEPT_AT_MOST * enough:
             self._cut()
 
     def _cut(self) -> None:
@@ -105,7 +107,9 @@ class Lowest:
         rank = np.concatenate([rank for _, rank in self._parts])
         of_all = lowest(rank, self._most)
         of_countries = lowest_by_country(sites.country, rank, self._most_of_country)
-        rows = np.union1d(of_all, of_countries)
+        kept = np.zeros(len(rank), dtype=bool)
+        kept[of_all] = kept[of_countries] = True
+        rows = np.flatnonzero(kept)
         full = len(of_all) == self._most
         bound = np.full(countries.CODES, rank[of_all].max(initial=0) if full else self._bound.max())
         np.maximum.at(bound, sites.country[of_countries], rank[of_countries])

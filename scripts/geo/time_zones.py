@@ -77,12 +77,10 @@ def utc_offsets(zones: pa.ChunkedArray, where: object) -> npt.NDArray[np.int64]:
         ``ER07`` when a zone is not an IANA name.
     """
     encoded = zones.combine_chunks().dictionary_encode()
-    minutes = []
+    minutes, folder = [], resources.files("tzdata").joinpath("zoneinfo")
     for name in encoded.dictionary.to_pylist():
         try:
-            with (
-                resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file
-            ):
+            with folder.joinpath(*name.split("/")).open("rb") as file:
                 zone = zoneinfo.ZoneInfo.from_file(file)
         except (OSError, ValueError):
             raise ReferenceSnapshotError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
+from scripts.contracts import read_dataset
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import FloatArray
 from scripts.geo.snapshot import IGBP_URBAN
@@ -26,6 +29,13 @@ def near_urban_mask(land_cover: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     near[1:] |= wide[:-1]
     near[:-1] |= wide[1:]
     return near
+
+
+def read_near_urban(path: str | Path) -> npt.NDArray[np.bool_]:
+    """:func:`near_urban_mask` as ``near_urban_cells`` lists it."""
+    mask = np.zeros(LAND_COVER_GRID.ntiles, dtype=bool)
+    mask[read_dataset("near_urban_cells", path).column("cell_id").to_numpy()] = True
+    return mask.reshape(LAND_COVER_GRID.nrows, LAND_COVER_GRID.ncols)
 
 
 def look_up(

@@ -34,7 +34,7 @@ _SEEDED = (
     "segment1b_region_share",
     "segment1b_nn_quantiles",
 )
-_OF_TILES = ("fidelity_cells", "fidelity_points", "people_width")
+_OF_TILES = ("fidelity_cells", "fidelity_points", "people_width", "near_urban_cells")
 _OF_BASELINE = (
     "segment1b_p0_country_share",
     "segment1b_p0_region_share",

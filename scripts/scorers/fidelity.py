@@ -68,8 +68,7 @@ def population_cells(
     near_urban: npt.NDArray[np.bool_],
 ) -> Cells:
     """Tiles summed to the one-degree grid; all arrays of shape (tiles,)."""
-    lon, lat = grid.centre_deg(tile_id)
-    cell = DEGREE_GRID.tile_at(lon, lat).astype(np.int64)
+    cell = grid.cell_of(tile_id, DEGREE_GRID)
     key, group = np.unique(country * np.int64(DEGREE_GRID.ntiles) + cell, return_inverse=True)
     urban = np.zeros(len(tile_id))
     inhabited = population > 0.0

@@ -1,5 +1,5 @@
 """What maps are compared with that no seed changes: people on one-degree cells, random points of
-them, and how far apart two of them live.
+them, how far apart two of them live, and land in or beside a city.
 
 Everything here follows from S1 and the land cover, so it is made once for a run and read by the
 scorecards of all its seeds.
@@ -58,6 +58,11 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 "lat_deg": points.lat,
             }
         ),
+    )
+    write_dataset(
+        "near_urban_cells",
+        outputs.near_urban,
+        pa.table({"cell_id": np.flatnonzero(near_urban).astype(np.int32)}),
     )
     width = people_width_m(country, tile_id, population, grid)
     known = np.flatnonzero(~np.isnan(width))

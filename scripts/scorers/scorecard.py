@@ -6,6 +6,7 @@ of S9. Judging is left to :mod:`scripts.scorers.gates`.
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
 from scripts.geo.metrics import FloatArray, Map, Sites
 from scripts.geo.people import Points, read_points
-from scripts.geo.snapshot import load_facts, load_land_cover
+from scripts.geo.snapshot import load_facts
 from scripts.geo.thinning import (
     Rank,
     comparable_maps,
@@ -31,7 +32,7 @@ from scripts.geo.thinning import (
     thinning_rank,
 )
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
-from scripts.geo.urban import near_urban_mask
+from scripts.geo.urban import read_near_urban
 from scripts.ordering import is_among
 from scripts.policies import load_policy
 from scripts.scorers import bootstrap, companions, fidelity
@@ -330,20 +331,6 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     world = world_of(load_facts(inputs.facts), cells)
     points = read_points(inputs.points)
     catalogue = inputs.outlet_catalogue
-    outline = outline_of(sites, seed, points, settings["reference_sites"])
-    score, maps, nn_m = measure(
-        sites,
-        outline,
-        home_of(outline.merchant, read_homes(catalogue), catalogue),
-        world,
-        cells,
-        read_zoned_places(inputs.places),
-        points,
-        near_urban_mask(load_land_cover(inputs.land_cover)),
-        settings,
-        seed,
-        StoredSites(inputs.baseline_sites) if inputs.baseline_sites else None,
-    )
     earth = read_earth(
         inputs.tile_index,
         inputs.tile_population,
@@ -353,6 +340,22 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         inputs.width,
         read_grid(inputs.tile_policy),
     )
+    with ThreadPoolExecutor(1) as beside:
+        truth = beside.submit(truth_of, sites, earth, seed)
+        outline = outline_of(sites, seed, points, settings["reference_sites"])
+        score, maps, nn_m = measure(
+            sites,
+            outline,
+            home_of(outline.merchant, read_homes(catalogue), catalogue),
+            world,
+            cells,
+            read_zoned_places(inputs.places),
+            points,
+            read_near_urban(inputs.near_urban),
+            settings,
+            seed,
+            StoredSites(inputs.baseline_sites) if inputs.baseline_sites else None,
+        )
     country = companions.country_rows(outline.counts, world.eligible, world.region_of)
     region = companions.region_rows(country)
     distances = companions.quantile_rows(maps, nn_m, country)
@@ -366,7 +369,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             settings, inputs.s2_policy, read_object("validation_summary_1B", inputs.s9_summary)
         ),
         **score,
-        "truth": truth_of(sites, earth, seed),
+        "truth": truth.result(),
     }
     write_object("segment1b_scorecard", outputs.scorecard, published(card))
 

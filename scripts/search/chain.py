@@ -46,7 +46,7 @@ class Files:
     countries: str
     facts: str
     places: str
-    land_cover: str
+    near_urban: str
     density: str
     cells: str
     points: str

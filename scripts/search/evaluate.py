@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from scripts.geo.metrics import Sites
 from scripts.geo.people import Points, read_points
-from scripts.geo.snapshot import load_land_cover
 from scripts.geo.time_zones import ZonedPlaces, read_zoned_places
-from scripts.geo.urban import near_urban_mask
+from scripts.geo.urban import read_near_urban
 from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
 from scripts.scorers.outline import outline_of
@@ -68,7 +67,7 @@ def read_yardstick(fixed: Fixed, files: Files, baseline: Mapping[int, str]) -> Y
         cells,
         read_zoned_places(files.places),
         read_points(files.points),
-        near_urban_mask(load_land_cover(files.land_cover)),
+        read_near_urban(files.near_urban),
         earth,
         {seed: scorecard.read_sites(path) for seed, path in baseline.items()},
     )

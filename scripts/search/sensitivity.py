@@ -296,7 +296,7 @@ def read_world(settings: Settings, seed: int) -> World:
         countries=str(reference / "countries.parquet"),
         facts=str(reference / "country_facts.csv"),
         places=str(reference / "places.parquet"),
-        land_cover=str(reference / "land_cover.parquet"),
+        near_urban=of("near_urban_cells", **tiles),
         density=str(reference / "outlet_density.csv"),
         cells=of("fidelity_cells", **tiles),
         points=of("fidelity_points", **tiles),

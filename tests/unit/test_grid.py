@@ -39,6 +39,13 @@ def test_row_and_column_return_to_the_id(resolution, number):
     assert grid.tile_at(*grid.centre_deg(tile)) == tile
 
 
+def test_a_coarser_cell_holds_the_centre_of_a_tile():
+    fine, coarse = Grid(2.5), Grid(60.0)
+    tile = np.random.default_rng(3).integers(fine.ntiles, size=5000)
+    wanted = coarse.tile_at(*fine.centre_deg(tile))
+    assert (fine.cell_of(tile, coarse) == wanted.astype(np.int64)).all()
+
+
 @given(resolutions, st.floats(-180, 179.999), st.floats(-89.999, 89.999))
 def test_a_point_lies_in_its_cell(resolution, lon, lat):
     grid = Grid(resolution)
@@ -56,6 +63,7 @@ def test_longitude_wraps_and_the_poles_belong_to_the_end_rows():
 
 def test_a_tile_beyond_the_grid_has_its_centre_off_the_earth():
     grid = Grid(5)
+    assert grid.cell_of([grid.ntiles + 5, 1 << 40], Grid(60)).shape == (2,)
     _, lat = grid.centre_deg([grid.ntiles + 5, 1 << 40])
     assert (lat < -90.0).all()
 

@@ -156,7 +156,7 @@ class World:
             "s6": load_policy(POLICIES / FILES["s6"]),
         }
         sources = self.sources
-        nothing = dict.fromkeys(("land_cover", "density", "cells", "points", "width"), "")
+        nothing = dict.fromkeys(("near_urban", "density", "cells", "points", "width"), "")
         files = chain.Files(
             tile_index=sources.tile_index,
             tile_population=sources.tile_population,

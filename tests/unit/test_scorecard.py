@@ -19,7 +19,7 @@ from scripts.errors import ContractError, ScoreError
 from scripts.geo import metrics, urban
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Sites
-from scripts.geo.snapshot import LAND_COVER_SHAPE, Countries
+from scripts.geo.snapshot import LAND_COVER_SHAPE, Countries, load_land_cover
 from scripts.geo.thinning import thinning_rank
 from scripts.geo.time_zones import ZonedPlaces
 from scripts.scorers import companions, fidelity, fidelity_reference, outline, scorecard
@@ -402,6 +402,7 @@ def world(tmp_path_factory):
             cells=folder / "cells.parquet",
             points=folder / "points.parquet",
             width=folder / "width.parquet",
+            near_urban=folder / "near_urban.parquet",
         ),
         None,
         None,
@@ -411,6 +412,13 @@ def world(tmp_path_factory):
     weight = np.rint(people.to_numpy() * 1e6).astype(np.int64)
     write_parquet(folder / "tile_weights.parquet", tiles.append_column("weight_fp", [weight]))
     return folder
+
+
+def test_land_beside_cities_is_listed_whole(world):
+    stored = urban.read_near_urban(world / "near_urban.parquet")
+    cover = load_land_cover(f"{REFERENCE}/land_cover.parquet")
+    assert (stored == urban.near_urban_mask(cover)).all()
+    assert stored.any()
 
 
 def score(folder, out, name="candidate", baseline="baseline", **changed):
@@ -429,7 +437,7 @@ def score(folder, out, name="candidate", baseline="baseline", **changed):
         "density": f"{REFERENCE}/outlet_density.csv",
         "facts": f"{REFERENCE}/country_facts.csv",
         "places": f"{REFERENCE}/places.parquet",
-        "land_cover": f"{REFERENCE}/land_cover.parquet",
+        "near_urban": folder / "near_urban.parquet",
         "s2_policy": f"{POLICIES}/policy.s2.tile_weights.yaml",
         "gates": "config/gates.yaml",
     }

@@ -68,7 +68,12 @@ TILES = (
         fidelity_reference.main,
         {name: name for name in ("tile_index", "tile_population", "countries", "land_cover")},
         {"tile_policy": _TILE_POLICY},
-        {"cells": "fidelity_cells", "points": "fidelity_points", "width": "people_width"},
+        {
+            "cells": "fidelity_cells",
+            "points": "fidelity_points",
+            "width": "people_width",
+            "near_urban": "near_urban_cells",
+        },
     ),
 )
 SHARED = (

@@ -95,8 +95,8 @@ class Earth:
     @cached_property
     def _cells(self) -> tuple[IntArray, IntArray, FloatArray]:
         """First row of every country, cells and weights, by rising country and cell."""
-        at = CELL_GRID.tile_at(*self.grid.centre_deg(self.tile_id)).astype(np.int64)
-        every = self.country * np.int64(CELL_GRID.ntiles) + at
+        every = self.country * np.int64(CELL_GRID.ntiles)
+        every += self.grid.cell_of(self.tile_id, CELL_GRID)
         # Tiles of a row of tiles stand side by side in a cell: few runs are left to be sorted.
         starts = run_starts(every)[:-1]
         key, group = np.unique(every[starts], return_inverse=True)
