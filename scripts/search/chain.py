@@ -195,8 +195,9 @@ def assigned(
 def placed(fixed: Fixed, seed: int, assignment: Assignment, s6: Mapping[str, Any]) -> Sites:
     """S6 and S7: the position of every site."""
     sites, tile_id = assignment.sites, assignment.tile_id
-    made = s6_site_jitter.place(sites, tile_id, fixed.earth, s6, seed, "S5").jitter
-    offsets = Offsets(sites, tile_id, made.delta_lon, made.delta_lat)
+    _, parts = s6_site_jitter.place(sites, tile_id, fixed.earth, s6, seed, "S5")
+    made = [(part.jitter.delta_lon, part.jitter.delta_lat) for part in parts]
+    offsets = Offsets(sites, tile_id, *map(np.concatenate, zip(*made, strict=True)))
     lon, lat = coordinates(offsets, fixed.earth.grid, "S6")
     return Sites(sites.merchant, sites.country, sites.order, lon, lat)
 

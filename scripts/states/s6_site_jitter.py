@@ -8,8 +8,7 @@ at once, up to ``max_attempts``; a site that is open then stops the run. Every a
 """
 
 import functools
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from scripts import countries
-from scripts.contracts import read_dataset, write_dataset, write_object
+from scripts.contracts import dataset_stream, read_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
@@ -34,12 +33,13 @@ from scripts.states.sites import (
     KEY,
     SiteKeys,
     absolute_deg,
+    map_ahead,
     require_sorted,
     rng_metadata,
     site_keys,
     workers_for,
 )
-from scripts.states.tallies import Tally, by_country
+from scripts.states.tallies import Tally, add, by_country
 from scripts.states.tiles import coverage_of, read_grid, used_cells
 
 F64 = npt.NDArray[np.float64]
@@ -94,7 +94,7 @@ def is_inside(
     return inside
 
 
-def jitter_chunk(
+def jitter(
     sites: SiteKeys,
     cell: npt.NDArray[np.integer],
     law: JitterLaw,
@@ -103,7 +103,28 @@ def jitter_chunk(
     namespace: str,
     max_attempts: int,
 ) -> tuple[Jitter, AttemptLog]:
-    """Place some sites; see :func:`jitter`."""
+    """Place some sites in their cells.
+
+    Parameters
+    ----------
+    sites
+        Keys, shape (n,).
+    cell
+        Row of each site's cell in ``law.cells``, shape (n,).
+    law
+        Where attempts fall.
+    polygons
+        Land of every country.
+    seed, namespace
+        Key of the draws.
+    max_attempts
+        Attempts that a site has.
+
+    Raises
+    ------
+    StateError
+        ``E613`` naming the first site that has no point after ``max_attempts``.
+    """
     n = len(sites)
     made = Jitter(np.empty(n), np.empty(n), np.empty(n, np.int8), np.empty(n, np.int8))
     anchor_u = np.empty(n)
@@ -158,66 +179,6 @@ def _assemble(attempts: I64, rounds: list[tuple[I64, F64]]) -> AttemptLog:
     return AttemptLog(site, (np.arange(len(site)) - first[site]).astype(np.int16), u, accepted)
 
 
-def jitter(
-    sites: SiteKeys,
-    cell: npt.NDArray[np.integer],
-    law: JitterLaw,
-    polygons: Countries,
-    seed: int,
-    namespace: str,
-    max_attempts: int,
-    workers: int = 1,
-) -> tuple[Jitter, AttemptLog]:
-    """Place every site in its cell.
-
-    Parameters
-    ----------
-    sites
-        Keys, shape (n,).
-    cell
-        Row of each site's cell in ``law.cells``, shape (n,).
-    law
-        Where attempts fall.
-    polygons
-        Land of every country.
-    seed, namespace
-        Key of the draws.
-    max_attempts
-        Attempts that a site has.
-    workers
-        Threads; the result does not depend on it.
-
-    Raises
-    ------
-    StateError
-        ``E613`` naming the first site that has no point after ``max_attempts``.
-    """
-    starts = range(0, max(len(sites), 1), _CHUNK)
-    chunks = [slice(start, start + _CHUNK) for start in starts]
-
-    def place(rows: slice) -> tuple[Jitter, AttemptLog]:
-        some = SiteKeys(sites.merchant[rows], sites.country[rows], sites.order[rows])
-        return jitter_chunk(some, cell[rows], law, polygons, seed, namespace, max_attempts)
-
-    with ThreadPoolExecutor(workers) as pool:
-        parts = list(pool.map(place, chunks))
-    made = Jitter(
-        *(
-            np.concatenate([getattr(part, name) for part, _ in parts])
-            for name in ("delta_lon", "delta_lat", "component", "placed_by")
-        )
-    )
-    log = AttemptLog(
-        np.concatenate(
-            [log.site + rows.start for rows, (_, log) in zip(chunks, parts, strict=True)]
-        ),
-        np.concatenate([log.attempt for _, log in parts]),
-        np.concatenate([log.u for _, log in parts]),
-        np.concatenate([log.accepted for _, log in parts]),
-    )
-    return made, log
-
-
 @dataclass(frozen=True)
 class Earth:
     """What S6 knows of the Earth; ``coverage`` gives the covered fraction of cells by key."""
@@ -230,13 +191,12 @@ class Earth:
 
 @dataclass(frozen=True)
 class Placed:
-    """Sites with their tiles and offsets, every attempt, and the cells in use."""
+    """Sites with their tiles and offsets, and every attempt."""
 
     sites: SiteKeys
     tile_id: npt.NDArray[np.uint64]
     jitter: Jitter
     log: AttemptLog
-    cells: Cells
 
     def table(self) -> pa.Table:
         """The table ``s6_site_jitter``."""
@@ -285,7 +245,7 @@ def place(
     policy: Mapping[str, Any],
     seed: int,
     where: str | Path,
-) -> Placed:
+) -> tuple[Cells, Iterator[Placed]]:
     """Place the sites of S5 by the law of the policy.
 
     Parameters
@@ -301,6 +261,11 @@ def place(
     where
         File of the assignment, for messages.
 
+    Returns
+    -------
+    The cells in use, and the sites in their order, some at a time: the next ones are placed while
+    the caller has some at hand.
+
     Raises
     ------
     StateError
@@ -312,27 +277,35 @@ def place(
     cells = make_cells(key, earth.coverage, earth.grid)
     require_known(cells, where)
     law = JitterLaw(policy, cells, earth.places, earth.polygons)
-    made, log = jitter(
-        sites,
-        cell,
-        law,
-        earth.polygons,
-        seed,
-        policy["namespace"],
-        policy["max_attempts"],
-        workers_for(len(sites)),
-    )
-    return Placed(sites, tile_id, made, log, cells)
+
+    def some(rows: slice) -> Placed:
+        made, log = jitter(
+            sites[rows],
+            cell[rows],
+            law,
+            earth.polygons,
+            seed,
+            policy["namespace"],
+            policy["max_attempts"],
+        )
+        return Placed(sites[rows], tile_id[rows], made, log)
+
+    starts = range(0, max(len(sites), 1), _CHUNK)
+    chunks = (slice(start, start + _CHUNK) for start in starts)
+    return cells, map_ahead(some, chunks, workers_for(len(sites)))
+
+
+def tally_of_cells(cells: Cells) -> Tally:
+    """Tiles in use, and those that their country does not cover."""
+    return {"tiles": len(cells), "border_tiles": int((cells.coverage < 1.0).sum())}
 
 
 def tally(placed: Placed) -> Tally:
-    """Tiles in use, sites by component, by number of attempts and by country."""
-    made, coverage = placed.jitter, placed.cells.coverage
+    """Sites by component, by number of attempts and by country."""
+    made = placed.jitter
     attempts = np.bincount(placed.log.site, minlength=len(placed.sites))
     tried = np.bincount(attempts)
     return {
-        "tiles": len(coverage),
-        "border_tiles": int((coverage < 1.0).sum()),
         "drawn": _by_component(made.component),
         "placed_by": _by_component(made.placed_by),
         "attempts": {str(number): int(tried[number]) for number in np.flatnonzero(tried)},
@@ -355,7 +328,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         read_places(inputs.places),
         functools.partial(coverage_of, inputs.tile_index),
     )
-    placed = place(
+    cells, parts = place(
         site_keys(table, inputs.assignment),
         table.column("tile_id").to_numpy(),
         earth,
@@ -363,14 +336,17 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         seed,
         inputs.assignment,
     )
-    write_dataset("s6_site_jitter", outputs.jitter, placed.table())
+    tallies = [tally_of_cells(cells)]
     metadata = rng_metadata(seed, policy["namespace"], JITTER_FAMILY)
-    write_dataset(
-        "rng_event_in_cell_jitter",
-        outputs.draws,
-        placed.events().replace_schema_metadata(metadata),
-    )
-    write_object("s6_tally", outputs.tally, tally(placed))
+    with (
+        dataset_stream("s6_site_jitter", outputs.jitter) as sites,
+        dataset_stream("rng_event_in_cell_jitter", outputs.draws, metadata) as events,
+    ):
+        for placed in parts:
+            sites.write(placed.table())
+            events.write(placed.events())
+            tallies.append(tally(placed))
+    write_object("s6_tally", outputs.tally, add(tallies))
 
 
 if "snakemake" in globals():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,8 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int16]
 Mask = npt.NDArray[np.bool_]
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 ALL: Mask = np.ones(countries.CODES, dtype=bool)
 # Families of draws.
 ASSIGN_FAMILY, JITTER_FAMILY = "site_tile_assign", "in_cell_jitter"
@@ -280,3 +284,17 @@ def rng_metadata(seed: int, namespace: str, family: str) -> dict[str, str]:
 def workers_for(rows: int) -> int:
     """Threads worth starting for this many rows; no result depends on it."""
     return min(os.cpu_count() or 1, 4) if rows > _ROWS_WORTH_A_THREAD else 1
+
+
+def map_ahead(
+    function: Callable[[Item], Made], items: Iterable[Item], workers: int
+) -> Iterator[Made]:
+    """What a function makes of each item, in order; some threads are at most as far ahead."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Made]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -3,6 +3,7 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -27,8 +28,9 @@ from scripts.states.jitter_law import (
 )
 from scripts.states.reports import component_shares
 from scripts.states.s1_tile_index import build_tile_index
-from scripts.states.s6_site_jitter import Earth, jitter, place
+from scripts.states.s6_site_jitter import Earth, jitter, place, tally
 from scripts.states.sites import SiteKeys, absolute_deg
+from scripts.states.tallies import add
 from scripts.states.tiles import cell_keys, coverage_of
 from tests.unit import s5_s9_world
 from tests.unit.s5_s9_world import GRID, POLICIES, make_countries
@@ -97,19 +99,15 @@ class World:
         self.policy = policy
         self.law = JitterLaw(policy, self.cells, places, land)
 
-    def run(self, rows=slice(None), **more):
-        sites = SiteKeys(
-            self.sites.merchant[rows], self.sites.country[rows], self.sites.order[rows]
-        )
+    def run(self, rows=slice(None)):
         return jitter(
-            sites,
+            self.sites[rows],
             self.cell[rows],
             self.law,
             self.land,
             SEED,
             NAMESPACE,
             self.policy["max_attempts"],
-            **more,
         )
 
     def points(self, made):
@@ -230,19 +228,34 @@ def test_the_log_holds_every_attempt_and_accepts_the_last(world, made):
     assert np.array_equal(u, log.u)
 
 
-def test_a_site_does_not_depend_on_the_others(world, made, monkeypatch):
+def test_a_site_does_not_depend_on_the_others(world, made):
     rows = np.arange(3, len(world.sites), 17)
-    some, _ = World.run(world, rows)
-    fresh = World(world.land, world.policy, NO_PLACES, per_cell=20)
-    fresh.law = JitterLaw(world.policy, world.cells, NO_PLACES, world.land)
-    fresh.law.anchors = world.law.anchors
-    monkeypatch.setattr(s6_site_jitter, "_CHUNK", 500)
-    chunked, log = fresh.run(workers=3)
+    some, _ = world.run(rows)
     for name in ("delta_lon", "delta_lat", "component", "placed_by"):
         assert np.array_equal(getattr(some, name), getattr(made[0], name)[rows])
-        assert np.array_equal(getattr(chunked, name), getattr(made[0], name))
-    assert np.array_equal(log.u, made[1].u)
-    assert np.array_equal(log.site, made[1].site)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_sites_are_the_same_however_many_are_placed_at_a_time(world, places, monkeypatch, workers):
+    tile = world.cells.tile[world.cell].astype(np.uint64)
+    order = np.lexsort((world.sites.order, world.sites.country, world.sites.merchant))
+    sites, tile = world.sites[order], tile[order]
+    earth = Earth(GRID, world.land, places, coverage_at)
+
+    def parts():
+        cells, parts = place(sites, tile, earth, world.policy, SEED, "assignment.parquet")
+        assert len(cells) == len(np.unique(world.cell))
+        return list(parts)
+
+    (whole,) = parts()
+    monkeypatch.setattr(s6_site_jitter, "_CHUNK", 500)
+    monkeypatch.setattr(s6_site_jitter, "workers_for", lambda rows: workers)
+    some = parts()
+    assert len(some) == -(-len(sites) // 500) > 2
+    for name in ("table", "events"):
+        tables = [getattr(part, name)() for part in some]
+        assert pa.concat_tables(tables).equals(getattr(whole, name)())
+    assert add(map(tally, some)) == tally(whole)
 
 
 def test_a_tile_without_any_land_stops_the_run_with_a_name(land):
