@@ -121,15 +121,21 @@ def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
     }
 
 
+def jobs_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Costs of 1A and of the states, by job."""
+    return {**run["upstream"], **run["states"]}
+
+
 def slopes(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Slope of log CPU seconds over log sites of every state; empty for one run."""
+    """Slope of log CPU seconds over log sites of every job that sites cost; empty for one run."""
     if len(runs) < 2:
         return {}
     sites = np.log([run["sites"] for run in runs])
+    jobs = [jobs_of(run) for run in runs]
     return {
-        state: float(np.polyfit(sites, np.log([r["states"][state]["cpu_s"] for r in runs]), 1)[0])
-        for state in SITE_STATES
-        if all(state in run["states"] for run in runs)
+        job: float(np.polyfit(sites, np.log([costs[job]["cpu_s"] for costs in jobs]), 1)[0])
+        for job in (*runs[0]["upstream"], *SITE_STATES)
+        if all(job in costs for costs in jobs)
     }
 
 
@@ -163,11 +169,10 @@ def table(result: Mapping[str, Any]) -> str:
         lines += [
             f"### {run['sites']:,} sites, {run['pairs']:,} pairs",
             "",
-            "| state | state s | CPU s | peak MB | sites a second | times the floor |",
+            "| job | main s | CPU s | peak MB | sites a second | times the floor |",
             "|---|---|---|---|---|---|",
         ]
-        for state in run["states"]:
-            cost = run["states"][state]
+        for state, cost in jobs_of(run).items():
             rate, times = "", ""
             if state in SITE_STATES:
                 rate = f"{run['sites'] / cost['main_s']:,.0f}"
@@ -185,6 +190,6 @@ def table(result: Mapping[str, Any]) -> str:
             "",
         ]
     if result["slopes"]:
-        lines += ["| state | slope |", "|---|---|"]
+        lines += ["| job | slope |", "|---|---|"]
         lines += [f"| {state} | {value:.2f} |" for state, value in result["slopes"].items()]
     return "\n".join(lines)

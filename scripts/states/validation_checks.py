@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ from scripts.states.sites import (
     rng_metadata,
     sum_pairs,
     unbalanced,
+    workers_for,
 )
 from scripts.states.tallies import Tally, add
 from scripts.states.validation_evidence import Evidence, MapEvidence
@@ -573,6 +575,13 @@ class Findings:
     log_metadata: Mapping[str, Mapping[str, str]]
 
 
+def _run(checks: Sequence[Check], part: Evidence) -> list[Outcome]:
+    """What the checks find, some of them at a time."""
+    with ThreadPoolExecutor(workers_for(len(part.sites))) as pool:
+        found = pool.map(lambda check: check.run(part), checks)
+        return list(track(found, "structural checks", len(checks)))
+
+
 def evaluate(parts: Iterable[Evidence]) -> Findings:
     """Run every check on the evidence of all countries, which comes in one part or several.
 
@@ -587,8 +596,8 @@ def evaluate(parts: Iterable[Evidence]) -> Findings:
             for check in CHECKS
             if check.kind == STRUCTURAL and not (check.once and check.id in outcomes)
         ]
-        for check in track(mine, "structural checks", len(mine)):
-            found, so_far = check.run(part), outcomes.get(check.id)
+        for check, found in zip(mine, _run(mine, part), strict=True):
+            so_far = outcomes.get(check.id)
             outcomes[check.id] = found if so_far is None else so_far + found
         maps.append(part.map)
         tallies.append(part.tally)

@@ -4,6 +4,7 @@ Needs root and Debian's slurm-wlm; skipped elsewhere.
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -29,23 +30,22 @@ pytestmark = [
 
 def configuration(folder: Path) -> str:
     host = socket.gethostname().split(".")[0]
-    cpus = os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 512
+    mb = (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 - 512) // 2
     return f"""
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort=16817
-SlurmdPort=16818
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 SlurmUser=root
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool.%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd.%n.log
+SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -55,14 +55,14 @@ JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/jobs.txt
 ReturnToService=2
 MinJobAge=60
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory}
-PartitionName=main Nodes={host} Default=YES State=UP MaxTime=INFINITE
+NodeName=node[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[16821-16822] CPUs=1 RealMemory={mb}
+PartitionName=main Nodes=node[1-2] Default=YES State=UP MaxTime=INFINITE
 """
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Environment in which Slurm's commands reach a one-node cluster of this test's own."""
+    """Environment in which Slurm's commands reach a cluster of this test's own, of two nodes."""
     folder = Path(tmp_path_factory.mktemp("slurm"))
     folder.chmod(0o755)
     (folder / "slurm.conf").write_text(configuration(folder))
@@ -91,17 +91,18 @@ def cluster(tmp_path_factory):
     )
     time.sleep(1)
     start("slurmctld", "-D")
-    start("slurmd", "-D")
+    for node in ("node1", "node2"):
+        start("slurmd", "-D", "-N", node)
     for _ in range(60):
         state = subprocess.run(
-            ["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True
+            ["sinfo", "-h", "-o", "%T %D"], env=environment, capture_output=True, text=True
         ).stdout
-        if "idle" in state:
+        if state.split() == ["idle", "2"]:
             break
         time.sleep(0.5)
     else:
         logs = "\n".join(p.read_text(errors="replace")[-2000:] for p in folder.glob("*.log"))
-        pytest.fail(f"the node did not come up: {state}\n{logs}")
+        pytest.fail(f"the nodes did not come up: {state}\n{logs}")
     yield environment, folder
     SYSTEM_CONFIGURATION.unlink()
     subprocess.run(["scancel", "--user=root"], env=environment, check=False)
@@ -110,12 +111,12 @@ def cluster(tmp_path_factory):
         daemon.wait(timeout=20)
 
 
-def test_certify_through_slurm(cluster, tmp_path):
+def test_groups_spread_over_the_nodes_certify_the_same_egress(cluster, tmp_path):
     environment, folder = cluster
     world = small_world.build(tmp_path / "world")
     result = small_world.snakemake(
         world,
-        *("certify", "--profile", "profiles/slurm", "--quiet", "rules"),
+        *("certify", "--profile", "profiles/slurm", "--quiet", "rules", "--config", "groups=4"),
         *("--slurm-init-seconds-before-status-checks", "2"),
         *("--seconds-between-status-checks", "2", "--latency-wait", "20"),
         environment=environment,
@@ -124,5 +125,14 @@ def test_certify_through_slurm(cluster, tmp_path):
     reports = world / "runs/fix-data-engine/segment_1B/reports"
     document = read_json(reports / "segment1b_p5_certification.json")
     assert document["verdict"]["grade"] in ("B", "BPLUS")
-    finished = (folder / "jobs.txt").read_text()
-    assert finished.count("JobState=COMPLETED") > 60
+    finished = (folder / "jobs.txt").read_text().splitlines()
+    completed = [line for line in finished if "JobState=COMPLETED" in line]
+    assert len(completed) > 60
+    assert {re.search("NodeList=([^ ]+)", line)[1] for line in completed} == {"node1", "node2"}
+    egress = "runs/fix-data-engine/segment_1B/by_name/*/seed=*/s8_site_locations/*.parquet"
+    here = small_world.build(tmp_path / "here")
+    assert small_world.snakemake(here, "certify", "--quiet", "rules").returncode == 0
+    files = sorted(path.relative_to(world) for path in world.glob(egress))
+    assert files
+    for path in files:
+        assert (world / path).read_bytes() == (here / path).read_bytes()

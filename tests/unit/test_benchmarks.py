@@ -96,6 +96,7 @@ def result():
             "largest_job_mb": 100.0,
             "verdict_s9": "PASS",
             "failed_checks": [],
+            "upstream": {"generate_1a": cost},
             "states": dict.fromkeys(CHAIN, cost),
             "floors": {
                 state: {"read_s": sites / 1e7, "sort_s": sites / 1e7, "write_s": sites / 3e6}
@@ -119,8 +120,8 @@ def test_slopes_are_those_of_the_powers():
 
 def test_table_and_figure_show_every_state(tmp_path):
     text = table(json.loads(json.dumps(result())))
-    for state in SITE_STATES:
-        assert text.count(f"| {state} |") == 3
+    for job in ("generate_1a", *SITE_STATES):
+        assert text.count(f"| {job} |") == 3
     assert "| 1,000,000 | 1.9 |" in text
     assert "6 s (from 250,000 of them)" in text
     draw(result(), tmp_path / "f.svg")
