@@ -186,15 +186,20 @@ def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
     """Write the rows of each part's countries to a file of its own; one pass over the egress."""
     names = arrow_schema("site_locations").names
     files = [str(folder / f"{part}.parquet") for part in range(len(parts))]
+    owner = np.argmax(parts, axis=0).astype(np.int16)
     with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(workers_for(row_count(path))))
         writers: list[pq.ParquetWriter] = []
         for block in dataset_blocks("site_locations", path, names, _DIVIDED_ROWS, "cast"):
-            country = country_codes(block.column(KEY[1]), path)
-            for part, mine in enumerate(parts):
-                if part == len(writers):
-                    writer = pq.ParquetWriter(files[part], block.schema, compression="lz4")
-                    writers.append(stack.enter_context(writer))
-                writers[part].write_table(block.filter(pa.array(mine[country])))
+            writers = writers or [
+                stack.enter_context(pq.ParquetWriter(file, block.schema, compression="lz4"))
+                for file in files
+            ]
+            part = owner[country_codes(block.column(KEY[1]), path)]
+            block = block.take(np.argsort(part, kind="stable"))
+            rows = np.bincount(part, minlength=len(parts))
+            slices = map(block.slice, np.cumsum(rows) - rows, rows)
+            list(pool.map(pq.ParquetWriter.write_table, writers, slices))
     return files
 
 
