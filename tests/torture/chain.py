@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from scripts.policies import load_policy
 from scripts.records.identity import run_id
-from scripts.tables import content_digest, file_digest
+from scripts.tables import file_digest
 from tests.chain_world import make_sources, run_chain
+from tests.content import content_digest
 
 LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely", "exactextract")
 

@@ -25,8 +25,9 @@ from typing import Any
 import pyarrow.parquet as pq
 from packaging.requirements import Requirement
 
-from scripts.tables import content_digest, read_json
+from scripts.tables import read_json
 from tests import small_world
+from tests.content import content_digest
 from tests.torture import worlds
 from tests.torture.record import record
 

@@ -10,7 +10,6 @@ from scripts import countries, tables
 from scripts.contracts import check_table, write_dataset
 from scripts.errors import ContractError
 from scripts.tables import (
-    content_digest,
     file_digest,
     publish,
     read_json,
@@ -19,6 +18,7 @@ from scripts.tables import (
     write_json,
     write_parquet,
 )
+from tests.content import content_digest
 
 
 def requirements(**changes):

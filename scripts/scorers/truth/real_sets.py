@@ -7,7 +7,9 @@
 ``outlet_statistics.csv``
     every test of every set, whole and by country, with source and licence;
 ``outlet_samples.csv``
-    outlets of three networks at the reference density, where their licence lets them be passed on.
+    outlets of three networks at the reference density, where their licence lets them be passed on;
+``outlet_density.csv``
+    with ``--density-of``, the sites that each country has at the reference density.
 
 Population, places and the reference density are those of the snapshot, so a snapshot with another
 population has to be measured again.
@@ -31,7 +33,7 @@ import pyarrow.csv as pa_csv
 from scripts import countries
 from scripts.errors import ScoreError, SegmentError
 from scripts.geo.metrics import Sites, country_counts
-from scripts.geo.snapshot import OUTLET_SAMPLES, OUTLET_STATISTICS
+from scripts.geo.snapshot import OUTLET_DENSITY, OUTLET_SAMPLES, OUTLET_STATISTICS
 from scripts.geo.thinning import disjoint_maps, thinning_rank
 from scripts.reference.outlets import OUTLET_SETS, OutletSet
 from scripts.scorers.fidelity import Cells, population_agreement
@@ -214,11 +216,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="folder of outlet sets with INDEX.csv")
     parser.add_argument("--snapshot", type=Path, required=True, help="reference snapshot")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    parser.add_argument(
+        "--density-of",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="site_locations of the seeds whose mean becomes the reference density",
+    )
     options = parser.parse_args(arguments)
     try:
         earth = snapshot_earth(options.snapshot)
         write_text(options.output / OUTLET_STATISTICS, statistics_csv(options.folder, earth))
         write_text(options.output / OUTLET_SAMPLES, samples_csv(options.folder, earth))
+        if options.density_of:
+            write_text(options.output / OUTLET_DENSITY, density_csv(options.density_of))
     except SegmentError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
