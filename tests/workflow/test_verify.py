@@ -55,6 +55,7 @@ def test_a_run_folder_is_verified_where_it_was_copied_alone(world, tmp_path):
     assert any("site_locations.parquet: has digest" in line for line in verify(folder).faults)
 
 
+@pytest.mark.slow
 def test_copied_runs_are_verified_without_snakemake_tree_or_network(world, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(world / tamper.RUNS, root)
@@ -86,6 +87,7 @@ def test_a_fault_is_one_line_with_file_and_both_digests(world):
     assert len(re.findall(r"\b[0-9a-f]{64}\b", told[0])) == 2
 
 
+@pytest.mark.slow
 def test_a_trial_seed_beside_a_certified_run_is_no_fault(world):
     trial = world / RELEASE / "seed=5"
     shutil.copytree(world / RELEASE / "seed=7", trial)
