@@ -56,7 +56,7 @@ rule s2_tile_weights:
     log:
         logs("1B/{run_id}/s2_tile_weights"),
     resources:
-        mem_mb=2000,
+        **demand("s2_tile_weights"),
     params:
         code=code("states.s2_tile_weights", policy("s2")),
     conda:

@@ -14,7 +14,7 @@ rule s1_tile_index:
     log:
         logs("1B/tiles/{tiles_id}/s1_tile_index"),
     resources:
-        mem_mb=2000,
+        **demand("s1_tile_index"),
     params:
         code=code("states.s1_tile_index", tile_policy("s1_tile_index")),
     conda:
@@ -40,7 +40,7 @@ rule s1_population_surface:
     log:
         logs("1B/tiles/{tiles_id}/s1_population_surface"),
     resources:
-        mem_mb=2000,
+        **demand("s1_population_surface"),
     params:
         code=code(
             "states.s1_population_surface",
@@ -71,7 +71,7 @@ rule fidelity_reference:
     log:
         logs("1B/tiles/{tiles_id}/fidelity_reference"),
     resources:
-        mem_mb=2000,
+        **demand("fidelity_reference"),
     params:
         code=code("scorers.fidelity_reference", tile_policy("s1_tile_index")),
     conda:

@@ -1,17 +1,21 @@
 """What jobs ask a cluster for, read from the planned graph at two scales."""
 
 import json
+import re
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from scripts.resources import DEMANDS
+from scripts.resources import DEMANDS, demand
 from scripts.states import CHAIN
 from tests.small_world import REPOSITORY
 
 IN_GROUPS = CHAIN[CHAIN.index("s4_alloc_plan") : CHAIN.index("s8_site_locations")]
+GENERATOR = "config/layer1/1A/policy/policy.1a.generator.reopened.yaml"
 # Small and large world, each in one group of countries and in seven.
 MERCHANTS, GROUPS = (0, 700_000), (1, 7)
 PLAN = """
@@ -75,3 +79,38 @@ def test_jobs_ask_for_what_their_world_needs(plans, groups):
         whole = plans[MERCHANTS[1], 1]
         for state in IN_GROUPS:
             assert large[state]["1"]["mem_mb"] < whole[state]["1"]["mem_mb"], state
+
+
+def test_a_finer_grid_asks_for_its_tiles(tmp_path):
+    policy = Path("config/layer1/1B/policy/policy.s1.tile_index.yaml")
+    text = policy.read_text(encoding="utf-8")
+    asked = {}
+    for resolution in (5, 2.5, 1, "fine"):
+        own = tmp_path / str(resolution) / policy.name
+        own.parent.mkdir()
+        own.write_text(re.sub("resolution_arcmin: 5", f"resolution_arcmin: {resolution}", text))
+        run = SimpleNamespace(upstream_id="world", tiles_id="tiles")
+        settings = SimpleNamespace(
+            candidate="own",
+            groups=1,
+            merchants_total=0,
+            runs={"run": run},
+            run_named=lambda name, run=run: SimpleNamespace(run_id="run", **vars(run)),
+            upstreams={
+                "world": SimpleNamespace(
+                    kind="builtin",
+                    policy="config/layer1/1A/policy/policy.1a.generator.reopened.yaml",
+                )
+            },
+            tile_sets={"tiles": SimpleNamespace(policies={"s1_tile_index": str(own)})},
+        )
+        of_tiles, of_run = {"tiles_id": "tiles"}, {"run_id": "run"}
+        asked[resolution] = (
+            demand(settings, "s1_population_surface")["mem_mb"](of_tiles, 1),
+            demand(settings, "s4_alloc_plan")["mem_mb"](of_run, 1),
+        )
+    assert asked[5] == asked["fine"] == (2000, 600)
+    assert asked[5] < asked[2.5] < asked[1]
+    # Peaks of docs/benchmarks.md, MB.
+    assert asked[1][0] > 8340
+    assert asked[1][1] > 7130
