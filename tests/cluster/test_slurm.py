@@ -116,7 +116,7 @@ def test_groups_spread_over_the_nodes_certify_the_same_egress(cluster, tmp_path)
     world = small_world.build(tmp_path / "world")
     result = small_world.snakemake(
         world,
-        *("certify", "--profile", "profiles/slurm", "--quiet", "rules", "--config", "groups=4"),
+        *("certify", "--profile", "profiles/slurm", "--quiet", "rules", "--config", "groups=2"),
         *("--slurm-init-seconds-before-status-checks", "2"),
         *("--seconds-between-status-checks", "2", "--latency-wait", "20"),
         environment=environment,
