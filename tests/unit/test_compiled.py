@@ -43,6 +43,7 @@ def double(folder: Path, code: str = DOUBLE, **environment: str) -> str:
     return result.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_changed_kernel_is_compiled_again_also_under_its_old_time(package):
     kernels = package / "scripts/small_kernels.py"
     assert double(package) == "3.0"
@@ -53,6 +54,7 @@ def test_a_changed_kernel_is_compiled_again_also_under_its_old_time(package):
     assert len(list((package / "scripts/__pycache__").glob("kernels-*"))) == 2
 
 
+@pytest.mark.slow
 def test_kernels_work_where_nothing_can_be_kept(package):
     code = f"import os; os.access = lambda *_: False; {DOUBLE}"
     assert double(package, code, XDG_CACHE_HOME="/dev/null/none") == "3.0"

@@ -80,6 +80,7 @@ def test_a_published_file_says_what_it_is(certified_world):
     assert all(column["description"] for column in dictionary["columns"])
 
 
+@pytest.mark.slow
 def test_a_release_is_verified_by_its_name(world):
     assert "0 faults" in command(world, "verify", sealed(world).name)
 
@@ -208,6 +209,7 @@ def test_another_baseline_is_pinned_when_it_is_asked_for_by_name(world):
     pointers.verify(read_json(world / POINTER), world / RUNS, "last_good")
 
 
+@pytest.mark.slow
 def test_a_new_run_is_ready_to_edit(world):
     said = command(world, "new", "mine", "--policy", "s6", "--policy", "upstream")
     posture = yaml.safe_load((world / "config/postures/mine.yaml").read_text())

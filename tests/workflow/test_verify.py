@@ -101,6 +101,7 @@ def test_a_trial_seed_beside_a_certified_run_is_no_fault(world):
         shutil.rmtree(trial)
 
 
+@pytest.mark.slow
 def test_a_certified_seed_that_is_gone_is_a_fault(world):
     receipt = world / RELEASE / "seed=7/run_receipt.json"
     data = receipt.read_bytes()
