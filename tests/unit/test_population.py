@@ -73,7 +73,7 @@ def test_every_country_keeps_its_total():
     assert surface.in_places == pytest.approx([40_000, 9_500])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.tuples(
