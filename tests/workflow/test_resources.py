@@ -96,12 +96,7 @@ def test_a_finer_grid_asks_for_its_tiles(tmp_path):
             merchants_total=0,
             runs={"run": run},
             run_named=lambda name, run=run: SimpleNamespace(run_id="run", **vars(run)),
-            upstreams={
-                "world": SimpleNamespace(
-                    kind="builtin",
-                    policy="config/layer1/1A/policy/policy.1a.generator.reopened.yaml",
-                )
-            },
+            upstreams={"world": SimpleNamespace(kind="builtin", policy=GENERATOR)},
             tile_sets={"tiles": SimpleNamespace(policies={"s1_tile_index": str(own)})},
         )
         of_tiles, of_run = {"tiles_id": "tiles"}, {"run_id": "run"}
