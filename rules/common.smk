@@ -57,6 +57,7 @@ except OSError as error:
 
 # What the processes of all jobs inherit.
 entry.export_package_path(workflow.basedir)
+entry.export_heap()
 root_lock.name_to_jobs(ROOT_OF_JOBS)
 if is_job(workflow):
     root_lock.hold_as_job()

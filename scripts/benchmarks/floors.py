@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from scripts import countries
-from scripts.contracts import read_dataset
+from scripts.contracts import dataset, read_dataset
 from scripts.tables import read_parquet, row_count, write_parquet
 
 
@@ -90,7 +90,7 @@ def floor(work: Work, files: Mapping[str, str]) -> dict[str, float]:
     return {
         "read_s": read_s,
         "sort_s": sum(_sort_seconds(n) for n in rows),
-        "write_s": sum(_write_seconds(files[name]) for name in work.writes),
+        "write_s": sum(_write_seconds(name, files[name]) for name in work.writes),
     }
 
 
@@ -105,11 +105,11 @@ def _sort_seconds(rows: int) -> float:
     return _cpu_seconds(keys.sort)
 
 
-def _write_seconds(path: str) -> float:
-    table = read_parquet(path)
+def _write_seconds(dataset_id: str, path: str) -> float:
+    table, fast = read_parquet(path), not dataset(dataset_id).final_in_layer
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         again = Path(folder, "again.parquet")
-        return _cpu_seconds(functools.partial(write_parquet, again, table))
+        return _cpu_seconds(functools.partial(write_parquet, again, table, fast))
 
 
 def pair_by_pair(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts.contracts.check import TableCheck, check_object, check_table
-from scripts.contracts.declared import arrow_schema
+from scripts.contracts.declared import arrow_schema, dataset
 from scripts.contracts.measured import stamped
 from scripts.errors import ContractError
 from scripts.tables import (
@@ -51,7 +51,7 @@ def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
     """Cast to the declared column order, hold against the contract, publish."""
     table = _as_declared(dataset_id, path, table)
     check_table(dataset_id, table, path)
-    write_parquet(path, table)
+    write_parquet(path, table, fast=not dataset(dataset_id).final_in_layer)
 
 
 class DatasetStream:
@@ -107,7 +107,8 @@ def dataset_stream(
     schema = arrow_schema(dataset_id)
     if metadata is not None:
         schema = schema.with_metadata(metadata)
-    with publish(path) as temporary, parquet_writer(temporary, schema) as file:
+    fast = not dataset(dataset_id).final_in_layer
+    with publish(path) as temporary, parquet_writer(temporary, schema, fast) as file:
         stream = DatasetStream(dataset_id, path, file, row_group)
         yield stream
         stream.finish()

@@ -15,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from scripts.geo.grid_kernels import around
+
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
+Int8 = npt.NDArray[np.int8]
 
 WGS84_A_M = 6_378_137.0
 WGS84_F = 1.0 / 298.257223563
@@ -150,18 +153,15 @@ class Grid:
         """``tile_id`` of the cell that holds each point."""
         return self.tile_id(*self.row_col_at(lon_deg, lat_deg))
 
-    def steps(self, tile_id: npt.ArrayLike, lon_deg: F64, lat_deg: F64) -> tuple[I64, I64]:
-        """Rows south and columns east from tiles to those that hold points, the short way round."""
-        row, col = self.row_col_at(lon_deg, lat_deg)
-        own_row, own_col = self.row_col(tile_id)
-        half = self.ncols // 2
-        return row - own_row, (col - own_col + half) % self.ncols - half
+    def around(self, tile_id: npt.NDArray[np.integer], lon_deg: F64, lat_deg: F64) -> Int8:
+        """Which of the nine cells about each tile holds a point; all of shape (n,).
 
-    def is_near(self, tile_id: npt.ArrayLike, lon_deg: F64, lat_deg: F64) -> npt.NDArray[np.bool_]:
-        """Whether points of the Earth lie on their tile or on one that touches it."""
-        south, east = self.steps(tile_id, lon_deg, lat_deg)
-        near: npt.NDArray[np.bool_] = (np.abs(south) <= 1) & (np.abs(east) <= 1)
-        return near
+        ``3 * (rows south + 1) + columns east + 1``, 4 for the tile itself, the short way round; -1
+        for a point on none of them, off the Earth, or NaN.
+        """
+        out = np.empty(len(tile_id), dtype=np.int8)
+        around(np.asarray(tile_id).astype(np.int64), lon_deg, lat_deg, self.nrows, out)
+        return out
 
     def bounds(self, tile_id: npt.ArrayLike) -> Bounds:
         """Edges of tiles; neighbours share an edge to the bit."""

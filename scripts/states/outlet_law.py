@@ -45,7 +45,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -58,7 +57,6 @@ from scripts.geo.distance import ROUNDED_KM_PER_DEG
 from scripts.geo.grid import Grid
 from scripts.randomness import family_key, keyed_uniforms
 from scripts.states import outlet_kernels as kernels
-from scripts.states.sites import workers_for
 from scripts.states.time_zone_floor import ZoneFloor
 from scripts.tabulated import exp, normal_quantile
 
@@ -406,30 +404,26 @@ def draw_countries(
     held = np.zeros(len(boxes.sums), dtype=np.int32)
 
     def place(rows: I64, round_: int) -> None:
-        def place_chunk(start: int) -> None:
-            kernels.place(
-                *boxes.layout,
-                boxes.sums,
-                boxes.code,
-                networks.box,
-                networks.merchant,
-                homes.y,
-                homes.x,
-                homes.reach_km,
-                network,
-                outlet,
-                rows[start : start + _CHUNK],
-                law["reach"]["max_attempts"],
-                *key.words,
-                redraw,
-                round_,
-                _EVERYWHERE_KM,
-                y,
-                x,
-            )
-
-        with ThreadPoolExecutor(workers_for(len(rows))) as pool:
-            list(pool.map(place_chunk, range(0, len(rows), _CHUNK)))
+        kernels.place(
+            *boxes.layout,
+            boxes.sums,
+            boxes.code,
+            networks.box,
+            networks.merchant,
+            homes.y,
+            homes.x,
+            homes.reach_km,
+            network,
+            outlet,
+            rows,
+            law["reach"]["max_attempts"],
+            *key.words,
+            redraw,
+            round_,
+            _EVERYWHERE_KM,
+            y,
+            x,
+        )
         kernels.count(boxes.start, boxes.width, box, y, x, rows, held, 1)
 
     def without_company(rows: I64) -> I64:

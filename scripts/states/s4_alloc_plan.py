@@ -6,6 +6,7 @@ The laws stand in :mod:`scripts.states.outlet_law` and, the legacy one,
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from scripts.geo.snapshot import load_places
 from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.states.allocation_law import Tiles, group_by_country, largest_remainder_allocation
-from scripts.states.groups import Mask, members, read_members
+from scripts.states.groups import Mask, balance, members, read_members
 from scripts.states.outlet_law import (
     Key,
     Networks,
@@ -33,12 +34,15 @@ from scripts.states.outlet_law import (
     make_boxes,
 )
 from scripts.states.pairs import Ids, Pairs
+from scripts.states.sites import workers_for
 from scripts.states.spread import spreads_of
 from scripts.states.tiles import cell_keys, read_grid
 from scripts.states.time_zone_floor import ZoneFloor, read_zone_floor
 from scripts.tables import read_json
 
 I64 = npt.NDArray[np.int64]
+# More than one, so that no worker waits long for the largest country.
+_PARTS_A_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -167,20 +171,35 @@ def outlet_allocation(
     seed: int,
     world_sites: int,
 ) -> tuple[I64, npt.NDArray[np.uint64]]:
-    """Pair row and tile of every site under the law of outlets."""
+    """Pair row and tile of every site under the law of outlets, some countries at a time."""
     law, key = policy["outlets"], Key(seed, policy["namespace"])
-    weighted = np.flatnonzero(tiles.value > 0)
-    row, col = ground.grid.row_col(tiles.tile_id[weighted])
-    weight = field_weights(row, col, tiles.value[weighted], ground.grid, law, key)
-    boxes = make_boxes(tiles.country()[weighted], row, col, weight, ground.grid)
-    order = np.argsort(pairs.country, kind="stable")
-    box = np.searchsorted(boxes.code, pairs.country[order])
-    merchant = ids[pairs.merchant[order]]
-    networks = Networks(box, merchant, pairs.n_sites[order], abroad[order])
-    cities = ground.largest_city[boxes.code]
     company = least_company(law, world_sites)
-    network, y, x = allocate_outlets(boxes, networks, cities, ground.zone_floor, law, key, company)
-    return order[network], boxes.tile(box[network], y, x)
+    by_country = np.argsort(pairs.country, kind="stable")
+    tile_country = tiles.country()
+
+    def of_countries(mine: Mask) -> tuple[I64, npt.NDArray[np.uint64]]:
+        weighted = np.flatnonzero(mine[tile_country] & (tiles.value > 0))
+        row, col = ground.grid.row_col(tiles.tile_id[weighted])
+        weight = field_weights(row, col, tiles.value[weighted], ground.grid, law, key)
+        boxes = make_boxes(tile_country[weighted], row, col, weight, ground.grid)
+        order = by_country[mine[pairs.country[by_country]]]
+        box = np.searchsorted(boxes.code, pairs.country[order])
+        merchant = ids[pairs.merchant[order]]
+        networks = Networks(box, merchant, pairs.n_sites[order], abroad[order])
+        cities = ground.largest_city[boxes.code]
+        floor = ground.zone_floor
+        network, y, x = allocate_outlets(boxes, networks, cities, floor, law, key, company)
+        return order[network], boxes.tile(box[network], y, x)
+
+    workers = workers_for(pairs.total)
+    parts = 1 if workers == 1 else _PARTS_A_WORKER * workers
+    group = balance(pairs.by_country(), parts)
+    present = np.bincount(pairs.country, minlength=countries.CODES) > 0
+    some = [present & (group == part) for part in range(parts)]
+    with ThreadPoolExecutor(workers) as pool:
+        made = list(pool.map(of_countries, (mine for mine in some if mine.any())))
+    pair, tile_id = zip(*made, strict=True)
+    return np.concatenate(pair), np.concatenate(tile_id)
 
 
 def require_row_sums(plan: Plan, pairs: Pairs, ids: Ids) -> None:

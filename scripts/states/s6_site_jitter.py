@@ -81,13 +81,10 @@ def is_inside(
 ) -> Mask:
     """Whether published coordinates lie on their tile or one about it, and in their country."""
     lon, lat = absolute_deg(cells.lon[cell], cells.lat[cell], delta_lon, delta_lat)
-    # A direct cell of which the country covers no area has no point.
-    point = np.isfinite(lon)
-    there = np.where(point, lon, 0.0), np.where(point, lat, 0.0)
-    south, east = cells.grid.steps(cells.tile[cell], *there)
-    inside: Mask = point & (np.abs(south) <= 1) & (np.abs(east) <= 1) & (np.abs(lat) < 90.0)
-    bit = np.where(inside, 3 * (south + 1) + east + 1, 0)
-    border = np.flatnonzero(inside & ((cells.covered[cell] >> bit) & 1 == 0))
+    # Not so of a direct cell of which the country covers no area: it has no point.
+    where = cells.grid.around(cells.tile[cell], lon, lat)
+    inside: Mask = (where >= 0) & (np.abs(lat) < 90.0)
+    border = np.flatnonzero(inside & ((cells.covered[cell] >> np.maximum(where, 0)) & 1 == 0))
     inside[border] = contains_points(
         polygons, cells.country[cell[border]], lon[border], lat[border]
     )

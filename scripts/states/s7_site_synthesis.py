@@ -46,9 +46,7 @@ Tiles = npt.NDArray[np.uint64]
 def synthesise(tile_id: Tiles, delta_lon: F64, delta_lat: F64, grid: Grid) -> tuple[F64, F64, Mask]:
     """Longitude, latitude (degrees), and whether each lies on its tile or one about it; (n,)."""
     lon, lat = absolute_deg(*grid.centre_deg(tile_id), delta_lon, delta_lat)
-    point = np.isfinite(lon) & (np.abs(lat) < 90.0)
-    near = grid.is_near(tile_id, np.where(point, lon, 0.0), np.where(point, lat, 0.0))
-    return lon, lat, point & near
+    return lon, lat, (grid.around(tile_id, lon, lat) >= 0) & (np.abs(lat) < 90.0)
 
 
 def require_same_sites(

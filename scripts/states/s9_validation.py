@@ -186,14 +186,19 @@ def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
     """Write the rows of each part's countries to a file of its own; one pass over the egress."""
     names = arrow_schema("site_locations").names
     files = [str(folder / f"{part}.parquet") for part in range(len(parts))]
+    # Read once, and soon: not worth compressing.
+    plain: Any = {
+        "compression": "none",
+        "use_dictionary": [KEY[1]],
+        "write_statistics": False,
+    }
     owner = np.argmax(parts, axis=0).astype(np.int16)
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers_for(row_count(path))))
         writers: list[pq.ParquetWriter] = []
         for block in dataset_blocks("site_locations", path, names, _DIVIDED_ROWS, "cast"):
             writers = writers or [
-                stack.enter_context(pq.ParquetWriter(file, block.schema, compression="lz4"))
-                for file in files
+                stack.enter_context(pq.ParquetWriter(file, block.schema, **plain)) for file in files
             ]
             part = owner[country_codes(block.column(KEY[1]), path)]
             block = block.take(np.argsort(part, kind="stable"))

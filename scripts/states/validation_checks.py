@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
+from scripts.geo.distance import blocks
 from scripts.ordering import distinct, in_order, is_among, run_starts
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
@@ -251,13 +252,13 @@ def point_in_country(e: Evidence) -> Outcome:
 )
 def synthesis(e: Evidence) -> Outcome:
     """S7 is centre plus offset, bit for bit."""
-    lon, lat = absolute_deg(
-        *e.grid.centre_deg(e.column("assignment", "tile_id")),
-        e.column("jitter", "delta_lon_deg"),
-        e.column("jitter", "delta_lat_deg"),
-    )
-    wrong = (lon != e.column("synthesis", "lon_deg")) | (lat != e.column("synthesis", "lat_deg"))
-    wrong &= e.present("assignment", "jitter")
+    tile = e.column("assignment", "tile_id")
+    offset = e.column("jitter", "delta_lon_deg"), e.column("jitter", "delta_lat_deg")
+    published_lon, published_lat = (e.column("synthesis", name) for name in ("lon_deg", "lat_deg"))
+    wrong = e.present("assignment", "jitter")
+    for rows in blocks(len(wrong)):
+        lon, lat = absolute_deg(*e.grid.centre_deg(tile[rows]), offset[0][rows], offset[1][rows])
+        wrong[rows] &= (lon != published_lon[rows]) | (lat != published_lat[rows])
     return _where(wrong, e.sites, "S7 is not centre plus offset")
 
 
@@ -576,8 +577,9 @@ class Findings:
 
 
 def _run(checks: Sequence[Check], part: Evidence) -> list[Outcome]:
-    """What the checks find, some of them at a time."""
+    """What the checks find, some of them at a time; the map is made ready beside them."""
     with ThreadPoolExecutor(workers_for(len(part.sites))) as pool:
+        pool.submit(getattr, part, "map")
         found = pool.map(lambda check: check.run(part), checks)
         return list(track(found, "structural checks", len(checks)))
 
@@ -606,7 +608,9 @@ def evaluate(parts: Iterable[Evidence]) -> Findings:
         del part
     whole = MapEvidence.joined(maps)
     realism = [check for check in CHECKS if check.kind == REALISM]
-    outcomes |= {check.id: check.run(whole) for check in track(realism, "realism", len(realism))}
+    with ThreadPoolExecutor(workers_for(int(whole.counts.sum()))) as pool:
+        judged = track(pool.map(lambda check: check.run(whole), realism), "realism", len(realism))
+        outcomes |= dict(zip((check.id for check in realism), judged, strict=True))
     report_only = whole.policies["validation"]["realism"]["mode"] == "report"
     rows = []
     for check in CHECKS:

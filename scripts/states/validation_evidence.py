@@ -224,9 +224,8 @@ class Evidence:
     def near_tile(self) -> Mask:
         """Rows of S7 whose egress coordinates lie on the tile of S5 or one that touches it."""
         lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
-        usable = self.in_bounds & self.present("assignment")
-        there = np.where(usable, lon, 0.0), np.where(usable, lat, 0.0)
-        return self.grid.is_near(self.column("assignment", "tile_id"), *there) & usable
+        where = self.grid.around(self.column("assignment", "tile_id"), lon, lat)
+        return (where >= 0) & self.in_bounds & self.present("assignment")
 
     @functools.cached_property
     def in_country(self) -> Mask:

@@ -55,22 +55,21 @@ def test_pair_by_pair_gives_every_site_a_tile(tmp_path):
     assert (done["pairs"], done["pairs_done"], done["sites_done"]) == (2, 2, 8)
 
 
+PLAN, JITTER, FEW = "s4_alloc_plan", "s6_site_jitter", "s3_requirements"
+
+
 def test_a_floor_is_what_reading_sorting_and_writing_take(tmp_path):
     table = pa.table({"x": np.random.default_rng(1).integers(0, 1 << 60, 400_000)})
-    files = {name: str(tmp_path / f"{name}.parquet") for name in ("a", "b", "few")}
+    files = {name: str(tmp_path / f"{name}.parquet") for name in (PLAN, JITTER, FEW)}
     for name, path in files.items():
-        write_parquet(path, table.slice(0, 10) if name == "few" else table)
-    found = floor(Work(("a",), ("b",), ("a", "a")), files)
+        write_parquet(path, table.slice(0, 10) if name == FEW else table)
+    found = floor(Work((PLAN,), (JITTER,), (PLAN, PLAN)), files)
     assert all(value > 0.0 for value in found.values())
-    twice = floor(Work(("a", "a"), (), ("a",)), files)
+    twice = floor(Work((PLAN, PLAN), (), (PLAN,)), files)
     assert twice["write_s"] == 0.0
     assert twice["sort_s"] < found["sort_s"]
-    assert floor(Work(("few",), ("few",), ("few",)), files)["sort_s"] < twice["sort_s"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "a.parquet",
-        "b.parquet",
-        "few.parquet",
-    ]
+    assert floor(Work((FEW,), (FEW,), (FEW,)), files)["sort_s"] < twice["sort_s"]
+    assert {path.stem for path in tmp_path.iterdir()} == {PLAN, JITTER, FEW}
 
 
 def test_every_state_of_sites_has_a_floor():

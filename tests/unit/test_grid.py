@@ -61,6 +61,21 @@ def test_longitude_wraps_and_the_poles_belong_to_the_end_rows():
     assert grid.row_col_at(0.0, -90.0)[0] == grid.nrows - 1
 
 
+def test_a_point_is_about_a_tile_when_it_lies_on_one_of_nine_cells():
+    grid, draw = Grid(60), np.random.default_rng(3)
+    row = np.concatenate((draw.integers(0, grid.nrows, 2000), [0, grid.nrows - 1, 90]))
+    col = np.concatenate((draw.integers(0, grid.ncols, 2000), [0, grid.ncols - 1, 7]))
+    south, east = draw.integers(-2, 3, (2, len(row)))
+    lat = 90.0 - (row + south + draw.random(len(row)))
+    lon = (col + east + draw.random(len(row))) % 360.0 - 180.0
+    found = grid.around(grid.tile_id(row, col), lon, lat)
+    near = (np.maximum(abs(south), abs(east)) <= 1) & (abs(lat) <= 90.0)
+    assert np.array_equal(found, np.where(near, 3 * (south + 1) + east + 1, -1))
+    nowhere = np.array([np.nan, 0.0, np.inf])
+    tile = grid.tile_at(np.zeros(3), np.zeros(3))
+    assert (grid.around(tile, nowhere, nowhere[::-1].copy()) == -1).sum() == 2
+
+
 def test_a_tile_beyond_the_grid_has_its_centre_off_the_earth():
     grid = Grid(5)
     assert grid.cell_of([grid.ntiles + 5, 1 << 40], Grid(60)).shape == (2,)

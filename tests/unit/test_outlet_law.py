@@ -6,7 +6,6 @@ from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.policies import load_policy
 from scripts.states import outlet_kernels as kernels
-from scripts.states import outlet_law
 from scripts.states.outlet_law import (
     Boxes,
     Key,
@@ -355,13 +354,3 @@ def test_one_outlet_of_the_largest_network_reaches_a_second_time_zone():
     y, x = np.full(39, 30), np.full(39, 30)
     meet_zone_floor(boxes, few, np.zeros(39, dtype=np.int64), y, x, floor)
     assert set(y) == {30}
-
-
-def test_chunks_and_threads_change_nothing(monkeypatch):
-    boxes, *_ = world()
-    networks = networks_of([9] * 40)
-    whole = place(boxes, networks, law_of())
-    monkeypatch.setattr(outlet_law, "_CHUNK", 37)
-    monkeypatch.setattr(outlet_law, "workers_for", lambda rows: 3)
-    for a, b in zip(whole, place(boxes, networks, law_of()), strict=True):
-        assert np.array_equal(a, b)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.policies import load_policy
+from scripts.states import outlet_law, s4_alloc_plan
 from scripts.states.allocation_law import (
     Tiles,
     group_by_country,
@@ -75,6 +76,20 @@ def test_row_sums_are_exact_and_sites_stay_in_their_country(name):
         assert np.isin(plan.tile_id[pairs.country[plan.pair] == code], allowed).all()
     assert (np.lexsort((plan.tile_id, plan.pair)) == np.arange(len(plan.pair))).all()
     assert plan.capacity.tolist() == [3, 100, 1, 3, 100]
+
+
+def test_chunks_and_threads_change_nothing(monkeypatch):
+    tiles = countries_of({code: range(1, 40 + code) for code in range(3, 30)})
+    merchant, code = np.divmod(np.arange(9 * 27), 27)
+    pairs = Pairs(merchant, code + 3, 1 + (merchant * code) % 13)
+    policy = load_policy(POLICIES / "policy.s4.alloc_plan.yaml")
+    whole = plan_of(pairs, tiles, policy)
+    monkeypatch.setattr(outlet_law, "_CHUNK", 37)
+    monkeypatch.setattr(s4_alloc_plan, "workers_for", lambda rows: 3)
+    for a, b in zip(
+        vars(whole).values(), vars(plan_of(pairs, tiles, policy)).values(), strict=True
+    ):
+        assert np.array_equal(a, b)
 
 
 def test_tiles_without_weight_hold_no_outlet():

@@ -239,7 +239,7 @@ def far_tile(e):
     lon, lat = e.tables["egress"]["lon_deg"] + 2.0 * GRID.cell_deg, e.tables["egress"]["lat_deg"]
     row = np.searchsorted(e.polygons.code, e.sites.country)
     on_land = shapely.contains_xy(e.polygons.geometry[row], lon, lat)
-    far = ~GRID.is_near(e.tables["assignment"]["tile_id"], lon, lat)
+    far = GRID.around(e.tables["assignment"]["tile_id"], lon, lat) < 0
     chosen = int(np.flatnonzero(on_land & far)[0])
     return with_value(e, "egress", "lon_deg", chosen, lon[chosen])
 

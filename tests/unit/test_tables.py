@@ -101,6 +101,24 @@ def test_parquet_bytes_are_reproducible(tmp_path):
     assert file_digest(tmp_path / "a") == file_digest(tmp_path / "b")
 
 
+def test_a_fast_table_leaves_numbers_as_they_are_and_holds_the_same(tmp_path):
+    u = np.random.default_rng(1).random(5000)
+    columns = {
+        "id": np.arange(5000),
+        "iso": ["DE", "FR"] * 2500,
+        "u": u,
+        "why": [["A", "B"]] * 5000,
+    }
+    table = pa.table({**columns, "part": (np.arange(5000) % 5).astype(np.int8)})
+    write_parquet(tmp_path / "fast.parquet", table, fast=True)
+    assert read_parquet(tmp_path / "fast.parquet").equals(table)
+    group = pq.read_metadata(tmp_path / "fast.parquet").row_group(0)
+    stored = {chunk.path_in_schema.split(".")[0]: chunk for chunk in map(group.column, range(5))}
+    assert [name for name, chunk in stored.items() if chunk.compression != "ZSTD"] == ["u"]
+    encoded = {name for name, chunk in stored.items() if chunk.has_dictionary_page}
+    assert encoded == {"iso", "why", "part"}
+
+
 @pytest.mark.parametrize("rows", [1, 70, 100, 350, 1000, 5000])
 def test_blocks_have_the_rows_asked_for_whatever_the_row_groups(tmp_path, rows):
     codes = np.repeat(np.arange(40), 25)
