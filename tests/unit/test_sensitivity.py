@@ -1,5 +1,8 @@
 """The measured table of knobs: what is turned, where a knob begins to bind, what advice follows."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from scripts.policies import load_policy
@@ -38,6 +41,37 @@ def test_every_knob_is_turned_within_its_range_and_away_from_its_value(knob):
             mix = get_key(policy, knob.key.rpartition(".")[0])
             assert sum(mix.values()) == pytest.approx(1.0)
     assert get_key(POLICIES[knob.state], knob.key) == knob.value
+
+
+# The test that each knob of the laws of outlets and positions is there for, or moves most.
+OWN_TEST = {
+    "outlets.field.broad.sd": "T4",
+    "outlets.field.broad.spacing_deg": "T4",
+    "outlets.field.local.sd": "T4",
+    "outlets.field.local.spacing_deg": "T4",
+    "outlets.national.few": "T5a",
+    "outlets.national.many": "T5b",
+    "outlets.national.half_way": "T5b",
+    "outlets.entry.share": "T9",
+    "outlets.entry.spread_km": "T9",
+    "outlets.entry.max_outlets": "T9",
+    "outlets.reach.km_per_outlet": "T5b",
+    "outlets.company.km": "T1",
+    "outlets.company.rounds": "T7",
+    "towns.open_share": "T8",
+    "towns.radius_km": "T8",
+    "towns.spread_km": "T8",
+    "towns.spread_exponent": "T8",
+    "towns.spread_min_km": "T7",
+    "towns.spread_max_km": "T8",
+}
+
+
+@pytest.mark.parametrize(("key", "test"), OWN_TEST.items())
+def test_a_knob_of_the_laws_moves_its_own_truth_test_in_the_shipped_world(key, test):
+    measured = json.loads(Path("config/sensitivity.json").read_text(encoding="utf-8"))["knobs"]
+    steps = next(knob["steps"] for knob in measured if knob["knob"] == key)
+    assert any(abs(step["margins"].get(f"truth_{test}", 0.0)) > 1e-4 for step in steps)
 
 
 def test_a_knob_of_nothing_is_still_turned():
