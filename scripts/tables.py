@@ -29,7 +29,7 @@ ROW_GROUP = 1 << 20
 # Records and policies are far smaller and flatter.
 LARGEST_TEXT = 64 << 20
 DEEPEST = 64
-_FEW_VALUES = (pa.string(), pa.list_(pa.string()), pa.int8(), pa.int16())
+_FEW_VALUES = (pa.string(), pa.int8(), pa.int16())
 _TEMPORARY = re.compile(r"\..+\.[0-9]+\.segment1b-tmp")
 
 
@@ -61,17 +61,13 @@ def parquet_writer(path: Path, schema: pa.Schema, fast: bool = False) -> pq.Parq
     """
     if not fast:
         return pq.ParquetWriter(path, schema, compression="zstd")
-    leaf = {
-        f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name: field.type
-        for field in schema
-    }
     return pq.ParquetWriter(
         path,
         schema,
         compression={
-            name: "none" if pa.types.is_floating(kind) else "zstd" for name, kind in leaf.items()
+            field.name: "none" if pa.types.is_floating(field.type) else "zstd" for field in schema
         },
-        use_dictionary=[name for name, kind in leaf.items() if kind in _FEW_VALUES],
+        use_dictionary=[field.name for field in schema if field.type in _FEW_VALUES],
     )
 
 

@@ -106,7 +106,7 @@ def _sort_seconds(rows: int) -> float:
 
 
 def _write_seconds(dataset_id: str, path: str) -> float:
-    table, fast = read_parquet(path), not dataset(dataset_id).final_in_layer
+    table, fast = read_parquet(path), dataset(dataset_id).is_passed_on
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         again = Path(folder, "again.parquet")
         return _cpu_seconds(functools.partial(write_parquet, again, table, fast))

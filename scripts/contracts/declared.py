@@ -67,6 +67,11 @@ class Dataset:
         """Suffix of the path."""
         return self.path.rsplit(".", 1)[-1]
 
+    @property
+    def is_passed_on(self) -> bool:
+        """Whether it is a table of sites or their draws that only later jobs read."""
+        return "site_order" in self.keys and not self.final_in_layer
+
     def holds(self, path: str) -> bool:
         """Whether a path, below whatever runs root, is one of this dataset's files."""
         return _pattern(self.path).fullmatch(path) is not None

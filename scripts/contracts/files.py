@@ -51,7 +51,7 @@ def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
     """Cast to the declared column order, hold against the contract, publish."""
     table = _as_declared(dataset_id, path, table)
     check_table(dataset_id, table, path)
-    write_parquet(path, table, fast=not dataset(dataset_id).final_in_layer)
+    write_parquet(path, table, fast=dataset(dataset_id).is_passed_on)
 
 
 class DatasetStream:
@@ -107,7 +107,7 @@ def dataset_stream(
     schema = arrow_schema(dataset_id)
     if metadata is not None:
         schema = schema.with_metadata(metadata)
-    fast = not dataset(dataset_id).final_in_layer
+    fast = dataset(dataset_id).is_passed_on
     with publish(path) as temporary, parquet_writer(temporary, schema, fast) as file:
         stream = DatasetStream(dataset_id, path, file, row_group)
         yield stream
