@@ -224,7 +224,17 @@ def is_recorded(output: str | Path) -> bool:
 
 
 def refuse_broken_records() -> None:
-    """Refuse what stands where Snakemake keeps its records and is no folder of ours (``EG93``)."""
+    """Refuse what stands where Snakemake keeps its records and is no folder of ours (``EG93``).
+
+    Where it has none and can make none, it ends in a traceback, of a dry run too.
+    """
+    if not os.path.lexists(METADATA.parent) and not os.access(".", os.W_OK):
+        raise GovernanceError(
+            "EG93",
+            METADATA.parent,
+            "cannot be made: this folder is read-only",
+            "link or mount a folder that can be written there",
+        )
     for folder in (METADATA.parent, METADATA, INCOMPLETE):
         there = os.path.lexists(folder)
         if there and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):

@@ -142,6 +142,16 @@ def test_what_stands_where_the_records_are_kept_is_refused_by_name(tmp_path, mon
     refuse_broken_records()
 
 
+def test_a_read_only_checkout_is_refused_until_records_have_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != "." and access(path, mode))
+    with pytest.raises(GovernanceError, match=r"^EG93 \.snakemake: cannot be made: .*read-only"):
+        refuse_broken_records()
+    METADATA.parent.mkdir()
+    refuse_broken_records()
+
+
 def test_a_source_that_is_not_there_is_refused(tmp_path):
     require_sources([CONFIG_FILE])
     with pytest.raises(ConfigError, match=r"^EC19 .*/no\.yaml: is not there"):
