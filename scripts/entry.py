@@ -18,8 +18,8 @@ from scripts.errors import ContractError, RefusedError, SegmentError, lines
 from scripts.root_lock import hold_as_job
 
 # The C library gives every large array back to the system when it is freed, and the next one takes
-# its pages anew: a third of the time of S9 at 10 million sites. One heap that keeps what was freed
-# spares that; a library that is not glibc does not read these names.
+# its pages anew, which large worlds pay for. One heap that keeps what was freed spares that; a
+# library that is not glibc does not read these names.
 _HEAP = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(4 << 30),

@@ -187,11 +187,7 @@ def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
     names = arrow_schema("site_locations").names
     files = [str(folder / f"{part}.parquet") for part in range(len(parts))]
     # Read once, and soon: not worth compressing.
-    plain: Any = {
-        "compression": "none",
-        "use_dictionary": [KEY[1]],
-        "write_statistics": False,
-    }
+    plain: Any = {"compression": "none", "use_dictionary": [KEY[1]], "write_statistics": False}
     owner = np.argmax(parts, axis=0).astype(np.int16)
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers_for(row_count(path))))
