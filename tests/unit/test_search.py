@@ -21,7 +21,7 @@ from scripts.search.policy import (
     zoom_of,
 )
 from scripts.search.proposal import get_key, halton, propose, start, value_of, with_keys
-from scripts.search.record_search import leaderboard_rows
+from scripts.search.record_search import front, leaderboard_rows
 from scripts.search.score import (
     improves,
     margin_rows,
@@ -404,6 +404,26 @@ def test_the_leaderboard_shows_means_over_the_seeds():
         None,
         None,
     )
+
+
+def test_the_leaderboard_marks_the_front_of_tail_and_spacing():
+    """Short tails and true spacing, ties included; what breaks a constraint is on no front."""
+
+    def of(tail, twins, violation=0.0):
+        truth = {"T1": 0.4, "T2": 0.55, "T3": twins, "T4": 4.0}
+        return {
+            **attempt(1, 0, 0.2, violation),
+            "metrics": {"42": {"nn_p99_p50_ratio": tail}},
+            "fidelity": {"42": {f"truth_{test}": value for test, value in truth.items()}},
+        }
+
+    attempts = [of(7.0, 0.14), of(6.5, 0.15), of(6.8, 0.16), of(7.2, 0.14), of(7.0, 0.14)]
+    marked = [True, True, False, False, True]
+    assert front(attempts) == marked
+    assert front([*attempts, of(6.0, 0.13, violation=0.1)]) == [*marked, False]
+    unknown = [of(None, 0.1), of(5.0, None)]
+    assert front([*attempts, *unknown]) == [*marked, False, False]
+    assert front([*attempts, of(6.0, 0.13)]) == [*[False] * 5, True]
 
 
 def test_the_best_of_a_cycle_and_the_record_of_a_search(tmp_path):
