@@ -31,24 +31,26 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     return c0, c1, c2, c3
 
 
-@compiled("void(u8[:, ::1], u8, u8, u8[:, ::1])")
-def fill_blocks(counter: Any, k0: Any, k1: Any, out: Any) -> None:
-    """One block a counter, shape (n, 4), into ``out``."""
-    for i in range(len(counter)):
-        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = philox(
-            counter[i, 0], counter[i, 1], counter[i, 2], counter[i, 3], k0, k1
-        )
-
-
 @compiled("f8(u8)")
 def unit(bits: Any) -> Any:
     """A uniform strictly inside (0, 1) from the upper 52 bits: ``(x + 1/2) * 2**-52``, exact."""
     return (np.float64(bits >> np.uint64(12)) + 0.5) * 2.0**-52
 
 
-@compiled("void(u8[:, ::1], u8, u8, f8[:, ::1])")
-def fill_uniforms(counter: Any, k0: Any, k1: Any, out: Any) -> None:
-    """Four uniforms a counter, shape (n, 4), into ``out``."""
-    for i in range(len(counter)):
-        c0, c1, c2, c3 = philox(counter[i, 0], counter[i, 1], counter[i, 2], counter[i, 3], k0, k1)
-        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = unit(c0), unit(c1), unit(c2), unit(c3)
+# Words of counters, of which some are one number for all.
+_WORDS = ", ".join(4 * ["Array(u8, 1, 'A', readonly=True)"])
+
+
+@compiled(f"void({_WORDS}, u8, u8, u8[:, ::1])")
+def fill_blocks(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any, out: Any) -> None:
+    """One block a counter into ``out``, shape (n, 4)."""
+    for i in range(len(out)):
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = philox(c0[i], c1[i], c2[i], c3[i], k0, k1)
+
+
+@compiled(f"void({_WORDS}, u8, u8, f8[:, ::1])")
+def fill_uniforms(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any, out: Any) -> None:
+    """Four uniforms a counter into ``out``, shape (n, 4)."""
+    for i in range(len(out)):
+        b0, b1, b2, b3 = philox(c0[i], c1[i], c2[i], c3[i], k0, k1)
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = unit(b0), unit(b1), unit(b2), unit(b3)

@@ -10,6 +10,7 @@ group or on any other merchant, and any of them can be replayed alone.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,13 @@ _MASK_64 = (1 << 64) - 1
 _SHIFT_32 = np.uint64(32)
 
 
-def philox4x64(counter: U64, key: tuple[int, int]) -> U64:
+def philox4x64(counter: Iterable[U64], key: tuple[int, int]) -> U64:
     """Philox4x64-10 blocks.
 
     Parameters
     ----------
     counter
-        Shape (n, 4), uint64; word 0 first.
+        Four words of one shape (n,), word 0 first.
     key
         Two 64-bit words.
 
@@ -37,9 +38,9 @@ def philox4x64(counter: U64, key: tuple[int, int]) -> U64:
     -------
     Shape (n, 4), uint64.
     """
-    counter = np.ascontiguousarray(counter, dtype=np.uint64)
-    out = np.empty_like(counter)
-    fill_blocks(counter, *map(np.uint64, key), out)
+    words = tuple(counter)
+    out = np.empty((len(words[0]), 4), dtype=np.uint64)
+    fill_blocks(*words, *map(np.uint64, key), out)
     return out
 
 
@@ -51,17 +52,19 @@ def family_key(seed: int, namespace: str) -> tuple[int, int]:
 
 def counters(
     merchant: Any, country: Any = 0, site: Any = 0, attempt: Any = 0, block: Any = 0
-) -> U64:
-    """Counter words of decisions, all arguments broadcast against each other.
+) -> tuple[U64, ...]:
+    """The four counter words of decisions, all arguments broadcast against each other.
 
     Word 0 is the merchant id; word 1 is ``country << 32 | site``; word 2 is the attempt; word 3 is
     the block of four draws. ``country`` is the code of :func:`scripts.countries.encode`, and
     ``site`` lies in [0, 2**32).
     """
-    merchant, country, site, attempt, block = np.broadcast_arrays(
-        *(np.asarray(word, dtype=np.uint64) for word in (merchant, country, site, attempt, block))
+    merchant, country, site, attempt, block = (
+        np.asarray(word, dtype=np.uint64) for word in (merchant, country, site, attempt, block)
     )
-    return np.stack([merchant, country << _SHIFT_32 | site, attempt, block], axis=-1)
+    words = (merchant, country << _SHIFT_32 | site, attempt, block)
+    shape = np.broadcast_shapes(*(word.shape for word in words))
+    return tuple(np.broadcast_to(word, shape) for word in words)
 
 
 def keyed_uniforms(
@@ -78,7 +81,7 @@ def keyed_uniforms(
     Further draws of the same decision are taken from ``block`` = 1, 2, ...
     """
     words = counters(merchant, country, site, attempt, block)
-    out = np.empty(words.shape)
+    out = np.empty((words[0].size, 4))
     key = map(np.uint64, family_key(seed, namespace))
-    fill_uniforms(words.reshape(-1, 4), *key, out.reshape(-1, 4))
-    return out
+    fill_uniforms(*(word.reshape(-1) for word in words), *key, out)
+    return out.reshape(*words[0].shape, 4)

@@ -25,6 +25,10 @@ Geometries = npt.NDArray[np.object_]
 
 # A prepared polygon builds its index while it answers: one caller at a time.
 ONE_CALLER = threading.Lock()
+# Where that many points of a country are asked for, blocks answer for those inside them.
+_MANY_POINTS = 1 << 14
+_BLOCKS_PER_DEG = 4
+_MARGIN_DEG = 1e-9
 _MARGIN_CELLS = 0.5
 _FEW_VERTICES = 256
 _LARGEST_WEIGHT = 2.0**36
@@ -52,7 +56,7 @@ def contains_points(
     country
         Codes, shape (n,), any order.
     lon, lat
-        Degrees, shape (n,).
+        Degrees, finite, shape (n,).
     workers
         Threads; the answer does not depend on it.
 
@@ -73,7 +77,7 @@ def contains_points(
     def test(r: np.integer) -> None:
         points = order[edges[r] : edges[r + 1]]
         shapely.prepare(polygons.geometry[r])
-        inside[points] = shapely.contains_xy(polygons.geometry[r], lon[points], lat[points])
+        inside[points] = _contains(polygons.geometry[r], lon[points], lat[points])
 
     busiest_first = np.argsort(-np.diff(edges), kind="stable")[: np.count_nonzero(np.diff(edges))]
     with ONE_CALLER:
@@ -86,7 +90,38 @@ def contains_points(
     return inside
 
 
-def clip_to_cells(geometry: shapely.Geometry, tile_id: npt.ArrayLike, grid: Grid) -> Geometries:
+def _contains(geometry: shapely.Geometry, lon: F64, lat: F64) -> npt.NDArray[np.bool_]:
+    """Whether points lie in the interior of a prepared polygon.
+
+    Of many points those in blocks that lie wholly inside are not looked at one by one.
+    """
+    if len(lon) < _MANY_POINTS:
+        answers: npt.NDArray[np.bool_] = shapely.contains_xy(geometry, lon, lat)
+        return answers
+    col = np.floor((lon + 180.0) * _BLOCKS_PER_DEG).astype(np.int64)
+    row = np.floor((lat + 90.0) * _BLOCKS_PER_DEG).astype(np.int64)
+    first_col, first_row, columns = col.min(), row.min(), int(np.ptp(col)) + 1
+    block = (row - first_row) * columns + (col - first_col)
+    whole = np.zeros(int(block.max()) + 1, dtype=bool)
+    whole[block] = True
+    used = np.flatnonzero(whole)
+    west = (used % columns + first_col) / _BLOCKS_PER_DEG - 180.0
+    south = (used // columns + first_row) / _BLOCKS_PER_DEG - 90.0
+    side = 1.0 / _BLOCKS_PER_DEG + _MARGIN_DEG
+    boxes = shapely.box(west - _MARGIN_DEG, south - _MARGIN_DEG, west + side, south + side)
+    whole[used] = shapely.contains_properly(geometry, boxes)
+    inside = whole[block]
+    rest = np.flatnonzero(~inside)
+    inside[rest] = shapely.contains_xy(geometry, lon[rest], lat[rest])
+    return inside
+
+
+def clip_to_cells(
+    geometry: shapely.Geometry,
+    tile_id: npt.ArrayLike,
+    grid: Grid,
+    pieces: dict[tuple[int, int, int], shapely.Geometry],
+) -> Geometries:
     """The part of a polygon in each of many cells of a grid.
 
     On the way down a fixed quadtree over the grid the polygon is cut to padded blocks, so that the
@@ -101,6 +136,8 @@ def clip_to_cells(geometry: shapely.Geometry, tile_id: npt.ArrayLike, grid: Grid
         Cells, shape (n,).
     grid
         Their grid.
+    pieces
+        What earlier calls cut this polygon to, by level, row and column of a block; it grows.
 
     Returns
     -------
@@ -121,15 +158,17 @@ def clip_to_cells(geometry: shapely.Geometry, tile_id: npt.ArrayLike, grid: Grid
         order = np.argsort(block, kind="stable")
         cells, block = cells[order], block[order]
         for members in np.split(cells, np.flatnonzero(np.diff(block)) + 1):
-            top, left = row[members[0]] >> level << level, col[members[0]] >> level << level
-            part = shapely.clip_by_rect(
-                piece,
-                float(grid.lon_edge_deg(left)) - pad,
-                float(grid.lat_edge_deg(top + (1 << level))) - pad,
-                float(grid.lon_edge_deg(left + (1 << level))) + pad,
-                float(grid.lat_edge_deg(top)) + pad,
-            )
-            stack.append((part, level, members))
+            at = level, int(row[members[0]] >> level), int(col[members[0]] >> level)
+            if at not in pieces:
+                top, left = at[1] << level, at[2] << level
+                pieces[at] = shapely.clip_by_rect(
+                    piece,
+                    float(grid.lon_edge_deg(left)) - pad,
+                    float(grid.lat_edge_deg(top + (1 << level))) - pad,
+                    float(grid.lon_edge_deg(left + (1 << level))) + pad,
+                    float(grid.lat_edge_deg(top)) + pad,
+                )
+            stack.append((pieces[at], level, members))
     west, south, east, north = grid.bounds(tile_id)
     cut: npt.NDArray[np.object_] = shapely.intersection(near, shapely.box(west, south, east, north))
     return cut

@@ -33,6 +33,7 @@ machine (:mod:`scripts.tabulated`).
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,17 +52,18 @@ from scripts.geo.polygons import (
     triangulate,
 )
 from scripts.geo.snapshot import Countries, Places
-from scripts.ordering import distinct, rank_right
+from scripts.ordering import distinct
+from scripts.states import jitter_kernels as kernels
+from scripts.states.jitter_kernels import DIRECT, OPEN, TOWN, UNIFORM
 from scripts.states.sites import Codes
 from scripts.states.tiles import cell_keys, split_cell_keys
-from scripts.tabulated import triangular, truncated_normal
+from scripts.tabulated import NORMAL_CDF
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Int8 = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
 
-UNIFORM, TOWN, OPEN, DIRECT = range(4)
 COMPONENTS = ("uniform", "town", "open", "direct")
 _REFERENCE_POPULATION = 100_000.0
 _ANCHOR_CHUNK = 1 << 15
@@ -122,17 +124,6 @@ class Anchors:
     sd_lon: F64
     sd_lat: F64
     cumulative: I64
-
-    def choose(self, cell: npt.NDArray[np.integer], u: F64) -> I64:
-        """Anchor of each cell by weight; -1 where a cell has none."""
-        first, last = self.start[cell], self.start[cell.astype(np.int64) + 1]
-        some = last > first
-        chosen = np.full(len(cell), -1, dtype=np.int64)
-        before = self.cumulative[first[some]]
-        total = self.cumulative[last[some]] - before
-        target = before + np.minimum((u[some] * total).astype(np.int64), total - 1)
-        chosen[some] = rank_right(self.cumulative, target) - 1
-        return chosen
 
 
 def km_per_deg_lon(lat_deg: F64) -> F64:
@@ -272,6 +263,7 @@ class JitterLaw:
         self._polygons = polygons
         self._mesh_row = np.full(len(cells), -1, dtype=np.int64)
         self._mesh: Triangles | None = None
+        self._pieces: defaultdict[int, dict[Any, Any]] = defaultdict(dict)
         self.towns = policy["towns"] if policy["mode"] == "towns_v3" else None
         self.anchors: Anchors | None = None
         if self.towns is not None:
@@ -317,24 +309,29 @@ class JitterLaw:
         """
         half = self.cells.half_deg
         direct = self.is_direct(cell, attempt)
+        placed = np.full(len(cell), UNIFORM, dtype=np.int8)
         if self.anchors is None:
             delta_lon, delta_lat = half * (2.0 * u[:, 2] - 1.0), half * (2.0 * u[:, 3] - 1.0)
-            placed = np.full(len(cell), UNIFORM, dtype=np.int8)
         else:
-            delta_lon, delta_lat = (
-                2.0 * half * triangular(u[:, 2]),
-                2.0 * half * triangular(u[:, 3]),
+            delta_lon, delta_lat = np.empty(len(cell)), np.empty(len(cell))
+            kernels.place(
+                cell.astype(np.int32, copy=False),
+                component,
+                u_anchor_first,
+                direct,
+                u,
+                half,
+                self.anchors.start,
+                self.anchors.lon,
+                self.anchors.lat,
+                self.anchors.sd_lon,
+                self.anchors.sd_lat,
+                self.anchors.cumulative,
+                NORMAL_CDF,
+                delta_lon,
+                delta_lat,
+                placed,
             )
-            placed = np.full(len(cell), OPEN, dtype=np.int8)
-            rows = np.flatnonzero(~direct & (component == TOWN))
-            anchor = self.anchors.choose(cell[rows], u_anchor_first[rows])
-            rows, anchor = rows[anchor >= 0], anchor[anchor >= 0]
-            placed[rows] = TOWN
-            for delta, at, sd, k in (
-                (delta_lon, self.anchors.lon, self.anchors.sd_lon, 2),
-                (delta_lat, self.anchors.lat, self.anchors.sd_lat, 3),
-            ):
-                delta[rows] = truncated_normal(u[rows, k], at[anchor], sd[anchor], 3.0 * half)
         rows = np.flatnonzero(direct)
         if len(rows):
             mesh, polygon = self._direct_mesh(cell[rows])
@@ -364,5 +361,6 @@ class JitterLaw:
         out = np.empty(len(cell), dtype=object)
         for r in np.unique(row):
             of = row == r
-            out[of] = clip_to_cells(self._polygons.geometry[r], c.tile[cell[of]], c.grid)
+            pieces = self._pieces[int(r)]
+            out[of] = clip_to_cells(self._polygons.geometry[r], c.tile[cell[of]], c.grid, pieces)
         return out

@@ -276,37 +276,39 @@ def _ground(places: str, tile_policy: str, plan_policy: str) -> Ground:
 
 def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
     """Fields of the evidence that are the same for all countries, and pairs of all of them."""
-    policies = {name: load_policy(path) for name, path in files.policies().items()}
     listed = files.listed()
     with ThreadPoolExecutor(workers_for(row_count(files.site_locations))) as pool:
-        digests = dict(zip(listed, pool.map(measured.digest, listed), strict=True))
-    return {
-        "seed": seed,
-        "run_id": run_id,
-        "policies": policies,
-        "grid": read_grid(files.tile_policy),
-        "polygons": load_countries(files.countries),
-        "places": read_places(files.places),
-        "facts": load_facts(files.facts),
-        "people": read_points(files.points),
-        "tile_countries": _tile_countries(files.tile_index),
-        "coverage": functools.partial(coverage_of, files.tile_index),
-        "receipt": read_object("run_receipt", files.receipt),
-        "policy_digests": {
-            Path(path).name: measured.digest(path) for path in files.policies().values()
-        },
-        "input_digests": {Path(path).as_posix(): digest for path, digest in digests.items()},
-        "egress_fault": egress_fault(files.site_locations),
-        "world_sites": row_count(files.site_locations),
-        "homes": read_homes(files.outlet_catalogue),
-        "allowed": read_allowed(files.candidate_set),
-        "requirements": _requirements(files.requirements),
-        "whole": Flows(
-            read_outlets(files.outlet_catalogue),
-            read_ledger("s3_steering_ledger", files.steering_ledger),
-            read_ledger("s4_reroute_ledger", files.reroute_ledger),
-        ),
-    }
+        # Hashed while all that follows is read.
+        digests = pool.map(measured.digest, listed)
+        return {
+            "seed": seed,
+            "run_id": run_id,
+            "policies": {name: load_policy(path) for name, path in files.policies().items()},
+            "grid": read_grid(files.tile_policy),
+            "polygons": load_countries(files.countries),
+            "places": read_places(files.places),
+            "facts": load_facts(files.facts),
+            "people": read_points(files.points),
+            "tile_countries": _tile_countries(files.tile_index),
+            "coverage": functools.partial(coverage_of, files.tile_index),
+            "receipt": read_object("run_receipt", files.receipt),
+            "policy_digests": {
+                Path(path).name: measured.digest(path) for path in files.policies().values()
+            },
+            "egress_fault": egress_fault(files.site_locations),
+            "world_sites": row_count(files.site_locations),
+            "homes": read_homes(files.outlet_catalogue),
+            "allowed": read_allowed(files.candidate_set),
+            "requirements": _requirements(files.requirements),
+            "whole": Flows(
+                read_outlets(files.outlet_catalogue),
+                read_ledger("s3_steering_ledger", files.steering_ledger),
+                read_ledger("s4_reroute_ledger", files.reroute_ledger),
+            ),
+            "input_digests": {
+                Path(path).as_posix(): digest for path, digest in zip(listed, digests, strict=True)
+            },
+        }
 
 
 def read_part(

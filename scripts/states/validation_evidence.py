@@ -52,7 +52,7 @@ from scripts.states.tiles import used_cells
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -428,9 +428,9 @@ class Evidence:
         reference = self.policies["validation"]["realism"]["reference_sites"]
         # A quarter more than the maps are made of.
         share = 1.25 * NEIGHBOUR_MAPS_AT_MOST * reference / max(self.world_sites, 1)
-        near = np.flatnonzero(rank * 2.0**-64 <= share)
-        judged = lowest_by_country(sites.country, rank, sites_judged(counts, self.people))
-        rows = np.union1d(near, judged)
+        kept = rank * 2.0**-64 <= share
+        kept[lowest_by_country(sites.country, rank, sites_judged(counts, self.people))] = True
+        rows = np.flatnonzero(kept)
         return MapEvidence(
             policies=self.policies,
             facts=self.facts,

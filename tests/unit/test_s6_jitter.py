@@ -15,7 +15,7 @@ from scripts.geo.distance import ROUNDED_KM_PER_DEG, great_circle_m
 from scripts.geo.snapshot import Countries, Places
 from scripts.policies import load_policy
 from scripts.randomness import keyed_uniforms
-from scripts.states import jitter_law, s6_site_jitter
+from scripts.states import jitter_kernels, jitter_law, s6_site_jitter
 from scripts.states.jitter_law import (
     COMPONENTS,
     DIRECT,
@@ -420,14 +420,10 @@ def test_anchors_are_the_places_within_reach_at_any_latitude_and_across_the_anti
 
 
 def test_anchor_choice_is_by_weight():
-    anchors = jitter_law.Anchors(
-        np.array([0, 0, 3, 5]), *(np.zeros(5) for _ in range(4)), np.array([0, 1, 4, 10, 12, 20])
-    )
-    u = (np.arange(1000) + 0.5) / 1000
-    chosen = anchors.choose(np.ones(1000, dtype=np.int32), u)
+    cumulative = np.array([0, 1, 4, 10, 12, 20])
+    chosen = [jitter_kernels.choose(cumulative, 0, 3, (k + 0.5) / 1000) for k in range(1000)]
     assert np.bincount(chosen).tolist() == [100, 300, 600]
-    assert anchors.choose(np.array([0]), np.array([0.5])).tolist() == [-1]
-    assert anchors.choose(np.array([2]), np.array([1.0 - 2.0**-53])).tolist() == [4]
+    assert jitter_kernels.choose(cumulative, 3, 5, 1.0 - 2.0**-53) == 4
 
 
 def test_a_tile_that_s1_does_not_know_is_named(tmp_path):

@@ -27,6 +27,24 @@ def test_points_are_judged_by_their_own_country_whatever_the_threads(land):
     assert contains_points(land, land.code[row], lon, lat, workers=4).tolist() == serial.tolist()
 
 
+def test_many_points_of_a_country_are_judged_as_few_are(land):
+    """Blocks inside the polygon answer for their points; edges, lakes and the sea as well."""
+    rng = np.random.default_rng(1)
+    for polygon, code in zip(land.geometry, land.code, strict=True):
+        west, south, east, north = shapely.bounds(polygon)
+        lon, lat = (
+            rng.uniform(west - 1, east + 1, 40_000),
+            rng.uniform(south - 1, north + 1, 40_000),
+        )
+        # Corners of blocks, and vertices of the polygon.
+        lon[:9000], lat[:9000] = np.round(lon[:9000] * 4) / 4, np.round(lat[:9000] * 4) / 4
+        vertices = shapely.get_coordinates(polygon)
+        lon[9000 : 9000 + len(vertices)], lat[9000 : 9000 + len(vertices)] = vertices.T
+        expected = shapely.contains_xy(polygon, lon, lat)
+        assert 0 < expected.sum() < len(lon)
+        assert (contains_points(land, np.full(len(lon), code), lon, lat) == expected).all()
+
+
 def test_a_country_without_polygon_is_named(land):
     with pytest.raises(KeyError, match="675"):
         contains_points(land, np.array([675]), np.zeros(1), np.zeros(1))
@@ -40,7 +58,7 @@ def clipped(land):
     row, col = GRID.row_col_at(np.array([west, east]), np.array([north, south]))
     rows, cols = np.meshgrid(np.arange(row[0], row[1] + 1), np.arange(col[0], col[1] + 1))
     tile = GRID.tile_id(rows.ravel(), cols.ravel())
-    return polygon, tile, clip_to_cells(polygon, tile, GRID)
+    return polygon, tile, clip_to_cells(polygon, tile, GRID, {})
 
 
 def test_clipped_cells_are_the_exact_intersections(clipped):
@@ -56,9 +74,12 @@ def test_a_clipped_cell_does_not_depend_on_the_others(land):
     west, south, east, north = shapely.bounds(rugged)
     lon, lat = np.linspace(west, east, 12), np.linspace(south, north, 12)
     tile = np.unique(GRID.tile_at(*(axis.ravel() for axis in np.meshgrid(lon, lat))))
-    together = clip_to_cells(rugged, tile, GRID)
+    pieces = {}
+    together = clip_to_cells(rugged, tile, GRID, pieces)
     for k in range(0, len(tile), 5):
-        alone = clip_to_cells(rugged, tile[k : k + 1], GRID)
+        alone = clip_to_cells(rugged, tile[k : k + 1], GRID, {})
+        again = clip_to_cells(rugged, tile[k : k + 1], GRID, pieces)
+        assert shapely.to_wkb(again[0]) == shapely.to_wkb(alone[0])
         assert shapely.to_wkb(alone[0]) == shapely.to_wkb(together[k])
 
 

@@ -1,0 +1,62 @@
+"""Functions of a draw by table, value by value, for compiled loops.
+
+``cdf`` is :data:`scripts.tabulated.NORMAL_CDF`: the normal distribution function at steps of 1/64
+from -8 to 8, linear between them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from scripts.compiled import compiled
+
+STEPS, Z_MAX = 64, 8
+
+
+@compiled("f8(f8, f8[::1])")
+def normal_cdf(z: Any, cdf: Any) -> Any:
+    """Normal distribution function."""
+    x = min(max((z + Z_MAX) * STEPS, 0.0), np.float64(len(cdf) - 1))
+    i = min(np.int64(x), np.int64(len(cdf) - 2))
+    return cdf[i] + (x - i) * (cdf[i + 1] - cdf[i])
+
+
+@compiled("f8(f8, f8[::1])")
+def normal_quantile(p: Any, cdf: Any) -> Any:
+    """Inverse of :func:`normal_cdf` for p in [0, 1]."""
+    # The last step that rises and is not above p.
+    i, beyond = 0, len(cdf)
+    while beyond - i > 1:
+        middle = (i + beyond) >> 1
+        if cdf[middle] <= p and cdf[middle] < 1.0:
+            i = middle
+        else:
+            beyond = middle
+    rise = cdf[i + 1] - cdf[i]
+    return (i + (p - cdf[i]) / (rise if rise > 0.0 else 1.0)) / STEPS - Z_MAX
+
+
+@compiled("f8(f8, f8, f8, f8, f8[::1])")
+def truncated_normal(u: Any, mean: Any, sd: Any, half_width: Any, cdf: Any) -> Any:
+    """A normal value about ``mean`` truncated to ``[-half_width, half_width]``, by inversion of u.
+
+    ``mean`` must lie within one ``sd`` of the interval.
+    """
+    low = normal_cdf((-half_width - mean) / sd, cdf)
+    high = normal_cdf((half_width - mean) / sd, cdf)
+    return mean + sd * normal_quantile(low + u * (high - low), cdf)
+
+
+@compiled("f8(f8)")
+def triangular(u: Any) -> Any:
+    """A value in (-1, 1) with density ``1 - |x|``, by inversion of u: the sum of two uniforms."""
+    if u < 0.5:
+        return np.sqrt(2.0 * u) - 1.0
+    return 1.0 - np.sqrt(2.0 * (1.0 - u))
+
+
+@compiled("void(f8[::1], f8[::1], f8[::1])")
+def fill_normal_quantiles(p: Any, cdf: Any, z: Any) -> None:
+    """:func:`normal_quantile` of every p into ``z``."""
+    for k in range(len(p)):
+        z[k] = normal_quantile(p[k], cdf)
