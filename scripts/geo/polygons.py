@@ -23,8 +23,8 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Geometries = npt.NDArray[np.object_]
 
-# A prepared polygon builds its index while it answers: one caller at a time.
-ONE_CALLER = threading.Lock()
+# By country code: a prepared polygon builds its index while it answers, and two callers break it.
+ONE_CALLER = tuple(threading.Lock() for _ in range(CODES))
 # Where that many points of a country are asked for, blocks answer for those inside them.
 _MANY_POINTS = 1 << 14
 _BLOCKS_PER_DEG = 4
@@ -76,17 +76,17 @@ def contains_points(
 
     def test(r: np.integer) -> None:
         points = order[edges[r] : edges[r + 1]]
-        shapely.prepare(polygons.geometry[r])
-        inside[points] = _contains(polygons.geometry[r], lon[points], lat[points])
+        with ONE_CALLER[polygons.code[r]]:
+            shapely.prepare(polygons.geometry[r])
+            inside[points] = _contains(polygons.geometry[r], lon[points], lat[points])
 
     busiest_first = np.argsort(-np.diff(edges), kind="stable")[: np.count_nonzero(np.diff(edges))]
-    with ONE_CALLER:
-        if workers > 1:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(test, busiest_first))
-        else:
-            for r in busiest_first:
-                test(r)
+    if workers > 1:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(test, busiest_first))
+    else:
+        for r in busiest_first:
+            test(r)
     return inside
 
 

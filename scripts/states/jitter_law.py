@@ -33,6 +33,7 @@ machine (:mod:`scripts.tabulated`).
 from __future__ import annotations
 
 import math
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -264,6 +265,7 @@ class JitterLaw:
         self._mesh_row = np.full(len(cells), -1, dtype=np.int64)
         self._mesh: Triangles | None = None
         self._pieces: defaultdict[int, dict[Any, Any]] = defaultdict(dict)
+        self._one_caller = threading.Lock()
         self.towns = policy["towns"] if policy["mode"] == "towns_v3" else None
         self.anchors: Anchors | None = None
         if self.towns is not None:
@@ -343,7 +345,7 @@ class JitterLaw:
 
     def _direct_mesh(self, cell: npt.NDArray[np.integer]) -> tuple[Triangles, I64]:
         """Triangulated polygons of cells, made once per cell."""
-        with ONE_CALLER:
+        with self._one_caller:
             if self._mesh is None:
                 ready = np.flatnonzero(self.direct_cell)
                 self._mesh = triangulate(self._clipped(ready))
@@ -361,6 +363,7 @@ class JitterLaw:
         out = np.empty(len(cell), dtype=object)
         for r in np.unique(row):
             of = row == r
-            pieces = self._pieces[int(r)]
-            out[of] = clip_to_cells(self._polygons.geometry[r], c.tile[cell[of]], c.grid, pieces)
+            polygon, pieces = self._polygons.geometry[r], self._pieces[int(r)]
+            with ONE_CALLER[self._polygons.code[r]]:
+                out[of] = clip_to_cells(polygon, c.tile[cell[of]], c.grid, pieces)
         return out
