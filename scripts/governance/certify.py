@@ -3,7 +3,7 @@
 The certificate stays whatever happens.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,24 +100,41 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     verify_files(document, root)
     enforce(document, params.demands, inputs.certificate)
     verify_records(document["run"]["run_id"], root, Path(params.reference), list(inputs.policies))
-    promote(document, root, inputs, params)
-
-
-def promote(document: Json, root: Path, inputs: Any, params: Any) -> None:
-    """Record the lock set, seal the release, and point ``last_good`` to it."""
     locked = final_lock_set(root, document, params.policies, params.keep)
-    lock_set = dataset_path(root, "segment1b_p5_lock_set")
-    write_object("segment1b_p5_lock_set", lock_set, locked)
     below = [path for path in map(Path, inputs) if path.is_relative_to(root)]
     texts = [*inputs.policies, inputs.bands, inputs.gates]
+    promote(document, root, inputs.certificate, locked, below, list(map(str, texts)))
+
+
+def promote(
+    document: Json,
+    root: Path,
+    certificate: str,
+    locked: Json,
+    files: Iterable[Path],
+    texts: Sequence[str],
+) -> None:
+    """Record the lock set, seal the release, and point ``last_good`` to it.
+
+    Parameters
+    ----------
+    document, certificate
+        The certificate and its file.
+    locked
+        The lock set.
+    files, texts
+        What is sealed: files below the runs root, policies and gates.
+    """
+    lock_set = dataset_path(root, "segment1b_p5_lock_set")
+    write_object("segment1b_p5_lock_set", lock_set, locked)
     folder = seal(
         root,
         document,
-        file_digest(inputs.certificate),
-        [*below, lock_set, *record_files(root / "segment_1B")],
-        [str(path) for path in texts],
+        file_digest(certificate),
+        [*files, lock_set, *record_files(root / "segment_1B")],
+        texts,
     )
-    good = last_good_pointer(document, root, folder, inputs.certificate)
+    good = last_good_pointer(document, root, folder, certificate)
     write_object("last_good_pointer", dataset_path(root, "last_good_pointer"), good)
 
 

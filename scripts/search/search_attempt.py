@@ -6,7 +6,7 @@ the search, not a failure of the job. Once an earlier cycle reached the goal, or
 knob moves what the best attempt needs, an attempt says so and does not run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -60,16 +60,27 @@ def fidelity_of(card: Json) -> dict[str, float | None]:
     }
 
 
-def read_world(inputs: Any, seeds: Sequence[int]) -> tuple[Fixed, list[Merchants], Yardstick]:
-    """What the policies of a job act on; every list of inputs is in the order of the seeds."""
-    files = Files(*(getattr(inputs, field.name) for field in fields(Files)))
+def read_world(
+    files: Files,
+    upstream: Iterable[tuple[str, str]],
+    baseline_sites: Sequence[str],
+    seeds: Sequence[int],
+) -> tuple[Fixed, list[Merchants], Yardstick]:
+    """What the policies of a job act on; every list is in the order of the seeds.
+
+    Parameters
+    ----------
+    files
+        What all seeds share.
+    upstream
+        Outlet catalogue and candidate set.
+    baseline_sites
+        Egress of the baseline; empty for a run of the baseline itself.
+    """
     fixed = read_fixed(files)
-    upstream = [
-        read_merchants(*of_seed)
-        for of_seed in zip(inputs.outlet_catalogue, inputs.candidate_set, seeds, strict=True)
-    ]
-    baseline = dict(zip(seeds, inputs.baseline_sites, strict=True)) if inputs.baseline_sites else {}
-    return fixed, upstream, read_yardstick(fixed, files, baseline)
+    merchants = [read_merchants(*of, seed) for of, seed in zip(upstream, seeds, strict=True)]
+    baseline = dict(zip(seeds, baseline_sites, strict=True)) if baseline_sites else {}
+    return fixed, merchants, read_yardstick(fixed, files, baseline)
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -100,7 +111,12 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         found = no_score(NOT_RUN, idle, excused or [])
     else:
         try:
-            world = read_world(inputs, params.seeds)
+            world = read_world(
+                Files(*(getattr(inputs, field.name) for field in fields(Files))),
+                zip(inputs.outlet_catalogue, inputs.candidate_set, strict=True),
+                inputs.baseline_sites,
+                params.seeds,
+            )
             cards = list(scorecards(*world, policies, settings))
             p3 = [read_object("segment1b_scorecard", path) for path in inputs.p3]
             found = score(cards, p3, settings, params.search, excused)
