@@ -37,7 +37,7 @@ def unit(bits: Any) -> Any:
     return (np.float64(bits >> np.uint64(12)) + 0.5) * 2.0**-52
 
 
-# Words of counters, of which some are one number for all.
+# Words of counters; one that is the same for all is a broadcast array, read-only and of stride 0.
 _WORDS = ", ".join(4 * ["Array(u8, 1, 'A', readonly=True)"])
 
 

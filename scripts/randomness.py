@@ -30,15 +30,22 @@ def philox4x64(counter: Iterable[U64], key: tuple[int, int]) -> U64:
     Parameters
     ----------
     counter
-        Four words of one shape (n,), word 0 first.
+        Four words of one shape (n,), word 0 first; see :func:`counters`.
     key
         Two 64-bit words.
 
     Returns
     -------
     Shape (n, 4), uint64.
+
+    Raises
+    ------
+    ValueError
+        When the words have not one shape.
     """
     words = tuple(counter)
+    if len({word.shape for word in words}) > 1:
+        raise ValueError("counter words of different shapes")
     out = np.empty((len(words[0]), 4), dtype=np.uint64)
     fill_blocks(*words, *map(np.uint64, key), out)
     return out

@@ -39,7 +39,7 @@ _EXP = _exp_table()
 
 
 def normal_quantile(p: F64) -> F64:
-    """Inverse of the normal distribution function, linear between its steps; p in [0, 1]."""
+    """Inverse of the normal distribution function at p in [0, 1], linear between its steps."""
     z = np.empty(len(p))
     kernels.fill_normal_quantiles(p, NORMAL_CDF, z)
     return z

@@ -24,10 +24,11 @@ I64 = npt.NDArray[np.int64]
 Geometries = npt.NDArray[np.object_]
 
 # By country code: a prepared polygon builds its index while it answers, and two callers break it.
-ONE_CALLER = tuple(threading.Lock() for _ in range(CODES))
+POLYGON_LOCKS = tuple(threading.Lock() for _ in range(CODES))
 # Where that many points of a country are asked for, blocks answer for those inside them.
 _MANY_POINTS = 1 << 14
 _BLOCKS_PER_DEG = 4
+# By which a block is made larger, since its edges and the cells of points are rounded.
 _MARGIN_DEG = 1e-9
 _MARGIN_CELLS = 0.5
 _FEW_VERTICES = 256
@@ -56,13 +57,14 @@ def contains_points(
     country
         Codes, shape (n,), any order.
     lon, lat
-        Degrees, finite, shape (n,).
+        Degrees, on the Earth, shape (n,).
     workers
         Threads; the answer does not depend on it.
 
     Returns
     -------
-    bool, shape (n,), by GEOS's robust orientation predicate on the whole, prepared polygon.
+    bool, shape (n,), by GEOS's robust orientation predicate on the whole, prepared polygon; of many
+    points, on blocks that hold them first.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def contains_points(
 
     def test(r: np.integer) -> None:
         points = order[edges[r] : edges[r + 1]]
-        with ONE_CALLER[polygons.code[r]]:
+        with POLYGON_LOCKS[polygons.code[r]]:
             shapely.prepare(polygons.geometry[r])
             inside[points] = _contains(polygons.geometry[r], lon[points], lat[points])
 
@@ -137,7 +139,8 @@ def clip_to_cells(
     grid
         Their grid.
     pieces
-        What earlier calls cut this polygon to, by level, row and column of a block; it grows.
+        What earlier calls for this polygon and grid cut it to, by level, row and column of a
+        block; it grows, so that callers take turns.
 
     Returns
     -------

@@ -45,8 +45,8 @@ def spacing_margin(attempt: Json) -> float | None:
 def front(attempts: Sequence[Json]) -> list[bool]:
     """Which attempts are on the Pareto front of the tail ratio and the least margin of T1 to T4.
 
-    Of the attempts that hold every constraint, those to which no other is equal or better in both
-    and better in one.
+    The ratio is the mean over the seeds, the margin the least. Of the attempts that hold every
+    constraint, those to which no other is equal or better in both and better in one.
     """
     points = [
         (mean_over_seeds(attempt["metrics"], "nn_p99_p50_ratio"), spacing_margin(attempt))

@@ -45,7 +45,7 @@ import numpy.typing as npt
 from scripts.geo.distance import ROUNDED_KM_PER_DEG
 from scripts.geo.grid import Grid
 from scripts.geo.polygons import (
-    ONE_CALLER,
+    POLYGON_LOCKS,
     Triangles,
     clip_to_cells,
     join_triangles,
@@ -265,7 +265,7 @@ class JitterLaw:
         self._mesh_row = np.full(len(cells), -1, dtype=np.int64)
         self._mesh: Triangles | None = None
         self._pieces: defaultdict[int, dict[Any, Any]] = defaultdict(dict)
-        self._one_caller = threading.Lock()
+        self._mesh_lock = threading.Lock()
         self.towns = policy["towns"] if policy["mode"] == "towns_v3" else None
         self.anchors: Anchors | None = None
         if self.towns is not None:
@@ -298,7 +298,7 @@ class JitterLaw:
         cell
             Cell of each attempt's site, shape (n,).
         component, u_anchor_first
-            Component and u_anchor of the site's first attempt.
+            Component and u_anchor of the site's first attempt, contiguous.
         attempt
             Ordinal of the attempt from zero; shape (n,) or one number.
         u
@@ -345,7 +345,7 @@ class JitterLaw:
 
     def _direct_mesh(self, cell: npt.NDArray[np.integer]) -> tuple[Triangles, I64]:
         """Triangulated polygons of cells, made once per cell."""
-        with self._one_caller:
+        with self._mesh_lock:
             if self._mesh is None:
                 ready = np.flatnonzero(self.direct_cell)
                 self._mesh = triangulate(self._clipped(ready))
@@ -364,6 +364,6 @@ class JitterLaw:
         for r in np.unique(row):
             of = row == r
             polygon, pieces = self._polygons.geometry[r], self._pieces[int(r)]
-            with ONE_CALLER[self._polygons.code[r]]:
+            with POLYGON_LOCKS[self._polygons.code[r]]:
                 out[of] = clip_to_cells(polygon, c.tile[cell[of]], c.grid, pieces)
         return out

@@ -276,14 +276,15 @@ def _ground(places: str, tile_policy: str, plan_policy: str) -> Ground:
 
 def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
     """Fields of the evidence that are the same for all countries, and pairs of all of them."""
+    policies = {name: load_policy(path) for name, path in files.policies().items()}
     listed = files.listed()
     with ThreadPoolExecutor(workers_for(row_count(files.site_locations))) as pool:
-        # Hashed while all that follows is read.
+        # Hashed while all that follows is read; taken last.
         digests = pool.map(measured.digest, listed)
         return {
             "seed": seed,
             "run_id": run_id,
-            "policies": {name: load_policy(path) for name, path in files.policies().items()},
+            "policies": policies,
             "grid": read_grid(files.tile_policy),
             "polygons": load_countries(files.countries),
             "places": read_places(files.places),

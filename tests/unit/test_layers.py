@@ -97,7 +97,7 @@ def test_no_two_modules_import_each_other():
         visit(name, ())
 
 
-def test_what_snakemake_gives_a_script_goes_no_further_than_its_main():
+def test_inputs_of_a_rule_are_taken_by_its_main_alone():
     """Files are named where they arrive; every other function says what it takes."""
     takers = [
         f"{module}.{node.name}"

@@ -31,6 +31,12 @@ def test_philox_published_known_answers(counter, key, expected):
     assert philox4x64(np.array([counter], dtype=np.uint64).T, key)[0].tolist() == expected
 
 
+def test_counter_words_of_different_lengths_are_refused():
+    word = np.zeros(3, dtype=np.uint64)
+    with pytest.raises(ValueError, match="different shapes"):
+        philox4x64((word, word, word, word[:2]), (1, 2))
+
+
 def test_philox_agrees_with_numpy():
     key = (123456789, 987654321)
     reference = np.random.Philox(key=np.array(key, dtype=np.uint64), counter=[5, 0, 7, 1])
