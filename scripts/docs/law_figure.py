@@ -16,6 +16,7 @@ from matplotlib.colors import LogNorm
 
 from scripts import countries
 from scripts.contracts import dataset_path, read_dataset
+from scripts.geo.distance import great_circle_m
 from scripts.geo.snapshot import load_countries
 from scripts.policies import load_policy
 from scripts.report.style import INK, LAND, NEUTRAL, TONES, figure, save_full
@@ -26,18 +27,26 @@ from scripts.states.tiles import read_grid
 
 SEED, COUNTRY = 42, "PL"
 PICTURE = Path("docs/images/outlet-law.png")
-# Outlets of the networks that are shown, few to many, each by the merchant that has nearest to it.
-OUTLETS = (3, 8, 20, 45)
+# Least and most outlets of the networks that are shown, of each class the one of median extent.
+CLASSES = ((2, 4), (5, 9), (10, 19), (20, 49))
 F64 = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 
-def shown(merchant: npt.NDArray[np.uint64]) -> list[np.uint64]:
-    """Merchants with as many sites as :data:`OUTLETS`, or nearly."""
+def extent_km(lon: F64, lat: F64) -> float:
+    """Largest distance between outlets."""
+    return float(great_circle_m(lon[:, None], lat[:, None], lon, lat).max() / 1000.0)
+
+
+def shown(merchant: npt.NDArray[np.uint64], lon: F64, lat: F64) -> list[tuple[Rows, float]]:
+    """Rows of one merchant of each class, and its extent."""
     ids, counts = np.unique(merchant, return_counts=True)
-    chosen: list[np.uint64] = []
-    for outlets in OUTLETS:
-        left = ~np.isin(ids, chosen)
-        chosen.append(ids[left][np.argmin(np.abs(counts[left] - outlets))])
+    chosen = []
+    for least, most in CLASSES:
+        of = [np.flatnonzero(merchant == one) for one in ids[(counts >= least) & (counts <= most)]]
+        ranked = sorted(((extent_km(lon[rows], lat[rows]), k) for k, rows in enumerate(of)))
+        extent, k = ranked[len(ranked) // 2]
+        chosen.append((of[k], extent))
     return chosen
 
 
@@ -73,7 +82,7 @@ def draw_tiles(
     )
     axes.add_collection(tiles)
     scale = axes.figure.colorbar(
-        tiles, cax=axes.inset_axes((0.2, -0.06, 0.6, 0.03)), orientation="horizontal"
+        tiles, cax=axes.inset_axes((0.2, -0.06, 0.6, 0.03)), orientation="horizontal", extend="both"
     )
     scale.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks], fontsize=8, minor=False)
     scale.minorticks_off()
@@ -105,7 +114,7 @@ def main() -> None:
     merchant, x, y = (sites.column(c).to_numpy() for c in ("merchant_id", "lon_deg", "lat_deg"))
 
     with figure(1, 3, figsize=(11.0, 4.0)) as (drawn, axes):
-        draw_land(axes[0], geometry, "weight of S2, share of the mean")
+        draw_land(axes[0], geometry, "weight of S2, times the mean")
         share = weight / weight.mean()
         draw_tiles(axes[0], lon, lat, share, grid.cell_deg, (0.1, 1.0, 10.0, 30.0), "Blues")
         draw_land(axes[1], geometry, "factor of the field")
@@ -113,11 +122,10 @@ def main() -> None:
         draw_tiles(axes[1], lon, lat, factor, grid.cell_deg, (0.3, 0.5, 1.0, 2.0, 3.3), "RdBu_r")
         draw_land(axes[2], geometry, f"{len(x)} sites, four merchants in colour")
         axes[2].scatter(x, y, s=5, c=NEUTRAL, linewidths=0)
-        for one, tone in zip(shown(merchant), TONES, strict=False):
-            of = merchant == one
-            label = f"{int(of.sum())} outlets"
+        for (of, extent), tone in zip(shown(merchant, x, y), TONES, strict=False):
+            label = f"{len(of)} over {extent:.0f} km"
             axes[2].scatter(x[of], y[of], s=22, c=tone, edgecolors=INK, linewidths=0.4, label=label)
-        axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, fontsize=8)
+        axes[2].legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, fontsize=8)
         save_full(drawn, PICTURE, dpi=110)
 
 
