@@ -89,6 +89,10 @@ rule figures:
         "../scripts/report/figures.py"
 
 
+# Names alone: an output in storage cannot be expanded.
+FIGURES = [Path(path).name for path in rules.figures.output]
+
+
 def newest_releases(wildcards):
     """Input function: records of the two releases sealed last, one of which may be this one."""
     if ROOT_OF_JOBS != RUNS:
@@ -116,8 +120,10 @@ rule release_dossier:
         sealed=newest_releases,
         map_release=each_seed(SITE_MAP, RELEASE_RUN_ID),
         map_baseline=each_seed(SITE_MAP, BASELINE_RUN_ID),
-        figures=expand(rules.figures.output, run_id=RELEASE_RUN_ID),
-        captions=source(list(map(caption_of, [*rules.figures.output, "segment1b_ladder.svg"]))),
+        figures=[
+            reports(f"figures/{{run_id}}/{file}").format(run_id=RELEASE_RUN_ID) for file in FIGURES
+        ],
+        captions=source(list(map(caption_of, [*FIGURES, "segment1b_ladder.svg"]))),
         outlet_statistics=reference("outlet_statistics.csv"),
         # In the page when `ladder` was run before it.
         ladder=branch(exists(reports("segment1b_ladder.svg")), then=reports("segment1b_ladder.svg")),
