@@ -126,7 +126,8 @@ def files_of(rule, side, wildcards):
     """Inputs or outputs of a rule for some wildcards, those of runs relative to the runs root."""
     found = []
     for path in getattr(getattr(rules, rule), side):
-        paths = path(wildcards) if callable(path) else path.format(**vars(wildcards))
+        # A pattern in storage formats no text of its own.
+        paths = path(wildcards) if callable(path) else str(path).format(**vars(wildcards))
         found += [paths] if isinstance(paths, str) else paths
     return [path.split(f"{RUNS}/")[-1] for path in found]
 
