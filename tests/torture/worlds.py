@@ -228,4 +228,8 @@ def half_done(done: Path, folder: Path, moment_s: float) -> Path:
     for path in sorted(later, reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+    # A release is moved into place whole; what is left of one are links to older files.
+    for release in (folder / RUNS / "releases").glob("*"):
+        if not (release / "release.json").is_file():
+            shutil.rmtree(release)
     return folder
