@@ -21,22 +21,18 @@ from typing import Any
 import yaml
 
 from scripts.errors import ConfigError
-from scripts.tables import read_bytes, require_flat
+from scripts.tables import DEEPEST, read_bytes
 
 SCHEMAS_DIR = Path(__file__).resolve().parents[1] / "config" / "schemas"
 _MAX_BYTES = 1 << 20
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML 1.2 without doubtful numbers, duplicate or other than text keys, and aliases."""
+# The C library reads ten times as fast as Python, and need not be there.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem="aliases are not allowed", problem_mark=event.start_mark
-            )
-        return super().compose_node(parent, index)
+
+class _StrictLoader(_Loader):  # type: ignore[misc]
+    """Safe YAML 1.2 without doubtful numbers, and duplicate or other than text keys."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         tag = super().resolve(kind, value, implicit)
@@ -77,6 +73,21 @@ _NO_NUMBER = re.compile(r"[-+]?(0[0-9_]+(\.[0-9]*)?|0o[0-7]+|[0-9][0-9_:]*\.[0-9
 _StrictLoader.add_constructor(_DOUBTFUL, _StrictLoader.refuse_number)
 
 
+def _load(text: str) -> Any:
+    """Value of a YAML text without aliases, nested no deeper than any of ours."""
+    depth = 0
+    # Before it is composed: the C library composes by recursion that nothing bounds.
+    event: Any
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        alias = isinstance(event, yaml.AliasEvent)
+        if alias or depth > DEEPEST:
+            problem = "aliases are not allowed" if alias else f"nested over {DEEPEST} deep"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+    return yaml.load(text, Loader=_StrictLoader)
+
+
 def parse_yaml(path: str | Path) -> Any:
     """Parse a YAML file that a user may have edited.
 
@@ -101,10 +112,7 @@ def parse_yaml(path: str | Path) -> Any:
 def parse_text(text: str, where: str | Path) -> Any:
     """Parse YAML that a user has written (``EC02``)."""
     try:
-        value = yaml.load(text, Loader=_StrictLoader)
-        if isinstance(value, dict | list):
-            require_flat(value)
-        return value
+        return _load(text)
     # The YAML library lets slip what its constructors stumble over: !!bool x, !!timestamp x.
     except (
         *(yaml.YAMLError, ValueError, TypeError, RecursionError),
@@ -120,9 +128,7 @@ def parse_text(text: str, where: str | Path) -> Any:
 def load_schema(name: str) -> Mapping[str, Any]:
     """Parsed JSON Schema ``config/schemas/{name}.schema.yaml``."""
     path = SCHEMAS_DIR / f"{name}.schema.yaml"
-    return yaml.load(
-        path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
 
 
 def _not_finite(value: Any, trail: str = "") -> str | None:
