@@ -20,7 +20,8 @@ from scripts.contracts import write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.grid import Grid
-from scripts.geo.snapshot import load_places
+from scripts.geo.snapshot import Places
+from scripts.geo.time_zones import read_zoned_places
 from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.states.allocation_law import Tiles, group_by_country, largest_remainder_allocation
@@ -37,7 +38,7 @@ from scripts.states.pairs import Ids, Pairs
 from scripts.states.sites import workers_for
 from scripts.states.spread import spreads_of
 from scripts.states.tiles import cell_keys, read_grid
-from scripts.states.time_zone_floor import ZoneFloor, read_zone_floor
+from scripts.states.time_zone_floor import ZoneFloor, zone_floor
 from scripts.tables import read_json
 
 I64 = npt.NDArray[np.int64]
@@ -84,22 +85,23 @@ class Ground:
     largest_city: I64
 
 
-def largest_cities(path: str | Path, grid: Grid) -> I64:
-    """Tile of the most populous place by country code, -1 where there is none; shape (676,)."""
-    table = load_places(path, ("country_iso", "lon_deg", "lat_deg", "population"))
-    code = countries.encode(table["country_iso"])
-    order = np.lexsort((-table["population"].to_numpy(), code))
-    first = order[run_starts(code[order])[:-1]]
-    tile = np.full(countries.CODES, -1, dtype=np.int64)
-    lon, lat = table["lon_deg"].to_numpy()[first], table["lat_deg"].to_numpy()[first]
-    tile[code[first]] = grid.tile_at(lon, lat).astype(np.int64)
-    return tile
+def largest_cities(places: Places, tile: I64) -> I64:
+    """Tile of the most populous place by country code, -1 where there is none; shape (676,).
+
+    ``places`` by country and falling population, as the snapshot has them, ``tile`` of each.
+    """
+    first = run_starts(places.country)[:-1]
+    largest = np.full(countries.CODES, -1, dtype=np.int64)
+    largest[places.country[first]] = tile[first]
+    return largest
 
 
-def read_ground(places: str | Path, grid: Grid, policy: Mapping[str, Any]) -> Ground:
-    """Time zones and largest cities of the snapshot."""
-    floor = read_zone_floor(places, grid, policy["time_zone_floor"])
-    return Ground(grid, floor, largest_cities(places, grid))
+def read_ground(path: str | Path, grid: Grid, policy: Mapping[str, Any]) -> Ground:
+    """Time zones and largest cities of the places of the snapshot."""
+    places = read_zoned_places(path)
+    tile = grid.tile_at(places.lon, places.lat)
+    floor = zone_floor(places, tile, policy["time_zone_floor"])
+    return Ground(grid, floor, largest_cities(places, tile.astype(np.int64)))
 
 
 def allocate(

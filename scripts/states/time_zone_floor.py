@@ -11,14 +11,12 @@ the tile of the offset's largest place.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scripts.geo.grid import Grid
-from scripts.geo.time_zones import read_zoned_places
+from scripts.geo.time_zones import ZonedPlaces
 from scripts.ordering import run_starts
 
 I64 = npt.NDArray[np.int64]
@@ -83,10 +81,8 @@ class ZoneFloor:
         return made
 
 
-def read_zone_floor(path: str | Path, grid: Grid, policy: Mapping[str, Any]) -> ZoneFloor:
-    """The floor over the places of the snapshot."""
-    places = read_zoned_places(path)
-    tile = grid.tile_at(places.lon, places.lat)
+def zone_floor(places: ZonedPlaces, tile: Tiles, policy: Mapping[str, Any]) -> ZoneFloor:
+    """The floor over places by country and falling population, ``tile`` of each."""
     tiles = {}
     for a, b in pairwise(run_starts(places.country)):
         offset = places.utc_offset[a:b]
