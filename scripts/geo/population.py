@@ -28,12 +28,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, sparse, special
+from scipy import fft, special
 
 from scripts.apportionment import largest_remainder
 from scripts.geo.blocks import TILES_AT_ONCE, country_blocks, line_blocks
 from scripts.geo.distance import KM_PER_DEG
 from scripts.geo.grid import Grid
+from scripts.geo.population_kernels import sum_classes
 from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER, Places
 
 F32 = npt.NDArray[np.float32]
@@ -79,20 +80,19 @@ class Surface:
     places_off_land: int
 
 
-def _overlap(n_out: int, n_in: int) -> sparse.csr_array:
-    """Share of each of ``n_out`` equal intervals that each of ``n_in`` equal ones covers."""
+def _overlap(n_out: int, n_in: int) -> tuple[I64, F32]:
+    """First of ``n_in`` equal intervals that each of ``n_out`` meets; shares of it and the next.
+
+    Shapes (n_out,) and (n_out, most that one meets); shares of one sum to 1.
+    """
     scale = n_in / n_out
     first = np.floor(np.arange(n_out) * scale).astype(np.int64)
-    width = int(np.ceil(scale)) + 1
-    cell = first[:, None] + np.arange(width)
+    cell = first[:, None] + np.arange(int(np.ceil(scale)) + 1)
     low = np.maximum(cell, (np.arange(n_out) * scale)[:, None])
     high = np.minimum(cell + 1, (np.arange(1, n_out + 1) * scale)[:, None])
     share = np.maximum(high - low, 0.0) / scale
-    keep = (share > 1e-12) & (cell < n_in)
-    row = np.broadcast_to(np.arange(n_out)[:, None], cell.shape)
-    return sparse.csr_array(
-        (share[keep].astype(np.float32), (row[keep], cell[keep])), shape=(n_out, n_in)
-    )
+    share[(share <= 1e-12) | (cell >= n_in)] = 0.0
+    return first, share.astype(np.float32)
 
 
 def land_cover_of_cells(
@@ -115,17 +115,16 @@ def land_cover_of_cells(
     -------
     Shape (nrows, ncols), float32.
     """
-    by_row = _overlap(grid.nrows, land_cover.shape[0])
-    by_col = _overlap(grid.ncols, land_cover.shape[1])
-
+    first_row, row_share = _overlap(grid.nrows, land_cover.shape[0])
+    first_col, col_share = _overlap(grid.ncols, land_cover.shape[1])
     is_land = np.ones(len(IGBP_CLASSES))
     is_land[IGBP_WATER] = 0.0
-    land_raster = is_land.astype(np.float32)[land_cover]
-    weight_raster = (weight * is_land).astype(np.float32)[land_cover]
+    of_class = np.array([is_land, weight * is_land], dtype=np.float32)
     means = np.full((grid.nrows, grid.ncols), default, dtype=np.float32)
     for rows in line_blocks(grid.nrows, grid.ncols):
-        land = np.asarray((by_col @ (by_row[rows] @ land_raster).T).T)
-        mean = np.asarray((by_col @ (by_row[rows] @ weight_raster).T).T)
+        land, mean = sum_classes(
+            land_cover, of_class, first_row[rows], row_share[rows], first_col, col_share
+        )
         np.divide(mean, land, out=means[rows], where=land > 1e-4)
     return means
 
