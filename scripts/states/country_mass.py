@@ -71,6 +71,8 @@ def bend(x: F64, soft: float, hard: float) -> F64:
 
 def _level(raw: F64, total: float, soft: float, hard: float) -> F64:
     """Shares ``g(theta * raw)`` that sum to ``total``; bisection on log theta."""
+    if total <= 0.0:
+        return np.zeros_like(raw)
     low, high = np.log(total / raw.sum()), np.log(total / raw.sum())
     while bend(np.exp(high) * raw, soft, hard).sum() < total and high - low < 60:
         high += 1.0

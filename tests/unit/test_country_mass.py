@@ -84,6 +84,13 @@ def test_region_floor_is_met_exactly_and_inside_the_region_in_proportion():
     assert mass.diagnostics["bound_regions"] == [poorest]
 
 
+def test_floors_that_hold_everything_leave_other_regions_none():
+    mass, _, region = solve(policy(region_floor_share={"Africa": 0.4, "Asia": 0.6}))
+    held = np.bincount(region, weights=mass.mass_share)
+    assert held == pytest.approx([0.4, 0.6, 0.0])
+    assert (mass.mass_share[region == REGIONS.index("Europe")] == 0.0).all()
+
+
 def test_topk_targets_hold_and_are_tight():
     targets = {"top1": 0.05, "top5": 0.09, "top10": 0.15}
     mass, _, _ = solve(policy(topk_cap_targets=targets))
