@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import UserProvidedCacheLocator
 
 _HERE = Path(__file__).resolve().parent
 
@@ -31,8 +32,25 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "segment1b"
 
 
-# Read by numba when a function is compiled; its types do not know it.
-setattr(numba.config, "CACHE_DIR", str(_cache() / f"kernels-{_digest()[:16]}"))  # noqa: B010
+class ByContent(UserProvidedCacheLocator):  # type: ignore[misc]
+    """Finds what numba keeps by content alone, so that a tree that moved finds it too."""
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        """Folder of a source below the cache."""
+        return Path(py_file).resolve().parent.relative_to(_HERE).as_posix()
+
+    def get_source_stamp(self) -> str:
+        """Nothing: the name of the cache says what the sources are."""
+        return ""
+
+
+# Read by numba when a function is compiled; its types do not know them.
+for _name, _value in {
+    "CACHE_DIR": str(_cache() / f"kernels-{_digest()[:16]}"),
+    "CACHE_LOCATOR_CLASSES": f"{__name__}.{ByContent.__name__}",
+}.items():
+    setattr(numba.config, _name, _value)
 
 
 def compiled(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -52,7 +52,7 @@ def files_below(*roots: Path) -> Iterator[Path]:
     """Files of some folders, and files, without what was compiled; sorted in each."""
     for root in roots:
         found = sorted(root.rglob("*")) if root.is_dir() else [root]
-        yield from (p for p in found if p.is_file() and p.parent.name != "__pycache__")
+        yield from (p for p in found if p.is_file() and "__pycache__" not in p.parts)
 
 
 @functools.cache

@@ -78,14 +78,16 @@ def cut_reference(source: Path, target: Path, countries: Sequence[str] = COUNTRI
 
 
 def copy_parts(folder: Path) -> None:
-    """Copy the repository's workflow, without the reference snapshot, to ``folder``."""
+    """Copy the repository's workflow, without the reference snapshot, to ``folder``.
+
+    Of what was compiled the loops alone: they are found by content.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         source = REPOSITORY / part
         if source.is_dir():
-            shutil.copytree(
-                source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc")
-            )
+            of_python = shutil.ignore_patterns("*.pyc", "*.syntax.json")
+            shutil.copytree(source, folder / part, ignore=of_python)
         else:
             shutil.copy2(source, folder / part)
 

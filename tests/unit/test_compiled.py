@@ -55,6 +55,18 @@ def test_a_changed_kernel_is_compiled_again_also_under_its_old_time(package):
 
 
 @pytest.mark.slow
+def test_a_tree_that_moved_compiles_nothing_again(package):
+    assert double(package) == "3.0"
+    kept = {path: path.stat().st_mtime_ns for path in package.rglob("*.nb[ci]")}
+    assert kept
+    moved = package.rename(package.with_name("moved"))
+    (moved / "scripts/small_kernels.py").touch()
+    assert double(moved) == "3.0"
+    found = {path: path.stat().st_mtime_ns for path in moved.rglob("*.nb[ci]")}
+    assert found == {moved / path.relative_to(package): time for path, time in kept.items()}
+
+
+@pytest.mark.slow
 def test_kernels_work_where_nothing_can_be_kept(package):
     code = f"import os; os.access = lambda *_: False; {DOUBLE}"
     assert double(package, code, XDG_CACHE_HOME="/dev/null/none") == "3.0"
