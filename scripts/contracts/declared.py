@@ -226,14 +226,19 @@ def dataset_path(root: str | Path, dataset_id: str, **tokens: object) -> Path:
 
 
 @functools.cache
-def _paths() -> frozenset[str]:
-    return frozenset(entry.path for entry in datasets().values())
+def _paths() -> Mapping[str, list[str]]:
+    """Path templates of all datasets, with the names that they are made of."""
+    return {entry.path: entry.path.split("/") for entry in datasets().values()}
 
 
 def name_below_root(path: str) -> str | None:
     """Path of a dataset's file below the runs root, whatever that is; None for any other file."""
-    for template in _paths():
-        if match := _pattern(template).fullmatch(path):
+    names = path.split("/")
+    for template, parts in _paths().items():
+        # To compile one pattern takes longer than to rule out the others by their fixed names.
+        pairs = zip(parts, names[-len(parts) :], strict=False)
+        fits = all(part == name or "{" in part for part, name in pairs)
+        if fits and (match := _pattern(template).fullmatch(path)):
             return path.removeprefix(match[1] or "")
     return None
 

@@ -34,7 +34,7 @@ from scripts.apportionment import largest_remainder
 from scripts.geo.blocks import TILES_AT_ONCE, country_blocks, line_blocks
 from scripts.geo.distance import KM_PER_DEG
 from scripts.geo.grid import Grid
-from scripts.geo.population_kernels import sum_classes
+from scripts.geo.population_kernels import mean_over_cells
 from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER, Places
 
 F32 = npt.NDArray[np.float32]
@@ -122,7 +122,7 @@ def land_cover_of_cells(
     of_class = np.array([is_land, weight * is_land], dtype=np.float32)
     means = np.full((grid.nrows, grid.ncols), default, dtype=np.float32)
     for rows in line_blocks(grid.nrows, grid.ncols):
-        land, mean = sum_classes(
+        land, mean = mean_over_cells(
             land_cover, of_class, first_row[rows], row_share[rows], first_col, col_share
         )
         np.divide(mean, land, out=means[rows], where=land > 1e-4)

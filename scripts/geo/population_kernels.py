@@ -11,7 +11,7 @@ from scripts.compiled import compiled
     "f4[:,:,::1](Array(u1, 2, 'C', readonly=True), f4[:,::1], i8[::1], f4[:,::1], i8[::1], "
     "f4[:,::1])"
 )
-def sum_classes(
+def mean_over_cells(
     cover: Any, of_class: Any, first_row: Any, row_share: Any, first_col: Any, col_share: Any
 ) -> Any:
     """Means of k values of the classes over every cell, shape (k, rows, columns).

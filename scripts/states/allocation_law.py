@@ -28,10 +28,13 @@ class Tiles:
     tile_id: npt.NDArray[np.uint64]
     value: I64
 
-    def country(self) -> I64:
-        """Country code of every tile."""
-        lengths = [rows.stop - rows.start for rows in self.rows.values()]
-        return np.repeat(np.array(list(self.rows), dtype=np.int64), lengths)
+    def weighted(self, mine: npt.NDArray[np.bool_]) -> tuple[I64, I64]:
+        """Country code and row of the tiles with weight in some countries, in order."""
+        own = [code for code in self.rows if mine[code]]
+        found = [
+            np.flatnonzero(self.value[self.rows[code]] > 0) + self.rows[code].start for code in own
+        ]
+        return np.repeat(own, [len(rows) for rows in found]), np.concatenate(found)
 
 
 def group_by_country(code: npt.NDArray[np.integer], tile_id: Any, value: I64) -> Tiles:
@@ -68,12 +71,10 @@ def hamilton(weight: I64, heaviest: I64, unit: int, n_sites: int) -> tuple[I64, 
     return rows, base[rows]
 
 
-def largest_remainder_allocation(
-    pairs: Pairs, weights: Tiles, unit: int
-) -> tuple[I64, npt.NDArray[np.uint64]]:
-    """Pair row and tile of every site, pair by pair under the Hamilton rule."""
+def largest_remainder_allocation(pairs: Pairs, weights: Tiles, unit: int) -> npt.NDArray[np.uint64]:
+    """Tile of every site, pair by pair under the Hamilton rule."""
     order = np.lexsort((pairs.n_sites, pairs.country))
-    pair_rows, tiles = [], []
+    first, tile_id = pairs.first_site, np.empty(pairs.total, dtype=np.uint64)
     starts = run_starts(pairs.country[order], pairs.n_sites[order])
     country, where, heaviest = -1, slice(0), np.empty(0, dtype=np.int64)
     for a, b in track(pairwise(starts), "counts of a country", len(starts) - 1):
@@ -82,8 +83,8 @@ def largest_remainder_allocation(
             country = int(pairs.country[rows[0]])
             where = weights.rows[country]
             heaviest = np.argsort(-weights.value[where], kind="stable")
-        picked, count = hamilton(weights.value[where], heaviest, unit, int(pairs.n_sites[rows[0]]))
+        n_sites = int(pairs.n_sites[rows[0]])
+        picked, count = hamilton(weights.value[where], heaviest, unit, n_sites)
         chosen = np.repeat(weights.tile_id[where][picked], count)
-        pair_rows.append(np.repeat(rows, len(chosen)))
-        tiles.append(np.tile(chosen, len(rows)))
-    return np.concatenate(pair_rows), np.concatenate(tiles)
+        tile_id[first[rows][:, None] + np.arange(n_sites)] = chosen
+    return tile_id

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.contracts import arrow_schema, dataset_blocks
 from scripts.states.sites import country_codes
+from scripts.tables import row_count
 
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -88,12 +89,14 @@ def read_members(
         Columns wanted, the country first.
     """
     schema = arrow_schema(dataset_id)
-    none = [np.empty(0, schema.field(name).type.to_pandas_dtype()) for name in names[1:]]
-    blocks: list[list[npt.NDArray[Any]]] = [[np.empty(0, np.int16), *none]]
+    types = [np.int16, *(schema.field(name).type.to_pandas_dtype() for name in names[1:])]
+    columns = [np.empty(row_count(path), dtype) for dtype in types]
+    rows = 0
     for table in dataset_blocks(dataset_id, path, names):
         code = country_codes(table.column(names[0]), path)
-        columns = [code, *(table.column(name).to_numpy() for name in names[1:])]
         kept = mine[code]
-        blocks.append(columns if kept.all() else [values[kept] for values in columns])
-    columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
-    return dict(zip(names, columns, strict=True))
+        before, rows = rows, rows + int(np.count_nonzero(kept))
+        block = [code, *(table.column(name).to_numpy() for name in names[1:])]
+        for column, values in zip(columns, block, strict=True):
+            column[before:rows] = values if kept.all() else values[kept]
+    return {name: column[:rows] for name, column in zip(names, columns, strict=True)}

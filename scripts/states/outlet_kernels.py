@@ -12,6 +12,89 @@ from scripts.compiled import compiled
 from scripts.random_kernels import philox, unit
 
 
+@compiled("void(i8[::1], i8[::1], i8[::1], i8[::1], b1[:, ::1])")
+def mark(row: Any, col: Any, row_at: Any, col_at: Any, used: Any) -> None:
+    """Mark the squares of a lattice that hold tiles; ``row_at`` and ``col_at`` say which does."""
+    for i in range(len(row)):
+        used[row_at[row[i]], col_at[col[i]]] = True
+
+
+@compiled("void(i8[::1], i8[::1], f8[::1], i8, i8[::1], i8[::1], f8[:, ::1], f8[:, ::1], f8[::1])")
+def fill_field(
+    row: Any,
+    col: Any,
+    z: Any,
+    width: Any,
+    row_at: Any,
+    col_at: Any,
+    near_row: Any,
+    near_col: Any,
+    out: Any,
+) -> None:
+    """Values of a field at tiles, from the ``width`` nodes a row of its lattice, into ``out``."""
+    for i in range(len(row)):
+        at = row_at[row[i]] + col_at[col[i]]
+        west, east = near_col[0, col[i]], near_col[1, col[i]]
+        north = west * z[at] + east * z[at + 1]
+        south = west * z[at + width] + east * z[at + width + 1]
+        out[i] = near_row[0, row[i]] * north + near_row[1, row[i]] * south
+
+
+@compiled("void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1])")
+def span_columns(first: Any, end: Any, col: Any, used: Any, west: Any, columns: Any) -> None:
+    """Column east of the widest gap between the columns of every box, and columns to the other end.
+
+    ``first`` and ``end`` are rows of ``col``; ``used``, zero at first, has an entry for every
+    column around the Earth.
+    """
+    for b in range(len(first)):
+        for i in range(first[b], end[b]):
+            used[col[i]] = b + 1
+        begin, before, east, widest = -1, -1, -1, 0
+        for column in range(len(used)):
+            if used[column] != b + 1:
+                continue
+            if before < 0:
+                begin = column
+            elif column - before > widest:
+                widest, east, west[b] = column - before, before, column
+            before = column
+        if begin + len(used) - before > widest:
+            east, west[b] = before, begin
+        columns[b] = east - west[b] + 1
+        if columns[b] <= 0:
+            columns[b] += len(used)
+
+
+@compiled(
+    "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8, i8[::1], i8[::1], i8[::1], i8[::1],"
+    " i8[::1], i8[::1])"
+)
+def fill_boxes(
+    first: Any,
+    end: Any,
+    row: Any,
+    col: Any,
+    weight: Any,
+    ncols: Any,
+    west: Any,
+    start: Any,
+    width: Any,
+    row_area: Any,
+    sums: Any,
+    area: Any,
+) -> None:
+    """Put weights of tiles into their boxes and add up their areas; both zero at first."""
+    for b in range(len(first)):
+        top = row[first[b]]
+        for i in range(first[b], end[b]):
+            x = col[i] - west[b]
+            if x < 0:
+                x += ncols
+            sums[start[b] + (row[i] - top + 1) * width[b] + x + 1] = weight[i]
+            area[b] += row_area[row[i]]
+
+
 @compiled("void(i8[::1], i8[::1], i8[::1], i8[::1])")
 def sum_areas(start: Any, height: Any, width: Any, sums: Any) -> None:
     """Turn tables of weights, whose first row and column are zero, into summed-area tables."""
@@ -268,3 +351,29 @@ def second_moments(
         moments[0, b] += east * east
         moments[1, b] += north * north
         moments[2, b] += east * north
+
+
+@compiled("void(i8[::1], i8[::1], i8, i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], u8[::1])")
+def write_tiles(
+    top: Any,
+    west: Any,
+    ncols: Any,
+    box: Any,
+    network: Any,
+    y: Any,
+    x: Any,
+    first: Any,
+    tile_id: Any,
+) -> None:
+    """Tiles of the outlets of networks, in their order, from entry ``first`` of each network on."""
+    at = np.int64(0)
+    for i in range(len(network)):
+        n = network[i]
+        if i == 0 or n != network[i - 1]:
+            at = first[n]
+        b = box[n]
+        col = west[b] + x[i]
+        if col >= ncols:
+            col -= ncols
+        tile_id[at] = np.uint64((top[b] + y[i]) * ncols + col)
+        at += 1

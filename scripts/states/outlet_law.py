@@ -55,6 +55,7 @@ import numpy.typing as npt
 from scripts.errors import StateError
 from scripts.geo.distance import ROUNDED_KM_PER_DEG
 from scripts.geo.grid import Grid
+from scripts.ordering import run_starts
 from scripts.randomness import family_key, keyed_uniforms
 from scripts.states import outlet_kernels as kernels
 from scripts.states.time_zone_floor import ZoneFloor
@@ -134,7 +135,8 @@ class NormalField:
             )
         across = grid.ncols // step
         used = np.zeros((grid.nrows // step, across), dtype=bool)
-        used[row // step, col // step] = True
+        of_row, of_col = np.arange(grid.nrows) // step, np.arange(grid.ncols) // step
+        kernels.mark(row, col, of_row, of_col, used)
         nodes = np.zeros((len(used) + 1, across), dtype=bool)
         for rows in (slice(0, -1), slice(1, None)):
             nodes[rows] |= used
@@ -148,19 +150,24 @@ class NormalField:
         self._z = z.ravel()
         near = (np.arange(step) + 0.5) / step
         near = np.stack([1.0 - near, near]) / np.sqrt((1.0 - near) ** 2 + near * near)
-        self._row = np.arange(grid.nrows) // step * self._width
-        self._col = np.arange(grid.ncols) // step
-        self._near_row = near[:, np.arange(grid.nrows) % step]
-        self._near_col = near[:, np.arange(grid.ncols) % step]
+        self._row, self._col = of_row * self._width, of_col
+        self._near_row = np.ascontiguousarray(near[:, np.arange(grid.nrows) % step])
+        self._near_col = np.ascontiguousarray(near[:, np.arange(grid.ncols) % step])
 
     def at(self, row: I64, col: I64) -> F64:
         """Values at tiles."""
-        west, east = self._near_col[0][col], self._near_col[1][col]
-        corner = self._row[row] + self._col[col]
-        north = west * self._z[corner] + east * self._z[corner + 1]
-        corner += self._width
-        south = west * self._z[corner] + east * self._z[corner + 1]
-        values: F64 = self._near_row[0][row] * north + self._near_row[1][row] * south
+        values = np.empty(len(row))
+        kernels.fill_field(
+            row,
+            col,
+            self._z,
+            self._width,
+            self._row,
+            self._col,
+            self._near_row,
+            self._near_col,
+            values,
+        )
         return values
 
 
@@ -231,6 +238,14 @@ class Boxes:
         held = self.sums[below + 1] - self.sums[at + 1] - self.sums[below] + self.sums[at]
         return y, x, known & (held > 0)
 
+    def write_tiles(
+        self, networks: Networks, network: I64, y: I64, x: I64, first: I64, tile_id: U64
+    ) -> None:
+        """Tiles of outlets into ``tile_id``, those of a network from its entry of ``first`` on."""
+        kernels.write_tiles(
+            self.row, self.col, self.grid.ncols, networks.box, network, y, x, first, tile_id
+        )
+
     def tile(self, box: I64 | int, y: I64, x: I64) -> U64:
         """``tile_id`` of cells."""
         col = self.col[box] + x
@@ -240,25 +255,23 @@ class Boxes:
 
 def make_boxes(code: npt.NDArray[np.integer], row: I64, col: I64, weight: I64, grid: Grid) -> Boxes:
     """Boxes of the tiles of some countries, sorted by country and tile; weights are positive."""
-    first = np.flatnonzero(np.diff(code, prepend=-1))
-    ends = np.append(first[1:], len(code))
-    box = np.repeat(np.arange(len(first)), ends - first)
-    spans = zip(first.tolist(), ends.tolist(), strict=True)
-    west = np.array([_westernmost(col[a:b], grid.ncols) for a, b in spans])
-    top = row[first]
-    y, x = row - top[box], (col - west[box]) % grid.ncols
-    height = y[ends - 1] + 1
-    width = np.maximum.reduceat(x, first) + 2
+    starts = run_starts(code)
+    first, end = starts[:-1].copy(), starts[1:].copy()
+    west, columns = np.empty_like(first), np.empty_like(first)
+    kernels.span_columns(first, end, col, np.zeros(grid.ncols, dtype=np.int64), west, columns)
+    top, width = row[first], columns + 1
+    height = row[end - 1] - top + 1
     size = (height + 1) * width
     start = np.cumsum(size) - size
-    sums = np.zeros(int(size.sum()), dtype=np.int64)
-    sums[start[box] + (y + 1) * width[box] + x + 1] = weight
-    kernels.sum_areas(start, height, width, sums)
     km_lat = ROUNDED_KM_PER_DEG * grid.cell_deg
     km_lon = km_lat * _parallel_cosines(grid)
     # In thousandths of a km2, so that the sum does not depend on its order.
-    area = np.add.reduceat(np.rint(km_lat * km_lon[row] * 1e3).astype(np.int64), first)
-    extent_km = np.sqrt(area / 1e3)
+    row_area = np.rint(km_lat * km_lon * 1e3).astype(np.int64)
+    sums, area = np.zeros(int(size.sum()), dtype=np.int64), np.zeros_like(first)
+    kernels.fill_boxes(
+        first, end, row, col, weight, grid.ncols, west, start, width, row_area, sums, area
+    )
+    kernels.sum_areas(start, height, width, sums)
     return Boxes(
         grid,
         code[first].astype(np.int64),
@@ -267,18 +280,11 @@ def make_boxes(code: npt.NDArray[np.integer], row: I64, col: I64, weight: I64, g
         west,
         height,
         width,
-        extent_km,
+        np.sqrt(area / 1e3),
         sums,
         km_lon,
         km_lat,
     )
-
-
-def _westernmost(col: I64, ncols: int) -> int:
-    """Column east of the widest gap between columns in use, around the Earth."""
-    used = np.flatnonzero(np.bincount(col, minlength=ncols))
-    gap = np.diff(used, append=used[0] + ncols)
-    return int(used[(int(np.argmax(gap)) + 1) % len(used)])
 
 
 def _parallel_cosines(grid: Grid) -> F64:

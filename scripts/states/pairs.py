@@ -37,6 +37,11 @@ class Pairs:
         """Sites of all pairs."""
         return int(self.n_sites.sum())
 
+    @property
+    def first_site(self) -> I64:
+        """Sites of the pairs before each, and of all; shape (pairs + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.n_sites)])
+
     def by_country(self) -> I64:
         """Sites by country code, shape (676,)."""
         held = np.zeros(countries.CODES, dtype=np.int64)

@@ -35,6 +35,7 @@ from scripts.states.outlet_law import (
     make_boxes,
 )
 from scripts.states.pairs import Ids, Pairs
+from scripts.states.plan_kernels import count_tiles
 from scripts.states.sites import workers_for
 from scripts.states.spread import spreads_of
 from scripts.states.tiles import cell_keys, read_grid
@@ -60,17 +61,15 @@ class Plan:
 
 
 def plan_rows(
-    pair: I64, tile_id: npt.NDArray[np.uint64]
+    first_site: I64, tile_id: npt.NDArray[np.uint64]
 ) -> tuple[I64, npt.NDArray[np.uint64], I64]:
-    """Count sites per (pair row, tile), sorted by both.
+    """Count sites per (pair row, tile), sorted by both; see :attr:`Pairs.first_site`.
 
-    Pair rows are below 2**31 and tile ids below 2**32, so that both share one sortable word.
+    ``tile_id``, the tiles of all sites pair by pair, is overwritten.
     """
-    key = np.sort((pair.astype(np.uint64) << np.uint64(32)) | tile_id)
-    starts = run_starts(key)
-    first = key[starts[:-1]]
-    pair, tile_id = (first >> np.uint64(32)).astype(np.int64), first & np.uint64(0xFFFFFFFF)
-    return pair, tile_id, np.diff(starts)
+    pair, n_sites = np.empty(len(tile_id), np.int64), np.empty(len(tile_id), np.int64)
+    rows = slice(count_tiles(first_site, tile_id, pair, n_sites))
+    return pair[rows], tile_id[rows], n_sites[rows]
 
 
 @dataclass(frozen=True)
@@ -150,17 +149,15 @@ def allocate(
         none = np.empty(0, dtype=np.int64)
         return Plan(none, none.astype(np.uint64), none, none)
     if ground is not None:
-        pair, tile_id = outlet_allocation(
-            pairs, abroad, ids, tiles, policy, ground, seed, world_sites
-        )
+        tile_id = outlet_allocation(pairs, abroad, ids, tiles, policy, ground, seed, world_sites)
     else:
         # The weights of a country sum to one in fixed point.
         unit = int(tiles.value[tiles.rows[present[0]]].sum())
-        pair, tile_id = largest_remainder_allocation(pairs, tiles, unit)
+        tile_id = largest_remainder_allocation(pairs, tiles, unit)
     lengths = np.zeros(countries.CODES, dtype=np.int64)
     for code in present:
         lengths[code] = tiles.rows[code].stop - tiles.rows[code].start
-    return Plan(*plan_rows(pair, tile_id), lengths[pairs.country])
+    return Plan(*plan_rows(pairs.first_site, tile_id), lengths[pairs.country])
 
 
 def outlet_allocation(
@@ -172,26 +169,27 @@ def outlet_allocation(
     ground: Ground,
     seed: int,
     world_sites: int,
-) -> tuple[I64, npt.NDArray[np.uint64]]:
-    """Pair row and tile of every site under the law of outlets, some countries at a time."""
+) -> npt.NDArray[np.uint64]:
+    """Tile of every site under the law of outlets, pair by pair; some countries at a time."""
     law, key = policy["outlets"], Key(seed, policy["namespace"])
     company = least_company(law, world_sites)
     by_country = np.argsort(pairs.country, kind="stable")
-    tile_country = tiles.country()
+    first = pairs.first_site
+    tile_id = np.empty(pairs.total, dtype=np.uint64)
 
-    def of_countries(mine: Mask) -> tuple[I64, npt.NDArray[np.uint64]]:
-        weighted = np.flatnonzero(mine[tile_country] & (tiles.value > 0))
+    def of_countries(mine: Mask) -> None:
+        code, weighted = tiles.weighted(mine)
         row, col = ground.grid.row_col(tiles.tile_id[weighted])
         weight = field_weights(row, col, tiles.value[weighted], ground.grid, law, key)
-        boxes = make_boxes(tile_country[weighted], row, col, weight, ground.grid)
+        boxes = make_boxes(code, row, col, weight, ground.grid)
         order = by_country[mine[pairs.country[by_country]]]
         box = np.searchsorted(boxes.code, pairs.country[order])
         merchant = ids[pairs.merchant[order]]
         networks = Networks(box, merchant, pairs.n_sites[order], abroad[order])
         cities = ground.largest_city[boxes.code]
         floor = ground.zone_floor
-        network, y, x = allocate_outlets(boxes, networks, cities, floor, law, key, company)
-        return order[network], boxes.tile(box[network], y, x)
+        outlets = allocate_outlets(boxes, networks, cities, floor, law, key, company)
+        boxes.write_tiles(networks, *outlets, first[order], tile_id)
 
     workers = workers_for(pairs.total)
     parts = 1 if workers == 1 else _PARTS_A_WORKER * workers
@@ -199,9 +197,8 @@ def outlet_allocation(
     present = np.bincount(pairs.country, minlength=countries.CODES) > 0
     some = [present & (group == part) for part in range(parts)]
     with ThreadPoolExecutor(workers) as pool:
-        made = list(pool.map(of_countries, (mine for mine in some if mine.any())))
-    pair, tile_id = zip(*made, strict=True)
-    return np.concatenate(pair), np.concatenate(tile_id)
+        list(pool.map(of_countries, (mine for mine in some if mine.any())))
+    return tile_id
 
 
 def require_row_sums(plan: Plan, pairs: Pairs, ids: Ids) -> None:

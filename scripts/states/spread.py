@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scripts.ordering import run_starts
-
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 _KEYS = ("n_sites", "top", "squares", "active", "capacity")
@@ -44,14 +42,9 @@ class Spreads:
 
 def distinct_spreads(tables: Sequence[pa.Table]) -> Spreads:
     """Spreads of all tables, each with columns like ``s4_spread``."""
-    whole = pa.concat_tables(tables)
-    columns = [whole[name].to_numpy() for name in (*_KEYS, "pairs")]
-    order = np.lexsort(columns[-2::-1])
-    *keys, pairs = (values[order] for values in columns)
-    starts = run_starts(*keys)[:-1]
-    total = np.add.reduceat(pairs, starts) if len(starts) else pairs
-    columns = [*(key[starts] for key in keys), total]
-    return Spreads(*columns)
+    whole = pa.concat_tables(tables).group_by(list(_KEYS), use_threads=False)
+    distinct = whole.aggregate([("pairs", "sum")]).sort_by([(name, "ascending") for name in _KEYS])
+    return Spreads(*(distinct[name].to_numpy() for name in (*_KEYS, "pairs_sum")))
 
 
 def spreads_of(n_sites: I64, capacity: I64, pair: I64, count: I64) -> Spreads:
@@ -62,12 +55,11 @@ def spreads_of(n_sites: I64, capacity: I64, pair: I64, count: I64) -> Spreads:
     n_sites, capacity
         Sites of every pair and tiles of its country, shape (pairs,).
     pair, count
-        Row of the pair and sites on a tile, for every row of a plan.
+        Row of the pair and sites on a tile, for every row of a plan; every pair has some.
     """
-    top, squares = np.zeros_like(n_sites), np.zeros_like(n_sites)
-    np.maximum.at(top, pair, count)
-    np.add.at(squares, pair, count**2)
     active = np.bincount(pair, minlength=len(n_sites))
+    first = np.cumsum(active) - active
+    top, squares = np.maximum.reduceat(count, first), np.add.reduceat(count**2, first)
     ones = np.ones_like(n_sites)
     columns = (n_sites, top, squares, active, capacity, ones)
     return distinct_spreads([pa.table(dict(zip((*_KEYS, "pairs"), columns, strict=True)))])

@@ -100,6 +100,27 @@ def test_boxes_hold_every_tile_and_its_weight_also_across_the_antimeridian():
     assert boxes.extent_km[0] == pytest.approx(np.sqrt(4800 * 9.266 * 9.266 * 0.75), rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("columns", "west", "width"),
+    [
+        ([5], 5, 1),
+        ([0, 1, 2], 0, 3),
+        ([0, 4319], 4319, 2),
+        ([10, 20, 4300], 4300, 41),
+        ([0, 2160], 2160, 2161),
+        ([100, 200, 4200], 4200, 321),
+        ([3, 2163, 2164], 2163, 2161),
+    ],
+)
+def test_a_box_begins_east_of_the_widest_gap_around_the_earth(columns, west, width):
+    tile = GRID.tile_id(np.full(len(columns), 700), np.array(columns))
+    boxes = make_boxes(
+        np.full(len(columns), HOME), *GRID.row_col(tile), np.ones(len(columns), np.int64), GRID
+    )
+    assert (boxes.col[0], boxes.width[0] - 1) == (west, width)
+    assert boxes.find(np.zeros(len(columns), np.int64), tile)[2].all()
+
+
 @pytest.mark.parametrize("window", [(0, 60, 0, 80), (10, 17, 3, 4), (59, 60, 79, 80)])
 def test_cells_of_a_window_are_drawn_by_weight(window):
     boxes, code, _, weight = world()

@@ -15,7 +15,7 @@ from scripts.states.allocation_law import (
 )
 from scripts.states.pairs import Candidates, Pairs
 from scripts.states.reports import report_s4
-from scripts.states.s4_alloc_plan import Ground, allocate
+from scripts.states.s4_alloc_plan import Ground, Plan, allocate, plan_rows, require_row_sums
 from scripts.states.s4_guard import Regions, guard, guard_summary
 from scripts.states.spread import diagnostics, spreads_of
 from scripts.states.time_zone_floor import ZoneFloor
@@ -108,8 +108,28 @@ def test_a_country_without_tiles_is_refused():
 def test_legacy_pairs_of_equal_size_share_their_tiles():
     tiles = countries_of({3: [5] * 20})
     pairs = Pairs(np.arange(4), np.full(4, 3), np.full(4, 5))
-    _, legacy = largest_remainder_allocation(pairs, tiles, 100)
+    legacy = largest_remainder_allocation(pairs, tiles, 100)
     assert len(np.unique(legacy)) == 5
+
+
+def test_sites_of_pairs_are_counted_by_tile():
+    rng = np.random.default_rng(1)
+    n_sites = np.concatenate([[1, 1, 3000], rng.integers(1, 60, 200)])
+    pairs = Pairs(np.arange(203), np.full(203, 3), n_sites)
+    tile = rng.integers(0, 90, pairs.total).astype(np.uint64)
+    keys = np.stack([np.repeat(np.arange(203), n_sites), tile.astype(np.int64)])
+    (pair, tile_id), count = np.unique(keys, axis=1, return_counts=True)
+    for found, wanted in zip(
+        plan_rows(pairs.first_site, tile), (pair, tile_id, count), strict=True
+    ):
+        assert np.array_equal(found, wanted)
+
+
+def test_a_plan_that_loses_a_site_is_refused():
+    pairs = Pairs(np.array([0, 1]), np.array([3, 3]), np.array([4, 2]))
+    plan = Plan(np.array([0, 1]), np.array([7, 7], np.uint64), np.array([4, 1]), np.array([9, 9]))
+    with pytest.raises(StateError, match="E404 merchant 12: 1 sites placed of 2"):
+        require_row_sums(plan, pairs, np.array([11, 12], dtype=np.uint64))
 
 
 def guard_policy(**changes):
