@@ -7,14 +7,17 @@ decides no grade, fidelity and the baseline's own truth, is not measured again.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 from scripts.geo.people import Points, read_points
 from scripts.geo.snapshot import load_facts
-from scripts.governance.verification.view import View, same
+from scripts.governance.verification.view import UNREADABLE, View, same
 from scripts.scorers import scorecard
 from scripts.scorers.gates import GATES_FILE, load_gates
 from scripts.scorers.outline import StoredSites, outline_of
@@ -41,17 +44,53 @@ _OF_SNAPSHOT = {
 }
 
 
+class Measurements:
+    """Measures scorecards in processes of their own, while other checks go on."""
+
+    def __init__(self, asked: Iterable[tuple[View, int, View | None]]):
+        """Begin to measure these runs, seeds and baselines."""
+        self._pool = ProcessPoolExecutor(min(os.cpu_count() or 1, 4))
+        self._begun: dict[tuple[int, Known], Future[dict[str, Any]]] = {}
+        for view, seed, baseline in asked:
+            # The check tells of what cannot be read.
+            with contextlib.suppress(*UNREADABLE):
+                known = _files(view, seed, baseline)
+                self._begun[seed, known] = self._pool.submit(_measured, seed, known)
+
+    def __enter__(self) -> Measurements:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def of(self, seed: int, known: Known) -> dict[str, Any]:
+        """The part of a scorecard that decides a grade."""
+        return self._begun[seed, known].result()
+
+
 def scorecard_is_measured_on_its_sites(
-    view: View, seed: int, baseline: View | None
+    view: View, seed: int, baseline: View | None, measurements: Measurements
 ) -> Iterator[str]:
     """The scorecard says what the sites measure; ``baseline`` None is for the baseline itself."""
-    if view.root is None or view.tree is None or view.reference is None:
+    known = _files(view, seed, baseline)
+    if not known:
         view.skipped.add("scorecards: measured again with runs root, tree and reference at hand")
         return
-    receipt, card = (
-        view.record("run_receipt", seed=seed),
-        view.record("segment1b_scorecard", seed=seed),
-    )
+    card, sites = view.record("segment1b_scorecard", seed=seed), _paths(known)["sites"]
+    for key, wanted in sorted(measurements.of(seed, known).items()):
+        for what, stated, measured in _differences(key, card[key], wanted):
+            yield from same(card.path, what, stated, measured, sites)
+            break
+
+
+def _files(view: View, seed: int, baseline: View | None) -> Known:
+    """What a scorecard is measured on; nothing where not all of it is at hand."""
+    snapshot = None
+    if view.root is not None and view.tree is not None:
+        receipt = view.record("run_receipt", seed=seed)
+        snapshot = view.snapshot(receipt)
+    if view.tree is None or snapshot is None:
+        return ()
     files = {
         "sites": view.path("site_locations", seed=seed),
         "summary": view.path("validation_summary_1B", seed=seed),
@@ -61,24 +100,23 @@ def scorecard_is_measured_on_its_sites(
         "s2_policy": view.policy_of(receipt, "policy.s2.tile_weights"),
         "catalogue": view.path("outlet_catalogue", run_id=receipt["upstream_run_id"], seed=seed),
     }
-    snapshot = view.snapshot(receipt)
-    assert snapshot is not None
     files |= {name: snapshot / file for name, file in _OF_SNAPSHOT.items()}
     files |= {name: view.path(name, tiles_id=receipt["tiles_id"]) for name in _OF_TILES}
     if baseline is not None:
         files["baseline_sites"] = baseline.path("site_locations", seed=seed)
-    known = tuple((name, str(path), view.digest(path)) for name, path in sorted(files.items()))
-    for key, wanted in sorted(_measured(seed, known).items()):
-        for what, stated, measured in _differences(key, card[key], wanted):
-            yield from same(card.path, what, stated, measured, files["sites"])
-            break
+    return tuple((name, str(path), view.digest(path)) for name, path in sorted(files.items()))
+
+
+def _paths(known: Known) -> dict[str, str]:
+    """Path of each file by what it is for."""
+    return {name: path for name, path, _ in known}
 
 
 # The digests are part of what is asked, so that only the same files have the same answer.
 @functools.lru_cache(maxsize=32)
 def _measured(seed: int, known: Known) -> dict[str, Any]:
     """The part of a scorecard that decides a grade, from files by name, path and digest."""
-    files = {name: path for name, path, _ in known}
+    files = _paths(known)
     settings = load_gates(files["gates"])
     sites = StoredSites(files["sites"])
     world, points = _world(tuple(file for file in known if file[0] in _OF_WORLD))
@@ -107,7 +145,7 @@ def _measured(seed: int, known: Known) -> dict[str, Any]:
 @functools.lru_cache(maxsize=2)
 def _world(known: Known) -> tuple[World, Points]:
     """Countries and points of the snapshot, which seeds share."""
-    files = {name: path for name, path, _ in known}
+    files = _paths(known)
     cells = scorecard.read_cells(files["fidelity_cells"])
     return scorecard.world_of(load_facts(files["facts"]), cells), read_points(
         files["fidelity_points"]
@@ -117,7 +155,7 @@ def _world(known: Known) -> tuple[World, Points]:
 @functools.lru_cache(maxsize=1)
 def _earth(known: Known) -> Earth:
     """What the tests of truth hold a map against, which seeds share."""
-    files = {name: path for name, path, _ in known}
+    files = _paths(known)
     return read_earth(
         files["tile_index"],
         files["tile_population"],

@@ -15,7 +15,7 @@ from scripts.governance.verification import (
     of_run,
     of_tables,
 )
-from scripts.governance.verification.view import SEGMENT, View
+from scripts.governance.verification.view import MISREAD, SEGMENT, Record, View
 from scripts.records.identity import run_id
 
 
@@ -72,42 +72,56 @@ def _faults(view: View, promoting: bool) -> Iterator[str]:
     else:
         yield from _told(of_release.certificate_can_be_read, view)
         certificate = view.records.get(view.path(of_release.CERTIFICATE))
-    ours = certificate is not None and certificate["run"]["run_id"] == view.folder.name
-    runs = [view]
-    if certificate is not None and ours:
-        seeds, met = tuple(certificate["seeds"]), certificate["verdict"]["minimum_grade_met"]
-        baseline = view.below_root(SEGMENT) / certificate["baseline_run_id"]
-        runs = [
-            replace(view, covered=seeds, certified=met),
-            replace(view, folder=baseline, covered=seeds),
-        ]
-    elif certificate is not None:
-        view.skipped.add(f"certificate: it is that of run {certificate['run']['run_id']}")
-    if view.public_key is not None and not ours:
-        yield f"{view.folder}: no certificate of it is here that a key could have signed"
+    if certificate is None or certificate["run"]["run_id"] != view.folder.name:
+        if certificate is not None:
+            view.skipped.add(f"certificate: it is that of run {certificate['run']['run_id']}")
+        if view.public_key is not None:
+            yield f"{view.folder}: no certificate of it is here that a key could have signed"
+        yield from _of_runs([view])
+        yield from _beside(view, certificate, promoting)
+        return
+    seeds, met = tuple(certificate["seeds"]), certificate["verdict"]["minimum_grade_met"]
+    folder = view.below_root(SEGMENT) / certificate["baseline_run_id"]
+    release = replace(view, covered=seeds, certified=met)
+    baseline = replace(view, folder=folder, covered=seeds)
+    scored = [
+        (run, seed, against)
+        for seed in release.seeds()
+        for run, against in ((release, baseline), (baseline, None))
+    ]
+    with of_measures.Measurements(scored) as measurements:
+        yield from _of_runs([release, baseline])
+        yield from _beside(release, certificate, promoting)
+        for one in scored:
+            check = of_measures.scorecard_is_measured_on_its_sites
+            yield from _told(check, *one, measurements)
+    yield from _told(of_records.reports_were_measured_on_what_is_here, release, certificate)
+    last = () if promoting else of_release.OF_CERTIFICATE_AFTER_PROMOTION
+    for of_certificate in (*of_release.OF_CERTIFICATE, *last):
+        yield from _told(of_certificate, release, certificate)
+
+
+def _of_runs(runs: Iterable[View]) -> Iterator[str]:
+    """Lines of the checks of single runs."""
     for run in runs:
         for check in of_run.OF_WHOLE_RUN:
             yield from _told(check, run)
         for seed in run.seeds():
-            upstream = of_run.OF_UPSTREAM if view.root is not None else ()
+            upstream = of_run.OF_UPSTREAM if run.root is not None else ()
             again = (*of_records.OF_SEED, *of_tables.OF_SEED)
             for of_seed in (*of_run.OF_SEED, *upstream, *again):
                 yield from _told(of_seed, run, seed)
-    if view.root is not None:
-        if not promoting:
-            yield from _told(of_records.phases_were_measured_on_what_is_here, runs[0])
-        after = () if promoting else of_release.BESIDE_AFTER_PROMOTION
-        for beside in (*of_release.BESIDE, *after):
-            yield from _told(beside, runs[0], certificate)
-    if ours:
-        for seed in runs[0].seeds():
-            for run, baseline in ((runs[0], runs[1]), (runs[1], None)):
-                measured = of_measures.scorecard_is_measured_on_its_sites
-                yield from _told(measured, run, seed, baseline)
-        yield from _told(of_records.reports_were_measured_on_what_is_here, runs[0], certificate)
-        last = () if promoting else of_release.OF_CERTIFICATE_AFTER_PROMOTION
-        for of_certificate in (*of_release.OF_CERTIFICATE, *last):
-            yield from _told(of_certificate, runs[0], certificate)
+
+
+def _beside(view: View, certificate: Record | None, promoting: bool) -> Iterator[str]:
+    """Lines of the checks of what stands beside a run: phases, pointers and locks."""
+    if view.root is None:
+        return
+    if not promoting:
+        yield from _told(of_records.phases_were_measured_on_what_is_here, view)
+    after = () if promoting else of_release.BESIDE_AFTER_PROMOTION
+    for check in (*of_release.BESIDE, *after):
+        yield from _told(check, view, certificate)
 
 
 def _told(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
@@ -118,7 +132,7 @@ def _told(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
         yield f"{error.where}: {error.code} {error.rule}; {error.remedy}"
     except OSError as error:
         yield f"{error.filename}: {error.strerror}"
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except MISREAD as error:
         lacks = f"{type(error).__name__}: {error}"
         yield f"{check.__name__}: a record lacks what it must hold ({lacks})"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.contracts import dataset, read_object
-from scripts.errors import GovernanceError
+from scripts.errors import GovernanceError, SegmentError
 from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger, digest_now
 from scripts.tables import to_json_bytes
@@ -20,6 +20,9 @@ OWN_REFERENCE = "own_reference"
 OF_RUN = f"{SEGMENT}/{{run_id}}/"
 OF_TILES = f"{SEGMENT}/tiles/{{tiles_id}}/"
 LONGEST_VALUE = 160
+# What a check meets in files that are gone, or records that lack what they must hold.
+MISREAD = (AttributeError, LookupError, TypeError, ValueError)
+UNREADABLE = (SegmentError, OSError, *MISREAD)
 
 
 @dataclass(frozen=True)
