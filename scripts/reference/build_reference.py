@@ -1,8 +1,8 @@
 """Build the reference snapshot from the source packages, the same bytes every time.
 
-``python -m scripts.reference.build_reference --output FOLDER --outlets FOLDER --against MANIFEST``
-fails when a file differs from the manifest that is in force; without a manifest it only builds. The
-tables of real outlets are copied from the folder of ``--outlets``.
+``python -m scripts.reference.build_reference --output FOLDER --outlets FOLDER --against FOLDER``
+fails when a file differs from the manifest of the snapshot that is in force; without one it only
+builds. The tables of real outlets are copied from the folder of ``--outlets``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from scripts.tables import file_digest, read_json, write_json, write_text
 
 ISO_3166_COUNTRIES = 249
 ELIGIBLE_AT_LEAST = 240
+# Processors differ in the last bit of a sine or logarithm; a country's area sums up to 100,000.
+_SAME_AREA = 1e-11
 
 _SOURCES = {
     snapshot.COUNTRIES: (sources.COUNTRIES, sources.LAND_WITHOUT_LAKES, sources.LAND_COVER),
@@ -113,7 +115,23 @@ def manifest_of(folder: Path, counts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def build(folder: Path, outlets: Path) -> dict[str, Any]:
+def settle(land_km2: Mapping[str, float], in_force: Mapping[str, float]) -> dict[str, float]:
+    """Areas by ISO code, those of the snapshot in force where no more than the last bits differ."""
+    known = {iso: in_force.get(iso, area) for iso, area in land_km2.items()}
+    return {
+        iso: known[iso] if abs(area - known[iso]) <= _SAME_AREA * area else area
+        for iso, area in land_km2.items()
+    }
+
+
+def areas_of(in_force: Path) -> dict[str, float]:
+    """Land of every country in a snapshot, km2, by ISO code."""
+    facts = snapshot.load_facts(in_force / snapshot.FACTS)
+    columns = (facts.column(name).to_pylist() for name in ("country_iso", "land_area_km2"))
+    return dict(zip(*columns, strict=True))
+
+
+def build(folder: Path, outlets: Path, in_force: Path | None) -> dict[str, Any]:
     """Write the snapshot into a folder; returns the manifest.
 
     Parameters
@@ -122,6 +140,8 @@ def build(folder: Path, outlets: Path) -> dict[str, Any]:
         Where to write.
     outlets
         Folder of the tables of real outlets, which are copied.
+    in_force
+        Folder of the snapshot that this one is meant to repeat.
     """
     shapes, fields = read_shapes(sources.COUNTRIES.path(), ("ISO_A2_EH", "ADM0_A3"))
     land, _ = read_shapes(sources.LAND_WITHOUT_LAKES.path(), ())
@@ -131,19 +151,20 @@ def build(folder: Path, outlets: Path) -> dict[str, Any]:
     write_countries(folder / snapshot.COUNTRIES, countries)
 
     area_m2 = polygon_area_m2(np.array(list(countries.values()), dtype=object))
+    land_km2 = dict(zip(countries, (area_m2 / 1e6).tolist(), strict=True))
     _, attributes = read_shapes(
         sources.COUNTRY_ATTRIBUTES.path().with_suffix(".shp"),
         ("ISO_A2_EH", "REGION_UN", "SUBREGION", "POP_EST", "GDP_MD"),
     )
     facts = build_facts(
-        read_json(sources.PLACE_COUNTRIES.path()),
+        sources.PLACE_COUNTRIES.json(),
         un_population(sources.POPULATION.path(), choices.POPULATION_YEAR),
         attributes,
-        dict(zip(countries, (area_m2 / 1e6).tolist(), strict=True)),
+        settle(land_km2, areas_of(in_force) if in_force else {}),
     )
     write_text(folder / snapshot.FACTS, to_csv(facts))
 
-    places, counts = build_places(read_json(sources.PLACES.path()), countries)
+    places, counts = build_places(sources.PLACES.json(), countries)
     write_places(folder / snapshot.PLACES, places)
     write_snapshot_parquet(folder / snapshot.LAND_COVER, pa.table({"igbp": land_cover.ravel()}))
 
@@ -154,14 +175,15 @@ def build(folder: Path, outlets: Path) -> dict[str, Any]:
 
 
 def require_same(folder: Path, in_force: Path) -> None:
-    """Fail with ``ER11``, naming the file, when one differs from the manifest in force."""
-    differing = snapshot.differing_files(folder, read_json(in_force))
-    if not differing and (folder / snapshot.MANIFEST).read_bytes() != in_force.read_bytes():
+    """Fail with ``ER11``, naming the file, when one differs from the snapshot in force."""
+    manifest = in_force / snapshot.MANIFEST
+    differing = snapshot.differing_files(folder, read_json(manifest))
+    if not differing and (folder / snapshot.MANIFEST).read_bytes() != manifest.read_bytes():
         differing = [snapshot.MANIFEST]
     if differing:
         raise ReferenceSnapshotError(
             "ER11",
-            in_force,
+            manifest,
             f"the rebuilt {', '.join(differing)} differs",
             "the environment of envs/reference.lock.txt; or reference_build.update for a new one",
         )
@@ -173,11 +195,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--outlets", type=Path, required=True, help="folder of outlet tables")
     parser.add_argument(
-        "--against", type=Path, nargs="?", help="manifest that the files must match"
+        "--against", type=Path, help="folder of a snapshot that the files must match"
     )
     options = parser.parse_args(arguments)
     try:
-        build(options.output, options.outlets)
+        build(options.output, options.outlets, options.against)
         if options.against:
             require_same(options.output, options.against)
     except SegmentError as error:

@@ -6,8 +6,10 @@ They are data carriers: nothing is imported from them, so their own dependencies
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.errors import ReferenceSnapshotError
 from scripts.tables import file_digest
@@ -53,6 +55,10 @@ class Source:
                 "ER21", self.distribution, f"has no file {self.file}", remedy
             )
         return path
+
+    def json(self) -> Any:
+        """Content of a JSON file; larger than what :func:`scripts.tables.read_json` takes."""
+        return json.loads(self.path().read_text(encoding="utf-8"))
 
     def record(self) -> dict[str, str]:
         """Provenance for the manifest."""

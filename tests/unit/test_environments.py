@@ -1,12 +1,16 @@
 """Conda environments, pip requirements and locks name the same libraries in the same ranges."""
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+from scripts.records.code_digest import modules_of, source_of
 
 ENVS = Path("envs")
 # On conda-forge, `tzdata` is IANA's files without the Python package.
@@ -19,6 +23,7 @@ ENGINE = {
     "snakemake-executor-plugin-slurm",
     "typer",
 }
+PYPI_NAME_OF_IMPORT = {"PIL": "pillow", "yaml": "pyyaml"}
 LOCK_OF = {
     "runtime.yaml": "runtime.lock.txt",
     "exports.yaml": "dev.lock.txt",
@@ -98,3 +103,22 @@ def test_every_rule_environment_is_tested_here():
     for path in Path("rules").glob("*.smk"):
         named |= set(re.findall(r'"\.\./envs/([\w-]+\.yaml)"', path.read_text(encoding="utf-8")))
     assert named == {*LOCK_OF, "reference.yaml"}
+
+
+def imported(module: str) -> set[str]:
+    """Libraries that a module and what it imports of the package import, by their PyPI names."""
+    found = set()
+    for name in modules_of(module):
+        for node in ast.walk(ast.parse(source_of(name).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(str(node.module).partition(".")[0])
+    return {PYPI_NAME_OF_IMPORT.get(name, name) for name in found - {"scripts"}}
+
+
+@pytest.mark.parametrize("module", ["build_reference", "validate_reference"])
+def test_the_reference_environment_has_what_its_scripts_import(module):
+    libraries = imported(f"scripts.reference.{module}") - sys.stdlib_module_names
+    assert libraries <= set(locked("reference.lock.txt"))
+    assert {"numba", "shapely"} <= libraries

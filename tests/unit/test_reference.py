@@ -13,7 +13,7 @@ from scripts.errors import ReferenceSnapshotError
 from scripts.geo import snapshot
 from scripts.geo.grid import polygon_area_m2
 from scripts.reference import choices
-from scripts.reference.build_reference import require_same
+from scripts.reference.build_reference import areas_of, require_same, settle
 from scripts.reference.countries import iso_of_features, land_polygon, split_by_iso
 from scripts.reference.facts import gdp_per_capita, m49, macro_region, population, to_csv
 from scripts.reference.outlets import copy_outlets, outlet_entries
@@ -205,16 +205,25 @@ def test_a_missing_or_broken_file_is_refused(tmp_path):
 def test_a_changed_file_is_named(tmp_path):
     folder = tmp_path / "reference"
     shutil.copytree(SNAPSHOT, folder)
-    require_same(folder, SNAPSHOT / snapshot.MANIFEST)
+    require_same(folder, SNAPSHOT)
     with open(folder / snapshot.FACTS, "a") as handle:
         handle.write("\n")
     with pytest.raises(ReferenceSnapshotError, match=f"ER10 .*{snapshot.FACTS}"):
         snapshot.verify_snapshot(folder)
     with pytest.raises(ReferenceSnapshotError, match=f"ER11 .*rebuilt {snapshot.FACTS} differs"):
-        require_same(folder, SNAPSHOT / snapshot.MANIFEST)
+        require_same(folder, SNAPSHOT)
 
 
 # Building a snapshot
+
+
+def test_the_last_bits_of_an_area_are_those_in_force():
+    in_force = areas_of(SNAPSHOT)
+    assert len(in_force) == 249
+    built = {iso: area * (1.0 + 2e-12) for iso, area in in_force.items()}
+    built["FR"] = in_force["FR"] + 0.001
+    assert settle(built, in_force) == {**in_force, "FR": built["FR"]}
+    assert settle(built, {}) == built
 
 
 def test_a_source_must_be_installed_in_its_version():
