@@ -39,7 +39,6 @@ rule certify:
     params:
         code=code("governance.certify"),
         runs_root=runs_root,
-        missing_seeds=MISSING_SEEDS,
         faults=refusals("certify"),
         reference=shipped_reference,
         demands=DEMANDS,

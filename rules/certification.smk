@@ -9,7 +9,6 @@ DEMANDS = {
     "minimum_grade": SETTINGS.minimum_grade,
     "release": SETTINGS.release,
 }
-MISSING_SEEDS = sorted(set(SETTINGS.required_seeds) - set(SEEDS))
 FREEZE_GUARD = declared("segment_1A/reports/segment1a_freeze_guard_{run_id}_accepted.json").format(
     run_id=CANDIDATE.upstream_id
 )

@@ -30,26 +30,17 @@ from scripts.tables import (
 Check = Literal["types", "cast", "rows"]
 
 
-def _as_declared(dataset_id: str, path: str | Path, table: pa.Table) -> pa.Table:
-    """Columns in the declared order and types; metadata stay."""
+def _as_declared(dataset_id: str, table: pa.Table) -> pa.Table:
+    """Columns in the declared order and types where all are there; metadata stay."""
     schema = arrow_schema(dataset_id)
-    undeclared = sorted(set(table.column_names) - set(schema.names))
-    if undeclared:
-        raise ContractError(
-            "EX10",
-            path,
-            f"column {undeclared[0]!r} is not declared",
-            "declare it in config/contracts.yaml",
-        )
-    table = table.select([name for name in schema.names if name in table.column_names])
-    if table.column_names == schema.names:
-        table = table.cast(schema).replace_schema_metadata(table.schema.metadata)
-    return table
+    if set(table.column_names) != set(schema.names):
+        return table
+    return table.select(schema.names).cast(schema).replace_schema_metadata(table.schema.metadata)
 
 
 def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
     """Cast to the declared column order, hold against the contract, publish."""
-    table = _as_declared(dataset_id, path, table)
+    table = _as_declared(dataset_id, table)
     check_table(dataset_id, table, path)
     write_parquet(path, table, fast=dataset(dataset_id).is_passed_on)
 
@@ -67,7 +58,7 @@ class DatasetStream:
 
     def write(self, table: pa.Table) -> None:
         """Hold the next rows against the contract and write the row groups that they fill."""
-        table = _as_declared(self._id, self._path, table).replace_schema_metadata(None)
+        table = _as_declared(self._id, table).replace_schema_metadata(None)
         self._check.hold(table)
         while table.num_rows:
             piece = table.slice(0, self._row_group - self._waiting)

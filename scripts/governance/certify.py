@@ -9,14 +9,13 @@ from typing import Any
 
 from scripts.contracts import dataset_path, read_object, write_object
 from scripts.entry import run
-from scripts.errors import ConfigError, RefusedError, ScoreError
+from scripts.errors import GovernanceError, RefusedError, ScoreError
 from scripts.governance.candidate import point
 from scripts.governance.lock_set import final_lock_set, record_files
 from scripts.governance.locks import refuse
-from scripts.governance.pointers import last_good_pointer, verify_promotion
+from scripts.governance.pointers import last_good_pointer
 from scripts.governance.releases import seal
 from scripts.governance.verification import verify
-from scripts.records.ledger import Ledger
 from scripts.scorers.gates import reaches
 from scripts.tables import file_digest
 
@@ -49,25 +48,6 @@ def enforce(document: Json, demands: Json, where: object) -> None:
         )
 
 
-def verify_files(document: Json, root: Path) -> int:
-    """Hash every file that the certificate lists; the number of files.
-
-    Raises
-    ------
-    ScoreError
-        ``ES32`` naming a file that is gone or not the one that was certified.
-    """
-    listed = {
-        path: digest
-        for group in ("state_outputs", "scorecards", "receipts", "validation")
-        for path, digest in document["digests"][group].items()
-    }
-    Ledger(root, listed).verify(
-        "ES32", "the certificate", "delete it and run certify again", ScoreError
-    )
-    return len(listed)
-
-
 def verify_records(run_id: str, root: Path, reference: Path, policies: Iterable[str] = ()) -> None:
     """Hold every record and file of the release against each other (``ES33``)."""
     folder = root / "segment_1B" / run_id
@@ -80,26 +60,21 @@ def verify_records(run_id: str, root: Path, reference: Path, policies: Iterable[
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``certify``; refused before anything runs when seeds are missing (``EC09``)."""
-    if params.missing_seeds:
-        raise ConfigError(
-            "EC09",
-            "config/config.yaml",
-            f"key 'seeds' lacks the required {list(params.missing_seeds)}",
-            "a certificate covers all of certification.required_seeds; use candidate for fewer",
-        )
+    """Rule ``certify``."""
     refuse(params.faults)
     root = Path(params.runs_root)
     document = read_object("segment1b_p5_certification", inputs.certificate)
-    verify_promotion(
-        document,
-        read_object("baseline_pointer", inputs.baseline_pointer),
-        point(root, inputs.scorecards, inputs.receipts),
-        root,
-    )
-    verify_files(document, root)
+    candidate = point(root, inputs.scorecards, inputs.receipts)
+    certified = document["run"]["run_id"]
+    if candidate["run_id"] != certified:
+        raise GovernanceError(
+            "EG34",
+            "pointer current_candidate",
+            f"names run {candidate['run_id']}",
+            f"the certified one is {certified}",
+        )
     enforce(document, params.demands, inputs.certificate)
-    verify_records(document["run"]["run_id"], root, Path(params.reference), list(inputs.policies))
+    verify_records(certified, root, Path(params.reference), list(inputs.policies))
     locked = final_lock_set(root, document, params.policies, params.keep)
     below = [path for path in map(Path, inputs) if path.is_relative_to(root)]
     texts = [*inputs.policies, inputs.bands, inputs.gates]

@@ -132,14 +132,14 @@ def bundle_digest(folder: str | Path) -> str:
     return total.hexdigest()
 
 
-def write_flag(folder: str | Path, flag: str | Path | None = None) -> str:
+def write_flag(folder: str | Path) -> str:
     """Write the flag of a bundle that passed; returns the bundle's digest."""
     digest = bundle_digest(folder)
-    write_text(flag or Path(folder) / FLAG, f"sha256_hex = {digest}\n")
+    write_text(Path(folder) / FLAG, f"sha256_hex = {digest}\n")
     return digest
 
 
-def verify_bundle(folder: str | Path, flag: str | Path | None = None) -> str:
+def verify_bundle(folder: str | Path) -> str:
     """Digest of a bundle whose index, files and flag agree.
 
     Raises
@@ -148,7 +148,7 @@ def verify_bundle(folder: str | Path, flag: str | Path | None = None) -> str:
         ``EG20`` to ``EG22`` as :func:`bundle_digest`; ``EG23`` no flag, ``EG24`` not the one line
         that a flag is, ``EG25`` the flag is that of another bundle.
     """
-    flag = Path(flag or Path(folder) / FLAG)
+    flag = Path(folder) / FLAG
     try:
         text = read_bytes(flag).decode("ascii")
     except OSError as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.errors import GovernanceError, SegmentError
+from scripts.errors import GovernanceError
 from scripts.tables import file_digest
 
 Digest = Callable[[Path], str]
@@ -110,13 +110,7 @@ class Ledger:
             if now != listed:
                 yield Change(file, now, listed)
 
-    def verify(
-        self,
-        code: str,
-        source: object,
-        remedy: str,
-        error: type[SegmentError] = GovernanceError,
-    ) -> None:
+    def verify(self, code: str, source: object, remedy: str) -> None:
         """Refuse the first file that is gone or changed, naming both digests.
 
         Parameters
@@ -127,11 +121,9 @@ class Ledger:
             The record that holds this ledger.
         remedy
             What would mend it.
-        error
-            Family of the refusal.
         """
         for file, now, listed in self.changes():
-            raise error(code, file, f"has digest {now}, {source} says {listed}", remedy)
+            raise GovernanceError(code, file, f"has digest {now}, {source} says {listed}", remedy)
 
     def differing(self, other: Ledger) -> list[str]:
         """Paths that one of two ledgers lacks or lists with another digest."""

@@ -26,7 +26,7 @@ def refuse_failure(summary: dict[str, Any], where: str | Path) -> None:
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``s9_passed_flag``."""
     refuse_failure(read_object("validation_summary_1B", inputs.summary), inputs.summary)
-    write_flag(Path(inputs.summary).parent, outputs.flag)
+    write_flag(Path(inputs.summary).parent)
 
 
 if "snakemake" in globals():

@@ -232,31 +232,23 @@ def unbalanced(left: Sequence[PairCounts], right: Sequence[PairCounts]) -> PairC
     return sum_pairs([*left, *negated])
 
 
-def falls(keys: SiteKeys) -> I64:
-    """Rows whose key is below that of the row before."""
+def falls(keys: SiteKeys, repeats: bool = False) -> I64:
+    """Rows whose key is below that of the row before, or the same where ``repeats`` count."""
     merchant, country, order = keys.merchant, keys.country, keys.order
     same_merchant = merchant[1:] == merchant[:-1]
     same_pair = same_merchant & (country[1:] == country[:-1])
+    compare = np.less_equal if repeats else np.less
     below = (
         (merchant[1:] < merchant[:-1])
         | (same_merchant & (country[1:] < country[:-1]))
-        | (same_pair & (order[1:] < order[:-1]))
+        | (same_pair & compare(order[1:], order[:-1]))
     )
     return np.flatnonzero(below) + 1
 
 
 def require_sorted(keys: SiteKeys, code: str, where: str | Path) -> None:
     """Refuse site keys that are not strictly ascending; the message names the first row."""
-    merchant, country, order = keys.merchant, keys.country, keys.order
-    same_merchant = merchant[1:] == merchant[:-1]
-    same_pair = same_merchant & (country[1:] == country[:-1])
-    ok = (
-        (merchant[1:] > merchant[:-1])
-        | (same_merchant & (country[1:] > country[:-1]))
-        | (same_pair & (order[1:] > order[:-1]))
-    )
-    if not ok.all():
-        row = int(np.argmin(ok)) + 1
+    for row in falls(keys, repeats=True)[:1]:
         raise StateError(
             code, where, f"{keys.name(row)} repeats or is out of order", f"sort by {', '.join(KEY)}"
         )

@@ -43,7 +43,7 @@ def enforce(
             "EU31", guard_path, "does not judge its inputs as they stand", "run freeze_guard again"
         )
     sealed = {entry["validation_bundle"] for entry in guard["candidate"]["inputs"].values()}
-    present = {verify_bundle(Path(flag).parent, flag) for flag in flags}
+    present = {verify_bundle(Path(flag).parent) for flag in flags}
     if present != sealed:
         raise UpstreamError(
             "EU31", guard_path, "judged other validation bundles", "score and guard again"

@@ -17,14 +17,14 @@ from scripts.upstream.prior import Facts, eligible_facts
 from scripts.upstream.tables_1a import ALL_TABLES
 
 
-def verify_delivery(files: Mapping[str, str], index: Path, flag: Path) -> dict[str, Any]:
+def verify_delivery(files: Mapping[str, str], index: Path) -> dict[str, Any]:
     """Digest of a producer's bundle, and those of the tables that it seals.
 
     Parameters
     ----------
     files
         Delivered tables by dataset id.
-    index, flag
+    index
         Of the producer's bundle, whose folder lies beside the tables.
 
     Raises
@@ -34,7 +34,7 @@ def verify_delivery(files: Mapping[str, str], index: Path, flag: Path) -> dict[s
     UpstreamError
         ``EU20`` the bundle does not seal a table.
     """
-    digest = verify_bundle(index.parent, flag)
+    digest = verify_bundle(index.parent)
     sealed = sealed_files(index.parent, [Path(path).name for path in files.values()])
     Ledger(index.parent.parent, sealed).verify("EG26", index, "the table that was sealed")
     return {"bundle_sha256": digest, "files": sealed}
@@ -72,7 +72,7 @@ def publish_world(
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Bind the delivery of a seed to its published tables."""
     files = {name: path for name, path in inputs.items() if name in ALL_TABLES}
-    source = verify_delivery(files, Path(inputs.index), Path(inputs.flag))
+    source = verify_delivery(files, Path(inputs.index))
     facts, seed = eligible_facts(load_facts(inputs.facts)), int(wildcards.seed)
     publish_world(files, dict(outputs.items()), facts, seed)
     write_object("external_source_1A", outputs.external_source, {"seed": seed, **source})

@@ -24,7 +24,7 @@ def refuse_failure(summary: Mapping[str, Any], where: str) -> None:
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Bind a bundle to its flag."""
     refuse_failure(read_object("validation_summary_1A", inputs.summary), inputs.summary)
-    write_flag(Path(inputs.summary).parent, outputs.flag)
+    write_flag(Path(inputs.summary).parent)
 
 
 if "snakemake" in globals():

@@ -22,7 +22,7 @@ def verify_validated(files: Mapping[str, str], flag: Path) -> dict[str, str]:
     GovernanceError
         ``EG20`` to ``EG26`` bundle, flag or tables do not agree.
     """
-    digest = verify_bundle(flag.parent, flag)
+    digest = verify_bundle(flag.parent)
     checksums = flag.parent / "egress_checksums.json"
     sealed = read_json(checksums)["files"]
     Ledger(flag.parent.parent, sealed).verify("EG26", checksums, "the table that was sealed")

@@ -93,6 +93,21 @@ def test_the_scorecard_of_another_run_is_certified_by_no_workflow(world_copy):
     assert after == before
 
 
+def test_sites_changed_under_their_old_time_are_certified_by_no_workflow(world_copy):
+    path = world_copy / RELEASE / "seed=7/s8_site_locations/site_locations.parquet"
+    content, times = path.read_bytes(), (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.unlink()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(path, ns=times)
+    before = (world_copy / tamper.SEGMENT / "last_good/last_good_pointer.json").read_bytes()
+    result = small_world.snakemake(world_copy, "certify", "--quiet", "rules")
+    assert result.returncode != 0
+    assert "ES33" in result.stderr
+    assert "seed=7/s8_site_locations/site_locations.parquet: has digest" in result.stderr
+    after = (world_copy / tamper.SEGMENT / "last_good/last_good_pointer.json").read_bytes()
+    assert after == before
+
+
 def test_a_world_of_its_own_is_a_trial_that_says_why(world):
     verdict = read_json(world / CERTIFICATE)["verdict"]
     assert not verdict["release"]

@@ -11,7 +11,6 @@ import math
 import re
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -521,10 +520,11 @@ def unsealed(folder):
     bundle.write_flag(folder / "validation")
 
 
-def certified_file_gone(request):
-    groups = ("state_outputs", "scorecards", "receipts", "validation")
-    digests = {**{key: {} for key in groups}, "receipts": {"gone.json": "0" * 64}}
-    certify.verify_files({"digests": digests}, request.getfixturevalue("tmp_path"))
+def another_candidate(request):
+    """A certificate of another run than the scorecards that came with it."""
+    found = test_certificate.Runs(request.getfixturevalue("tmp_path"))
+    found.certify_release()
+    found.enforce(test_certificate.BASELINE)
 
 
 def graded(**verdict):
@@ -535,7 +535,6 @@ def graded(**verdict):
 
 NO_GO = {"readiness": {"decision": "NO_GO", "checks": [{"check": "c", "passed": False}]}}
 LEDGER = {"outputs": {"a": "1" * 64}}
-PINNED = {"run_id": "b", "digests": {}}
 
 
 def made(digests):
@@ -554,9 +553,7 @@ REFUSALS = {
     "EG33": lambda q: pointers.verify(
         {"digests": {"gone": "0" * 64}}, q.getfixturevalue("tmp_path"), "pin"
     ),
-    "EG34": lambda q: pointers.verify_promotion(
-        {"baseline_run_id": "a", "run": {"run_id": "b"}}, PINNED, PINNED, Path()
-    ),
+    "EG34": another_candidate,
     "EG35": lambda q: pointers.refuse_unasked_repin(
         {"digests": {"a/run_receipt.json": "0" * 64}}, {"a/run_receipt.json": "1" * 64}, "w"
     ),
@@ -574,7 +571,6 @@ REFUSALS = {
     ),
     "EG46": locked_out_of_turn,
     "EG47": locked_twice,
-    "EC09": lambda q: certify.main(None, None, SimpleNamespace(missing_seeds=[101]), None),
     "ES12": lambda q: p0_baseline.by_seed([passing_card(7), passing_card(7)], "cards"),
     "ES20": lambda q: run_receipt.verify_outputs([LEDGER], made({"a": "1" * 64, "b": "2" * 64})),
     "ES21": lambda q: run_receipt.verify_outputs([LEDGER], made({"a": "2" * 64})),
@@ -587,7 +583,6 @@ REFUSALS = {
     ),
     "ES30": graded(not_a_release_because=["seeds 101 are missing"]),
     "ES31": graded(grade="BELOW_B"),
-    "ES32": certified_file_gone,
     "ES33": found_fault,
     "EU20": ingested(unsealed),
     "EU30": guarded(spoilt("guard", lambda v: v.update(status="FAIL"))),

@@ -77,7 +77,7 @@ def test_tampered_upstream_flag(world_copy):
 
 
 def test_seed_outside_the_required_set_is_refused(fresh_world):
-    refused(fresh_world, "EC09", "seeds", arguments=("--config", "seeds=[42]"))
+    refused(fresh_world, "EG41", "seeds", arguments=("--config", "seeds=[42]"))
 
 
 def test_a_failed_verdict_keeps_its_evidence(world_copy):
