@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -35,15 +34,6 @@ Values = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print refusals only.")]
-
-
-class Phase(enum.StrEnum):
-    """A phase that is tuned and locked."""
-
-    P1 = "P1"
-    P2 = "P2"
-    P3 = "P3"
-    P4 = "P4"
 
 
 def check_folder() -> None:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from scripts.cli import options
-from scripts.cli.options import ConfigFiles, Phase, Quiet, Values
+from scripts.cli.options import ConfigFiles, Quiet, Values
 
 app = typer.Typer()
-PhaseArgument = Annotated[
-    Phase, typer.Argument(case_sensitive=False, metavar="PHASE", help="P1 to P4.")
+Phase = Annotated[
+    Literal["P1", "P2", "P3", "P4"],
+    typer.Argument(case_sensitive=False, metavar="PHASE", help="P1 to P4."),
 ]
 
 
 @app.command()
 def lock(
     *,
-    phase: PhaseArgument,
+    phase: Phase,
     configfile: ConfigFiles,
     config: Values,
     keep: Annotated[
@@ -38,17 +39,17 @@ def lock(
     settings = options.configuration(configfile, config)
     from scripts.governance.lock import lock_phase, refuse_lock
 
-    refuse_lock(settings, phase.value)
-    target = "integrated" if phase is Phase.P4 else phase.value.lower()
+    refuse_lock(settings, phase)
+    target = "integrated" if phase == "P4" else phase.lower()
     options.make(target, configfile, config, ["--quiet", "all"] if quiet else [])
     options.taken(settings)
-    options.show(lock_phase(settings, phase.value, keep), quiet)
+    options.show(lock_phase(settings, phase, keep), quiet)
 
 
 @app.command()
 def reopen(
     *,
-    phase: PhaseArgument,
+    phase: Phase,
     approved_by: Annotated[str, typer.Option(help="Who approves it.")],
     evidence: Annotated[
         Path, typer.Option(help="A record below the runs root in which a gate fails.")
@@ -67,5 +68,5 @@ def reopen(
     from scripts.governance.reopen import reopen_phase
 
     root = options.taken(settings)
-    lines = reopen_phase(root, phase.value, approved_by, reason, str(evidence))
+    lines = reopen_phase(root, phase, approved_by, reason, str(evidence))
     options.show(lines, quiet)

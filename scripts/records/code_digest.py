@@ -17,7 +17,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from scripts.contracts import datasets
 from scripts.tables import write_json
@@ -36,14 +36,6 @@ _NEUTRAL = {
 
 # What was kept by another version of this file is read anew.
 _WRITER = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-
-
-class _Kept(NamedTuple):
-    """What the digests need of a source: of its syntax, what it imports, identifiers in text."""
-
-    digest: str
-    imports: list[str]
-    words: list[str]
 
 
 @dataclass(frozen=True)
@@ -137,18 +129,22 @@ def _digest_of(content: bytes) -> str:
         return hashlib.sha256(content).hexdigest()
 
 
-def _read(source: Path) -> _Kept:
-    """Digest, imports and words of a source; kept beside its byte code, by its content."""
+def _read(source: Path) -> tuple[str, list[str], list[str]]:
+    """Digest of a source's syntax, what it imports, identifiers in its text.
+
+    Kept beside its byte code, by its content.
+    """
     content = source.read_bytes()
     of = [_WRITER, hashlib.sha256(content).hexdigest()]
     cache = Path(importlib.util.cache_from_source(str(source))).with_suffix(".syntax.json")
     with contextlib.suppress(OSError, ValueError, TypeError):
         kept = json.loads(cache.read_bytes())
         if kept[:2] == of:
-            return _Kept(*kept[2:])
+            digest, imports, words = kept[2:]
+            return digest, imports, words
     syntax = _Syntax(ast.parse(content))
     words = sorted(filter(str.isidentifier, syntax.strings))
-    found = _Kept(syntax.digest(), sorted(syntax.imports), words)
+    found = syntax.digest(), sorted(syntax.imports), words
     if not sys.dont_write_bytecode:
         with contextlib.suppress(OSError):
             write_json(cache, [*of, *found])

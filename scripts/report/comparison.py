@@ -17,14 +17,13 @@ from jinja2 import Environment, StrictUndefined
 from scripts.contracts import dataset_path, read_object
 from scripts.governance.releases import read_release
 from scripts.governance.verdict import gate_table, percent
+from scripts.policies import schema_name
 from scripts.scorers import companions
 from scripts.tables import write_text
 
 Json = Mapping[str, Any]
 SHOWN = 12
 TEMPLATE = Path(__file__).parent / "pages/comparison.html.jinja"
-# Where a policy file stands in a run: policy.s6.jitter.wide.yaml is one of policy.s6.jitter.
-_ROLE_PARTS = 3
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:
@@ -52,7 +51,7 @@ class Side:
         """Values of all policies by role and dotted key."""
         keys = {}
         for path, text in self.policies.items():
-            role = ".".join(Path(path).name.split(".")[:_ROLE_PARTS]).removesuffix(".yaml")
+            role = schema_name(path).removesuffix(".yaml")
             for key, value in _leaves(yaml.safe_load(text)).items():
                 keys[f"{role}: {key}"] = value
         return keys

@@ -227,13 +227,7 @@ def upstream_is_as_sealed(view: View, seed: int) -> Iterator[str]:
         digest = receipt["sealed_inputs"][f"upstream/{asset}"]
         yield from view.expect(view.path(name, **tokens), digest, receipt.path)
     sums = view.record("egress_checksums_1A", **tokens)
-    # A file of an external producer that is no table was not handed over.
-    listed = {
-        name: digest
-        for name, digest in sums["files"].items()
-        if name.endswith(".parquet") or (bundle.parent / name).exists()
-    }
-    yield from view.hold(listed, sums.path, bundle.parent)
+    yield from view.hold(sums["files"], sums.path, bundle.parent)
     obeyed = view.record("parameter_hash_resolved_1A", **tokens)
     follows = parameter_hash(obeyed["policies"])
     yield from same(
