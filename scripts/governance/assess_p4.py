@@ -15,7 +15,8 @@ from scripts.governance.pointers import verify_baseline
 from scripts.records.ledger import Ledger
 from scripts.scorers.classification import AMBER, RED, verdict
 from scripts.scorers.gates import evaluate, load_gates
-from scripts.scorers.phase_rows import deltas, p4_rows, with_triage
+from scripts.scorers.phase_rows import deltas, p4_rows
+from scripts.scorers.triage import with_triage
 from scripts.tables import file_digest, published
 
 Json = Mapping[str, Any]

@@ -10,6 +10,7 @@ from scripts.governance.pointers import verify_baseline
 from scripts.records.ledger import Ledger
 from scripts.scorers import phase_rows
 from scripts.scorers.gates import load_gates
+from scripts.scorers.triage import with_triage
 from scripts.tables import file_digest, published, read_json
 
 Json = Mapping[str, Any]
@@ -74,7 +75,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
                 },
                 "metrics": {str(card["seed"]): card["metrics"] for card in cards},
                 "delta": phase_rows.deltas(cards, references),
-                "rows": phase_rows.with_triage(rows),
+                "rows": with_triage(rows),
                 "checks_all_pass": phase_rows.accepted(rows),
                 "scorecards": Ledger.of(root, inputs.scorecards).digests,
             }

@@ -23,7 +23,7 @@ from typing import Any
 
 from scripts.geo.metrics import coefficient_of_variation
 from scripts.policies import load_schema, parse_yaml, validate
-from scripts.scorers.triage import answers_for
+from scripts.scorers.triage import with_triage
 from scripts.scorers.truth.judgement import TESTS, nearer_end
 from scripts.tables import published
 
@@ -45,14 +45,14 @@ class Gate:
     """One graded metric of the scorecard's ``metrics``.
 
     ``interval``: the unfavourable end of the bootstrap interval must hold the threshold too.
-    ``stable_metric``: the metric whose variation across seeds is limited, None for none.
+    ``stable_metric``: the metric whose variation across seeds is limited.
     """
 
     metric: str
     direction: str
     family: str
     interval: bool
-    stable_metric: str | None
+    stable_metric: str
 
 
 GATES = (
@@ -245,8 +245,6 @@ def stability_rows(cards: Sequence[Scorecard], settings: Settings) -> list[Row]:
     rows = []
     for grade in GATED_GRADES:
         for gate in GATES:
-            if gate.stable_metric is None:
-                continue
             values = [card["metrics"][gate.stable_metric] for card in cards]
             cv = None
             if None not in values:
@@ -264,18 +262,6 @@ def stability_rows(cards: Sequence[Scorecard], settings: Settings) -> list[Row]:
                 )
             )
     return with_triage(rows)
-
-
-def with_triage(rows: list[Row]) -> list[Row]:
-    """Rows of one seed, each failing one with the state that answers for it."""
-    failing: dict[str, set[str]] = {grade: set() for grade in GRADES}
-    for row in rows:
-        if not row["passed"]:
-            failing[row["grade"]].add(row["family"])
-    for row in rows:
-        among = failing[row["grade"]]
-        row["triage"] = None if row["passed"] else answers_for(row["family"], among)
-    return rows
 
 
 def fidelity_rows(card: Scorecard, settings: Settings) -> list[Row]:

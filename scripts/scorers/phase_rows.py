@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from scripts.scorers.triage import answers_for
+from scripts.scorers.gates import GATES
 from scripts.scorers.truth.judgement import TESTS
 
 Json = Mapping[str, Any]
@@ -53,14 +53,9 @@ TRUTH_OF = {
     "S4": ("T1", "T2", "T3", "T4", "T5a", "T5b", "T6", "T9"),
     "S6": ("T7", "T8", "T10"),
 }
-COMPARED = (*CONCENTRATION, *COVERAGE, "nn_p99_p50_ratio")
+COMPARED = tuple(gate.stable_metric for gate in GATES)
 _LOWER_IS_BETTER = {*CONCENTRATION, "nn_p99_p50_ratio"}
-_FAMILY = {
-    **dict.fromkeys(CONCENTRATION, "concentration"),
-    "eligible_country_nonzero_share": "coverage",
-    "southern_hemisphere_share": "hemisphere",
-    "nn_p99_p50_ratio": "nn_tail",
-}
+_FAMILY = {gate.stable_metric: gate.family for gate in GATES}
 _GATE_OF = {"nn_tail": "nn_contraction", "region": "region_floor", "collapse": "no_collapse"}
 
 
@@ -324,14 +319,6 @@ def p4_rows(cards: Sequence[Json], references: Sequence[Json]) -> list[Row]:
 def accepted(rows: Iterable[Row]) -> bool:
     """Whether every row that decides holds."""
     return all(entry["passed"] for entry in rows if entry["kind"] != REPORT)
-
-
-def with_triage(rows: list[Row]) -> list[Row]:
-    """Rows, each failing one with the state that answers for it."""
-    failing = {entry["family"] for entry in rows if not entry["passed"]}
-    for entry in rows:
-        entry["triage"] = None if entry["passed"] else answers_for(entry["family"], failing)
-    return rows
 
 
 def deltas(cards: Sequence[Json], references: Sequence[Json]) -> dict[str, dict[str, float | None]]:

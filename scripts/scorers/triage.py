@@ -7,7 +7,9 @@ with coverage has its cause in the countries that 1A offers. What to turn there 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
+from typing import Any
 
 _STATE_OF = {
     "structural": "code",
@@ -38,3 +40,18 @@ def answers_for(family: str, failing: Collection[str]) -> str:
     if family in ("region", "nn_tail") and "concentration" in failing:
         return "S2"
     return _STATE_OF[family]
+
+
+def with_triage(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of one seed, each failing one with the state that answers for it.
+
+    Rows of a grade fail together; those of a phase, which have no grade, all do.
+    """
+    failing: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if not row["passed"]:
+            failing[row.get("grade", "")].add(row["family"])
+    for row in rows:
+        among = failing[row.get("grade", "")]
+        row["triage"] = None if row["passed"] else answers_for(row["family"], among)
+    return rows

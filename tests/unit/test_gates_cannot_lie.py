@@ -29,6 +29,7 @@ from scripts.governance.certify_release import release_faults
 from scripts.records import bundle, ledger
 from scripts.scorers import gates, p0_baseline, phase_rows
 from scripts.scorers.p0_baseline import readiness
+from scripts.scorers.triage import with_triage
 from scripts.states import s9_passed_flag
 from scripts.states.validation_checks import CHECKS
 from scripts.tables import read_json, write_json
@@ -106,7 +107,7 @@ def test_a_gate_fails_for_its_violation_alone(row):
     TALLY.add(f"gate {name(row)}")
 
 
-STABLE = [gate.stable_metric for gate in gates.GATES if gate.stable_metric]
+STABLE = phase_rows.COMPARED
 
 
 @pytest.mark.parametrize("grade", gates.GATED_GRADES)
@@ -561,7 +562,7 @@ REFUSALS = {
     "EG41": lambda q: locks.refuse(["lock P1 is reopened"]),
     "EG42": other_baseline,
     "EG43": lambda q: enforce_phase.enforce_candidate(
-        {"rows": phase_rows.with_triage(p1({"top1_share": 0.9})), "checks_all_pass": False,
+        {"rows": with_triage(p1({"top1_share": 0.9})), "checks_all_pass": False,
          "phase": "P1"}, "w"
     ),
     "EG44": lambda q: enforce_phase.check_witness({"identical": False, "differing": ["x"]}, "w"),

@@ -25,6 +25,7 @@ from scripts.records.identity import run_id
 from scripts.scorers import phase_rows
 from scripts.scorers.gates import load_gates
 from scripts.scorers.levers import SHOWN, read_table
+from scripts.scorers.triage import with_triage
 from scripts.settings import Posture, Run
 from scripts.tables import file_digest, write_json
 from tests.unit.test_gates import truth
@@ -56,7 +57,7 @@ def card(seed=7, lacking=None, **changes):
 
 
 def failing(rows):
-    return [entry["check"] for entry in phase_rows.with_triage(rows) if not entry["passed"]]
+    return [entry["check"] for entry in with_triage(rows) if not entry["passed"]]
 
 
 S2 = {
@@ -172,7 +173,7 @@ S6 = {"mode": "towns_v3"}
 def p3(cards, tuned, **before):
     references = [card(entry["seed"], **before) for entry in cards]
     rows = phase_rows.p3_rows(cards, references, [S6] * len(cards), GATES, tuned)
-    return phase_rows.with_triage(rows)
+    return with_triage(rows)
 
 
 def test_p3_demands_the_tail_gate_of_the_tuned_seed_and_no_collapse():
@@ -233,7 +234,7 @@ def test_p3_vetoes_a_tail_or_a_test_of_truth_that_is_worse_than_in_p2():
 
 
 def test_a_failing_check_names_its_state_and_measured_levers():
-    rows = phase_rows.with_triage(phase_rows.p1_rows([card()], [card()], S2))
+    rows = with_triage(phase_rows.p1_rows([card()], [card()], S2))
     found = {entry["gate"]: entry for entry in failing_checks(rows, "P1", read_table())}
     entry = found["top1_share_improved"]
     assert (entry["state"], entry["grade"], entry["seeds"]) == ("S2", "P1", ["7"])
