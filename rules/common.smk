@@ -179,22 +179,15 @@ def tiles(path):
     return of_run
 
 
-def tile_policy(key):
-    """Input function: a policy of S1 that a tile set follows from."""
+def policy(key):
+    """Input function: a policy file of a job's run, or of the tile set that it makes."""
 
-    def of_tiles(wildcards):
-        return source(SETTINGS.tile_sets[wildcards.tiles_id].policies[key])
+    def of_job(wildcards):
+        run_id = getattr(wildcards, "run_id", None)
+        found = SETTINGS.run_of(run_id) if run_id else SETTINGS.tile_sets[wildcards.tiles_id]
+        return source(found.policies[key])
 
-    return of_tiles
-
-
-def policy(state):
-    """Input function: the policy file of a state in a run."""
-
-    def of_run(wildcards):
-        return source(run_of(wildcards).posture.policies[state])
-
-    return of_run
+    return of_job
 
 
 def reference(file):
