@@ -65,6 +65,8 @@ elif not workflow.output_settings.dryrun:
     VIEW = view.attach(workflow.output_settings, reads_logs=ROOT_OF_JOBS == SETTINGS.runs_root)
 
 SEEDS = list(SETTINGS.seeds)
+# The baseline is pinned over the required seeds, whichever seeds a run takes.
+P0_SEEDS = list(SETTINGS.required_seeds)
 TUNED_SEED = tuned_seed(SEARCHES["calibration"], SEEDS)
 RUNS = SETTINGS.runs_root
 ENV = "../envs/runtime.yaml"
@@ -212,9 +214,13 @@ def outputs_of(run_id, seeds):
     return sorted(set(expand(templates, **tokens)))
 
 
-def state_outputs(wildcards):
-    """Input function: every file that S0 to S8 of a job's run and seed publish."""
-    return outputs_of(wildcards.run_id, [wildcards.seed])
+def published(of="run_id", seeds=None):
+    """Input function: what S0 to S8 publish of the run that a wildcard names, for a job's seed."""
+
+    def of_job(wildcards):
+        return outputs_of(wildcards[of], seeds or [wildcards.seed])
+
+    return of_job
 
 
 def logs(name):

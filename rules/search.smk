@@ -68,9 +68,8 @@ def base_of_attempt(wildcards):
 
 def baseline_of_search(wildcards):
     """Egress of the baseline by seed; nothing when the run is the baseline."""
-    path = run("s8_site_locations/site_locations.parquet")
     seeds = [] if wildcards.run_id == BASELINE_RUN_ID else seeds_of_search(wildcards)
-    return expand(path, run_id=BASELINE_RUN_ID, seed=seeds)
+    return expand(BASELINE_SITES, seed=seeds)
 
 
 def asked(*keys):
