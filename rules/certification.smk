@@ -78,7 +78,7 @@ rule certify_release:
         bands=BANDS_1A,
         gates=GATES,
         anchors=ANCHORS,
-        lock_records=lock_records(),
+        lock_records=LOCK_RECORDS,
     output:
         certificate=report(
             internal(CERTIFICATE),

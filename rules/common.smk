@@ -65,6 +65,8 @@ elif not workflow.output_settings.dryrun:
     VIEW = view.attach(workflow.output_settings, reads_logs=ROOT_OF_JOBS == SETTINGS.runs_root)
 
 SEEDS = list(SETTINGS.seeds)
+# The baseline is pinned over the required seeds, whichever seeds a run takes.
+P0_SEEDS = list(SETTINGS.required_seeds)
 TUNED_SEED = tuned_seed(SEARCHES["calibration"], SEEDS)
 RUNS = SETTINGS.runs_root
 ENV = "../envs/runtime.yaml"
@@ -179,22 +181,15 @@ def tiles(path):
     return of_run
 
 
-def tile_policy(key):
-    """Input function: a policy of S1 that a tile set follows from."""
+def policy(key):
+    """Input function: a policy file of a job's run, or of the tile set that it makes."""
 
-    def of_tiles(wildcards):
-        return source(SETTINGS.tile_sets[wildcards.tiles_id].policies[key])
+    def of_job(wildcards):
+        run_id = getattr(wildcards, "run_id", None)
+        found = SETTINGS.run_of(run_id) if run_id else SETTINGS.tile_sets[wildcards.tiles_id]
+        return source(found.policies[key])
 
-    return of_tiles
-
-
-def policy(state):
-    """Input function: the policy file of a state in a run."""
-
-    def of_run(wildcards):
-        return source(run_of(wildcards).posture.policies[state])
-
-    return of_run
+    return of_job
 
 
 def reference(file):
@@ -219,9 +214,13 @@ def outputs_of(run_id, seeds):
     return sorted(set(expand(templates, **tokens)))
 
 
-def state_outputs(wildcards):
-    """Input function: every file that S0 to S8 of a job's run and seed publish."""
-    return outputs_of(wildcards.run_id, [wildcards.seed])
+def published(of="run_id", seeds=None):
+    """Input function: what S0 to S8 publish of the run that a wildcard names, for a job's seed."""
+
+    def of_job(wildcards):
+        return outputs_of(wildcards[of], seeds or [wildcards.seed])
+
+    return of_job
 
 
 def logs(name):

@@ -4,7 +4,7 @@ LADDER = ("baseline", "p1", "p2", "p3", "p4", "reopened")
 LADDER_RUNS = [SETTINGS.run_named(name) for name in LADDER]
 
 
-rule ladder_table:
+rule ladder_figure:
     input:
         scorecards=each_seed(
             run("scorecard/segment1b_scorecard.json"), [step.run_id for step in LADDER_RUNS]
@@ -23,25 +23,6 @@ rule ladder_table:
             category="Ladder",
             labels={"file": "every metric of every step"},
         ),
-    log:
-        logs("{segment}/ladder_table"),
-    params:
-        code=code("ladder.ladder_table"),
-        steps=[
-            {"posture": step.name, "run_id": step.run_id, "policies": step.policies}
-            for step in LADDER_RUNS
-        ],
-    conda:
-        ENV
-    script:
-        "../scripts/ladder/ladder_table.py"
-
-
-rule ladder_figure:
-    input:
-        report=reports("segment1b_ladder.json"),
-        table=reports("segment1b_ladder.csv"),
-    output:
         figure=report(
             internal(reports("segment1b_ladder.svg")),
             caption="../report/segment1b_ladder.rst",
@@ -52,6 +33,10 @@ rule ladder_figure:
         logs("{segment}/ladder_figure"),
     params:
         code=code("report.ladder_figure"),
+        steps=[
+            {"posture": step.name, "run_id": step.run_id, "policies": step.policies}
+            for step in LADDER_RUNS
+        ],
     conda:
         ENV
     script:

@@ -28,7 +28,7 @@ if SETTINGS.population_raster:
     rule import_population:
         input:
             raster=source(SETTINGS.population_raster),
-            tile_policy=tile_policy("s1_tile_index"),
+            tile_policy=policy("s1_tile_index"),
         output:
             cells=tile_set("own_raster/raster_population.parquet"),
             report=tile_set("own_raster/raster_population_report.json"),

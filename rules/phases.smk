@@ -9,7 +9,12 @@ from scripts.states import CHAIN
 BASELINE_REPORT = reports("segment1b_p0_baseline_{run_id}.json").format(run_id=BASELINE_RUN_ID)
 BASELINE_POINTER = declared("segment_1B/baseline_authority/baseline_pointer.json")
 PROTOCOL = declared("segment_1B/iteration_protocol.json")
-LOCKS = locks.read_locks(Path(ROOT_OF_JOBS, "segment_1B/reports"))
+LOCK_FOLDER = Path(ROOT_OF_JOBS, "segment_1B/reports")
+LOCKS = locks.read_locks(LOCK_FOLDER)
+# Lock and reopen records that are there.
+LOCK_RECORDS = [str(lock.path) for lock in LOCKS.values()] + [
+    str(path) for phase in locks.PHASES for path in locks.reopen_records(LOCK_FOLDER, phase)
+]
 UNLOCKED = promotion.unlocked(LOCKS)
 P4_RUNS = (promotion.phase_run(SETTINGS, "P4"), CANDIDATE)
 
@@ -29,24 +34,6 @@ def phase_candidate(phase):
     judged = promotion.phase_run(SETTINGS, phase)
     path = reports("segment1b_{phase}_candidate_{run_id}.json")
     return path.format(phase=phase.lower(), run_id=judged.run_id)
-
-
-def outputs_of_run(wildcards):
-    """Input function: what S0 to S8 of a job's run publish, for the seed that is witnessed."""
-    return outputs_of(wildcards.run_id, SEEDS[:1])
-
-
-def outputs_of_witness(wildcards):
-    """Input function: the same of its witness."""
-    return outputs_of(wildcards.witness_id, SEEDS[:1])
-
-
-def lock_records():
-    """Lock and reopen records that are there."""
-    found = [lock.path for lock in LOCKS.values()]
-    for phase in locks.PHASES:
-        found += locks.reopen_records(Path(ROOT_OF_JOBS, "segment_1B/reports"), phase)
-    return list(map(str, found))
 
 
 def refusals(target):
@@ -181,8 +168,8 @@ rule score_phase:
 
 rule check_reproduction:
     input:
-        outputs=outputs_of_run,
-        witness=outputs_of_witness,
+        outputs=published(seeds=SEEDS[:1]),
+        witness=published("witness_id", SEEDS[:1]),
     output:
         check=reports("segment1b_{phase}_repro_check_{run_id}_{witness_id}.json"),
     wildcard_constraints:
@@ -206,7 +193,7 @@ rule authority_envelope:
         baseline_pointer=BASELINE_POINTER,
         policies=source(sorted({p for one in P4_RUNS for p in one.policies.values()})),
         gates=GATES,
-        lock_records=lock_records(),
+        lock_records=LOCK_RECORDS,
     output:
         envelope=internal(reports("segment1b_p4_authority_envelope.json")),
     log:

@@ -1,7 +1,9 @@
 """Scoring: the reference Earth of a run, a scorecard per seed, and the pinned baseline (P0)."""
 
-# The baseline is pinned over the required seeds, whichever seeds a run takes.
-P0_SEEDS = list(SETTINGS.required_seeds)
+# A run is measured against the baseline's sites of its seed, the baseline against nothing.
+BASELINE_SITES = run("s8_site_locations/site_locations.parquet").replace(
+    "{run_id}", BASELINE_RUN_ID
+)
 
 
 def over_p0_seeds(path):
@@ -9,19 +11,21 @@ def over_p0_seeds(path):
     return expand(path, seed=P0_SEEDS, allow_missing=True)
 
 
-def baseline_sites(wildcards):
-    """Egress of the baseline for the same seed; nothing when the run is the baseline."""
-    path = run("s8_site_locations/site_locations.parquet")
-    if wildcards.run_id == BASELINE_RUN_ID:
-        return []
-    return path.format(run_id=BASELINE_RUN_ID, seed=wildcards.seed)
+def companion(file, table):
+    """A companion table of a scorecard, for `--report` too."""
+    return report(
+        run(f"scorecard/segment1b_scorecard_{file}.csv"),
+        caption="../report/table.rst",
+        category="Scorecards",
+        labels=labels(table=table),
+    )
 
 
 rule scorecard:
     input:
         site_locations=run("s8_site_locations/site_locations.parquet"),
         s9_summary=run("s9_validation/s9_summary.json"),
-        baseline_sites=baseline_sites,
+        baseline_sites=branch(evaluate(f"{{run_id}} != '{BASELINE_RUN_ID}'"), then=BASELINE_SITES),
         outlet_catalogue=upstream("outlet_catalogue.parquet"),
         cells=tiles("fidelity_reference/fidelity_cells.parquet"),
         points=tiles("fidelity_reference/fidelity_points.parquet"),
@@ -43,24 +47,9 @@ rule scorecard:
             category="Scorecards",
             labels=labels(table="scorecard"),
         ),
-        country_share=report(
-            run("scorecard/segment1b_scorecard_country_share.csv"),
-            caption="../report/table.rst",
-            category="Scorecards",
-            labels=labels(table="shares of countries"),
-        ),
-        region_share=report(
-            run("scorecard/segment1b_scorecard_region_share.csv"),
-            caption="../report/table.rst",
-            category="Scorecards",
-            labels=labels(table="shares of regions"),
-        ),
-        nn_quantiles=report(
-            run("scorecard/segment1b_scorecard_nn_quantiles.csv"),
-            caption="../report/table.rst",
-            category="Scorecards",
-            labels=labels(table="distance quantiles"),
-        ),
+        country_share=companion("country_share", "shares of countries"),
+        region_share=companion("region_share", "shares of regions"),
+        nn_quantiles=companion("nn_quantiles", "distance quantiles"),
     log:
         logs("1B/{run_id}/{seed}/scorecard"),
     resources:

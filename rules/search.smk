@@ -3,6 +3,12 @@
 from scripts.search.policy import attempts_of, seeds_of, zoom_of
 
 ATTEMPTS = {search: attempts_of(SEARCHES[search]) for search in SEARCHES}
+# Policies that an attempt writes, by the state whose knobs it may turn.
+TURNED = {
+    "s2": "policy.s2.tile_weights.yaml",
+    "s4": "policy.s4.alloc_plan.yaml",
+    "s6": "policy.s6.jitter.yaml",
+}
 
 
 def seeds_of_search(wildcards):
@@ -60,24 +66,10 @@ def base_of_attempt(wildcards):
     return best_before(wildcards) or searched("start.json").format(**wildcards)
 
 
-def integrated_record(wildcards):
-    """What P4 says of the candidate of a recovery; nothing for a calibration."""
-    path = reports("segment1b_p4_integrated_{run_id}.json")
-    return path.format(**wildcards) if wildcards.search == "recovery" else []
-
-
 def baseline_of_search(wildcards):
     """Egress of the baseline by seed; nothing when the run is the baseline."""
-    path = run("s8_site_locations/site_locations.parquet")
     seeds = [] if wildcards.run_id == BASELINE_RUN_ID else seeds_of_search(wildcards)
-    return expand(path, run_id=BASELINE_RUN_ID, seed=seeds)
-
-
-def p3_of_search(wildcards):
-    """Scorecards of P3 that a recovery may not fall behind; none for a calibration."""
-    if wildcards.search != "recovery":
-        return []
-    return of_reference("scorecard/segment1b_scorecard.json", "P4")(wildcards)
+    return expand(BASELINE_SITES, seed=seeds)
 
 
 def asked(*keys):
@@ -103,10 +95,11 @@ def recovery_record(target):
 
 rule start_search:
     input:
-        integrated=integrated_record,
-        s2=policy("s2"),
-        s4=policy("s4"),
-        s6=policy("s6"),
+        **{state: policy(state) for state in TURNED},
+        integrated=branch(
+            evaluate("{search} == 'recovery'"),
+            then=reports("segment1b_p4_integrated_{run_id}.json"),
+        ),
     output:
         start=searched("start.json"),
     log:
@@ -122,7 +115,11 @@ rule start_search:
 rule search_attempt:
     input:
         base=base_of_attempt,
-        p3=p3_of_search,
+        # Scorecards of P3 that a recovery may not fall behind.
+        p3=branch(
+            evaluate("{search} == 'recovery'"),
+            then=of_reference("scorecard/segment1b_scorecard.json", "P4"),
+        ),
         gate=over_search_seeds(run("s0_gate/s0_gate_receipt_1B.json")),
         tile_index=tiles("s1_tile_index/tile_index.parquet"),
         tile_population=tiles("s1_tile_index/tile_population.parquet"),
@@ -142,10 +139,8 @@ rule search_attempt:
         gates=GATES,
         sensitivity=SENSITIVITY,
     output:
+        **{state: tried(file) for state, file in TURNED.items()},
         attempt=tried("attempt.json"),
-        s2=tried("policy.s2.tile_weights.yaml"),
-        s4=tried("policy.s4.alloc_plan.yaml"),
-        s6=tried("policy.s6.jitter.yaml"),
     log:
         logs("1B/{run_id}/search_attempt.{search}.{cycle}.{attempt}"),
     resources:
@@ -165,11 +160,9 @@ rule search_attempt:
 
 rule best_of_cycle:
     input:
+        **{state: over_attempts(file) for state, file in TURNED.items()},
         before=best_before,
         attempts=over_attempts("attempt.json"),
-        s2=over_attempts("policy.s2.tile_weights.yaml"),
-        s4=over_attempts("policy.s4.alloc_plan.yaml"),
-        s6=over_attempts("policy.s6.jitter.yaml"),
     output:
         best=searched("cycle={cycle}/best.json"),
     log:
@@ -186,18 +179,14 @@ rule best_of_cycle:
 
 rule record_search:
     input:
+        **{state: policy(state) for state in TURNED},
         start=searched("cycle={cycle}/best.json").replace("{cycle}", "0"),
         best=best_before,
         attempts=over_attempts("attempt.json"),
-        s2=policy("s2"),
-        s4=policy("s4"),
-        s6=policy("s6"),
     output:
+        **{state: searched(f"best/{file}") for state, file in TURNED.items()},
         leaderboard=searched("leaderboard.json"),
         table=searched("leaderboard.csv"),
-        s2=searched("best/policy.s2.tile_weights.yaml"),
-        s4=searched("best/policy.s4.alloc_plan.yaml"),
-        s6=searched("best/policy.s6.jitter.yaml"),
     log:
         logs("1B/{run_id}/record_search.{search}"),
     params:
@@ -211,12 +200,10 @@ rule record_search:
 
 rule record_recovery:
     input:
+        **{state: searched(f"best/{file}", "recovery") for state, file in TURNED.items()},
         integrated=reports("segment1b_p4_integrated_{run_id}.json"),
         start=searched("start.json", "recovery"),
         leaderboard=searched("leaderboard.json", "recovery"),
-        s2=searched("best/policy.s2.tile_weights.yaml", "recovery"),
-        s4=searched("best/policy.s4.alloc_plan.yaml", "recovery"),
-        s6=searched("best/policy.s6.jitter.yaml", "recovery"),
     output:
         record=reports("segment1b_p4_recovery_{run_id}.json"),
     log:

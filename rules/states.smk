@@ -264,7 +264,7 @@ rule run_receipt:
         gate_receipt=run("s0_gate/s0_gate_receipt_1B.json"),
         sealed_inputs=run("s0_gate/sealed_inputs_1B.json"),
         policies=policies_of_run,
-        outputs=state_outputs,
+        outputs=published(),
         fork=fork_record,
     output:
         receipt=run("run_receipt.json"),

@@ -7,7 +7,7 @@ They follow from two policies and the snapshot, so all runs with the same share 
 rule s1_tile_index:
     input:
         countries=reference("countries.parquet"),
-        policy=tile_policy("s1_tile_index"),
+        policy=policy("s1_tile_index"),
     output:
         tile_index=tile_set("s1_tile_index/tile_index.parquet"),
         report=tile_set("s1_tile_index/s1_run_report.json"),
@@ -16,7 +16,7 @@ rule s1_tile_index:
     resources:
         **demand("s1_tile_index"),
     params:
-        code=code("states.s1_tile_index", tile_policy("s1_tile_index")),
+        code=code("states.s1_tile_index", policy("s1_tile_index")),
     conda:
         ENV
     script:
@@ -29,8 +29,8 @@ rule s1_population_surface:
         facts=reference("country_facts.csv"),
         places=reference("places.parquet"),
         land_cover=reference("land_cover.parquet"),
-        tile_policy=tile_policy("s1_tile_index"),
-        policy=tile_policy("s1_population"),
+        tile_policy=policy("s1_tile_index"),
+        policy=policy("s1_population"),
         raster_cells=(
             tile_set("own_raster/raster_population.parquet") if SETTINGS.population_raster else []
         ),
@@ -42,11 +42,7 @@ rule s1_population_surface:
     resources:
         **demand("s1_population_surface"),
     params:
-        code=code(
-            "states.s1_population_surface",
-            tile_policy("s1_tile_index"),
-            tile_policy("s1_population"),
-        ),
+        code=code("states.s1_population_surface", policy("s1_tile_index"), policy("s1_population")),
         raster=SETTINGS.population_raster,
         totals=SETTINGS.population_totals,
         uncovered=SETTINGS.population_uncovered,
@@ -62,7 +58,7 @@ rule fidelity_reference:
         tile_population=tile_set("s1_tile_index/tile_population.parquet"),
         countries=reference("countries.parquet"),
         land_cover=reference("land_cover.parquet"),
-        tile_policy=tile_policy("s1_tile_index"),
+        tile_policy=policy("s1_tile_index"),
     output:
         cells=tile_set("fidelity_reference/fidelity_cells.parquet"),
         points=tile_set("fidelity_reference/fidelity_points.parquet"),
@@ -73,7 +69,7 @@ rule fidelity_reference:
     resources:
         **demand("fidelity_reference"),
     params:
-        code=code("scorers.fidelity_reference", tile_policy("s1_tile_index")),
+        code=code("scorers.fidelity_reference", policy("s1_tile_index")),
     conda:
         ENV
     script:

@@ -169,11 +169,7 @@ rule score_1a:
 
 rule certify_1a_authority:
     input:
-        scorecards=expand(
-            world("segment1a_scorecard.json"),
-            run_id=SETTINGS.authority_id,
-            seed=SETTINGS.required_seeds,
-        ),
+        scorecards=each_seed(world("segment1a_scorecard.json"), SETTINGS.authority_id, P0_SEEDS),
         bands=BANDS_1A,
     output:
         certification=internal(declared("segment_1A/reports/segment1a_p5_certification.json")),

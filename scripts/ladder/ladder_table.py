@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from scripts.contracts import read_object, write_object
-from scripts.entry import run
 from scripts.errors import ScoreError
 from scripts.ladder.measures import (
     CONCENTRATION,
@@ -19,14 +17,11 @@ from scripts.ladder.measures import (
     GATED,
     MEASURES,
     UNGATED,
-    grouped_by_run,
     statuses,
     thresholds,
 )
-from scripts.scorers import companions
 from scripts.scorers.classification import RED, classify
-from scripts.scorers.gates import BELOW, GATED_GRADES, GRADES, evaluate, load_gates
-from scripts.tables import published
+from scripts.scorers.gates import BELOW, GATED_GRADES, GRADES, evaluate
 
 Json = Mapping[str, Any]
 # Lines of a measure that the table has a column for.
@@ -226,16 +221,3 @@ def ladder(
         "gated_metrics": list(GATED),
         "thresholds": thresholds(settings),
     }, rows
-
-
-def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``ladder_table``."""
-    settings = load_gates(inputs.gates)
-    cards = grouped_by_run(read_object("segment1b_scorecard", p) for p in inputs.scorecards)
-    document, rows = ladder(params.steps, cards, settings)
-    companions.write_csv("segment1b_ladder_table", outputs.table, rows)
-    write_object("segment1b_ladder", outputs.report, published(document))
-
-
-if "snakemake" in globals():
-    run(main, globals()["snakemake"])

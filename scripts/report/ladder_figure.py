@@ -1,15 +1,18 @@
-"""Figure of the ladder: one panel a metric, one line a seed, a step for each posture."""
+"""Record, table and figure of the ladder: a panel a metric, a line a seed, a step a posture."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.lines import Line2D
 
-from scripts.contracts import read_object
+from scripts.contracts import read_object, write_object
 from scripts.entry import run
-from scripts.ladder.measures import MEASURES
+from scripts.ladder.ladder_table import ladder
+from scripts.ladder.measures import MEASURES, grouped_by_run
 from scripts.report.style import BASELINE, INK, NEUTRAL, RELEASE, figure, save_svg
 from scripts.scorers import companions
+from scripts.scorers.gates import load_gates
+from scripts.tables import published
 
 # Colour, dash and name of a threshold: the dash says the same as the colour.
 LINES: dict[str, Any] = {
@@ -90,8 +93,13 @@ def draw(path: str, document: Json, rows: Sequence[Json]) -> None:
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``ladder_figure``."""
-    rows = companions.read_csv("segment1b_ladder_table", inputs.table)
-    draw(outputs.figure, read_object("segment1b_ladder", inputs.report), rows)
+    cards = grouped_by_run(read_object("segment1b_scorecard", p) for p in inputs.scorecards)
+    document, rows = ladder(params.steps, cards, load_gates(inputs.gates))
+    companions.write_csv("segment1b_ladder_table", outputs.table, rows)
+    write_object("segment1b_ladder", outputs.report, published(document))
+    # Drawn from what is published, whose values are rounded.
+    rows = companions.read_csv("segment1b_ladder_table", outputs.table)
+    draw(outputs.figure, read_object("segment1b_ladder", outputs.report), rows)
 
 
 if "snakemake" in globals():
