@@ -190,12 +190,11 @@ def _json_schema(entry: Json) -> Json | None:
     if "properties" not in entry:
         schema: Json | None = entry.get("schema")
         return schema
-    optional = entry.get("optional", ())
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": [name for name in entry["properties"] if name not in optional],
-        "properties": entry["properties"],
+        "required": list(entry["properties"]),
+        "properties": {**entry["properties"], **entry.get("optional", {})},
     }
 
 
