@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from scripts.benchmarks.scales import SITE_STATES, table
-from scripts.tables import read_json, write_text
+from scripts.benchmarks.sizes import renew_page
+from scripts.tables import read_json
 
 DOCS = Path("docs")
-_START, _END = "<!-- measured -->", "<!-- end -->"
 
 
 def draw(result: Mapping[str, Any], path: str | Path) -> None:
@@ -38,15 +38,7 @@ def draw(result: Mapping[str, Any], path: str | Path) -> None:
         save_svg(drawn, path)
 
 
-def renew(text: str, tables: str) -> str:
-    """The page with other tables between its markers."""
-    before, _, rest = text.partition(_START)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_START}\n\n{tables}\n\n{_END}{after}"
-
-
 if __name__ == "__main__":
     measured = read_json(DOCS / "benchmarks.json")
-    page = DOCS / "benchmarks.md"
-    write_text(page, renew(page.read_text(encoding="utf-8"), table(measured)))
+    renew_page(DOCS / "benchmarks.md", table(measured))
     draw(measured, DOCS / "images/benchmarks.svg")

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from scripts.benchmarks.collect import collect, run_workflow
 from scripts.benchmarks.floors import WORK, floor, pair_by_pair
 from scripts.contracts import datasets
 from scripts.errors import ConfigError
+from scripts.markdown_table import markdown_table
 from scripts.policies import parse_yaml
 from scripts.records.identity import run_id
 from scripts.settings import CONFIG_FILE, load_settings
 from scripts.states import CHAIN
-from scripts.tables import read_json, write_json
+from scripts.tables import read_json, row_count, write_json
 
 SEED = 42
 RELEASE, UPSTREAM = run_id("1B", "reopened"), run_id("1A", "reopened")
@@ -30,6 +30,7 @@ TIMED = CHAIN[1:]
 SITE_STATES = CHAIN[CHAIN.index("s3_requirements") :]
 FROM_S4 = SITE_STATES[1:]
 _UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
+_HEAD = ("job", "main s", "CPU s", "peak MB", "sites a second", "times the floor")
 
 
 def parse_sites(text: str) -> int:
@@ -90,8 +91,8 @@ def measure(sites: int, pair_seconds: float) -> dict[str, Any]:
         files = files_of(root)
         merchants = round(sites / SITES_PER_MERCHANT)
         wall = run_seed(files["validation_bundle_index_1B"], root, merchants)
-        made = pq.ParquetFile(files["site_locations"]).metadata.num_rows
-        pairs = pq.ParquetFile(files["s3_requirements"]).metadata.num_rows
+        made = row_count(files["site_locations"])
+        pairs = row_count(files["s3_requirements"])
         release = {**collect(root, "1B/tiles"), **collect(root, RELEASE)}
         upstream = collect(root, UPSTREAM)
         floors = {state: floor(work, files) for state, work in WORK.items()}
@@ -166,23 +167,20 @@ def table(result: Mapping[str, Any]) -> str:
             if plain["pairs_done"] == plain["pairs"]
             else (f"from {plain['pairs_done']:,} of them")
         )
-        lines += [
-            f"### {run['sites']:,} sites, {run['pairs']:,} pairs",
-            "",
-            "| job | main s | CPU s | peak MB | sites a second | times the floor |",
-            "|---|---|---|---|---|---|",
-        ]
+        rows = []
         for state, cost in jobs_of(run).items():
             rate, times = "", ""
             if state in SITE_STATES:
                 rate = f"{run['sites'] / cost['main_s']:,.0f}"
                 times = f"{cost['cpu_s'] / sum(run['floors'][state].values()):.1f}"
-            lines.append(
-                f"| {state} | {cost['main_s']:.2f} | {cost['cpu_s']:.2f}"
-                f" | {cost['peak_mb']:.0f} | {rate} | {times} |"
-            )
+            costs = f"{cost['main_s']:.2f}", f"{cost['cpu_s']:.2f}", f"{cost['peak_mb']:.0f}"
+            rows.append([state, *costs, rate, times])
+        chain = f"{run['chain_cpu_s']:.1f}", f"{run['largest_job_mb']:.0f}"
+        rows.append(["chain", "", *chain, "", ""])
         lines += [
-            f"| chain | | {run['chain_cpu_s']:.1f} | {run['largest_job_mb']:.0f} | | |",
+            f"### {run['sites']:,} sites, {run['pairs']:,} pairs",
+            "",
+            markdown_table(_HEAD, rows),
             "",
             f"S4 to S9 take {run['s4_to_s9_cpu_s']:.1f} CPU s; allocation pair by pair"
             f" {needed:,.0f} s ({how});"
@@ -190,6 +188,6 @@ def table(result: Mapping[str, Any]) -> str:
             "",
         ]
     if result["slopes"]:
-        lines += ["| job | slope |", "|---|---|"]
-        lines += [f"| {state} | {value:.2f} |" for state, value in result["slopes"].items()]
+        found = [[state, f"{value:.2f}"] for state, value in result["slopes"].items()]
+        lines.append(markdown_table(["job", "slope"], found))
     return "\n".join(lines)

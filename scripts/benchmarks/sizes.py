@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmarks.page import renew
 from scripts.ladder.margins import misses
+from scripts.markdown_table import markdown_table
 from scripts.tables import write_text
 
 Json = Mapping[str, Any]
 _HEAD = (
-    "| sites a seed | merchants | grade | tail ratio | contraction | countries covered | misses |\n"
-    "|---|---|---|---|---|---|---|"
+    *("sites a seed", "merchants", "grade", "tail ratio", "contraction", "countries covered"),
+    "misses",
 )
+_START, _END = "<!-- measured -->", "<!-- end -->"
 
 
 def _span(values: Sequence[float], digits: int) -> str:
@@ -22,8 +23,8 @@ def _span(values: Sequence[float], digits: int) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def size_row(report: Json, merchants: int) -> str:
-    """One size of the table, from its report of margins; values are spans over the seeds."""
+def size_row(report: Json, merchants: int) -> tuple[str, ...]:
+    """Cells of one size, from its report of margins; values are spans over the seeds."""
     seeds = list(report["measured"].values())
 
     def span(name: str, digits: int) -> str:
@@ -31,7 +32,7 @@ def size_row(report: Json, merchants: int) -> str:
         return "undefined" if None in values else _span(values, digits)
 
     against = sorted({miss.partition(":")[0] for miss in misses(report, "A")})
-    cells = (
+    return (
         f"{round(sum(seed['sites'] for seed in seeds) / len(seeds)):,}",
         f"{merchants:,}",
         report["grade"],
@@ -40,16 +41,16 @@ def size_row(report: Json, merchants: int) -> str:
         span("eligible_country_nonzero_share", 3),
         ", ".join(against) or "none",
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def size_table(reports: Sequence[tuple[int, Json]]) -> str:
     """Markdown: a row a size, by rising number of merchants."""
     ranked = sorted(reports, key=lambda item: item[0])
-    return "\n".join([_HEAD, *(size_row(report, merchants) for merchants, report in ranked)])
+    return markdown_table(_HEAD, [size_row(report, merchants) for merchants, report in ranked])
 
 
-def renew_page(page: str | Path, table: str) -> None:
-    """Put the table between the markers of a page."""
-    path = Path(page)
-    write_text(path, renew(path.read_text(encoding="utf-8"), table))
+def renew_page(page: Path, tables: str) -> None:
+    """Put other tables between the markers of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(_START)
+    _, _, after = rest.partition(_END)
+    write_text(page, f"{before}{_START}\n\n{tables}\n\n{_END}{after}")

@@ -20,7 +20,8 @@ from typing import Any
 from scripts.contracts import Dataset, datasets
 from scripts.docs.errors import raised
 from scripts.docs.graph import Job, datasets_of, makers_and_readers
-from scripts.docs.reference import ROOT, keys, policy_names, range_of, slug, table, value_of
+from scripts.docs.reference import ROOT, keys, policy_names, range_of, slug, value_of
+from scripts.markdown_table import markdown_table
 from scripts.policies import load_schema, parse_yaml
 from scripts.records.code_digest import modules_of
 from scripts.scorers.gates import AT_MOST, GATED_GRADES, GATES, GATES_FILE, GRADE_NAMES, load_gates
@@ -62,7 +63,7 @@ def inputs(meta: Meta, jobs: Sequence[Job]) -> str:
         if any(path.endswith(file.name) for file in files for path in paths)
     ]
     rows += [[f"[{name}](../reference/policies/{name}.md)", "", "policy"] for name in policies]
-    return table(["input", "made by", "what it is"], rows)
+    return markdown_table(["input", "made by", "what it is"], rows)
 
 
 def outputs(meta: Meta, jobs: Sequence[Job]) -> str:
@@ -80,7 +81,8 @@ def outputs(meta: Meta, jobs: Sequence[Job]) -> str:
         for name, entry in datasets().items()
         if name in made
     ]
-    return table(["output", "path below `segment_1B/`", "key", "what it is", "read by"], rows)
+    head = ["output", "path below `segment_1B/`", "key", "what it is", "read by"]
+    return markdown_table(head, rows)
 
 
 def knobs(meta: Meta, jobs: Sequence[Job]) -> str:
@@ -101,7 +103,7 @@ def knobs(meta: Meta, jobs: Sequence[Job]) -> str:
                         entry.get("x-effect", ""),
                     ]
                 )
-    return table(["key", "shipped", "range", "unit", "effect"], rows)
+    return markdown_table(["key", "shipped", "range", "unit", "effect"], rows)
 
 
 def codes(meta: Meta, jobs: Sequence[Job]) -> str:
@@ -112,7 +114,7 @@ def codes(meta: Meta, jobs: Sequence[Job]) -> str:
         for place in dict.fromkeys(raised())
         if place.code.startswith(meta["codes"]) and place.module in modules
     ]
-    return table(["code", "what is broken", "what would be right"], rows)
+    return markdown_table(["code", "what is broken", "what would be right"], rows)
 
 
 def gates(meta: Meta, jobs: Sequence[Job]) -> str:
@@ -126,13 +128,13 @@ def gates(meta: Meta, jobs: Sequence[Job]) -> str:
     stable = [f"<= {settings['stability_cv_max'][grade]:g}" for grade in GATED_GRADES]
     rows.append(["coefficient of variation across seeds", *stable, ""])
     names = [GRADE_NAMES[grade] for grade in GATED_GRADES]
-    return table(["gate", *names, "95 % interval must hold, too"], rows)
+    return markdown_table(["gate", *names, "95 % interval must hold, too"], rows)
 
 
 def truth(meta: Meta, jobs: Sequence[Job]) -> str:
     """Tests of truth with the ranges that they accept."""
     rows = [[name, test.title, bounds_text(test.accepted)] for name, test in TESTS.items()]
-    return table(["test", "of", "accepted"], rows)
+    return markdown_table(["test", "of", "accepted"], rows)
 
 
 _TABLES: Mapping[str, Callable[[Meta, Sequence[Job]], str]] = {

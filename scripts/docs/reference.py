@@ -6,7 +6,6 @@ datasets from the contracts, rules from the graph of jobs, errors from the modul
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import Any
 
 from markdown.extensions.toc import slugify
 
+from scripts import errors
 from scripts.contracts import datasets
 from scripts.docs.errors import raised
 from scripts.docs.graph import Job, makers_and_readers, needed_by, reruns, states
+from scripts.markdown_table import markdown_table
 from scripts.policies import load_schema, parse_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,16 +82,6 @@ def value_of(document: Any, dotted: str) -> str:
     return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
 
 
-def _cell(text: object) -> str:
-    return str(text).replace("|", "\\|").replace("\n", " ").strip()
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
 def slug(heading: str) -> str:
     """Anchor of a heading on its page."""
     return str(slugify(heading, "-"))
@@ -140,7 +131,7 @@ def policies_page(jobs: Sequence[Job]) -> str:
     return (
         "# Policies\n\nEverything that may be turned stands in these files. Each has a page with "
         "its keys, from the schema that refuses a wrong one.\n\n"
-        + table(["policy", "of", "read by", "shipped files"], rows)
+        + markdown_table(["policy", "of", "read by", "shipped files"], rows)
         + "\n"
     )
 
@@ -185,7 +176,7 @@ def configuration_page() -> str:
     return (
         "# Configuration\n\nKeys of `config/config.yaml`; any of them can be given on the command "
         "line as `--config key=value`.\n\n"
-        + table(["key", "meaning", "range", "shipped"], rows)
+        + markdown_table(["key", "meaning", "range", "shipped"], rows)
         + "\n"
     )
 
@@ -213,7 +204,7 @@ def datasets_page(jobs: Sequence[Job]) -> str:
                 lines[-1] += f" Unique by {', '.join(f'`{key}`' for key in entry.keys)}."
             rows = [[f"`{c['name']}`", c["type"], c.get("description", "")] for c in entry.columns]
             if rows:
-                lines += ["", table(["column", "type", "meaning"], rows)]
+                lines += ["", markdown_table(["column", "type", "meaning"], rows)]
             parts.append("\n".join(lines))
     return "\n\n".join([*parts, *policies_read(jobs)]) + "\n"
 
@@ -230,23 +221,17 @@ def policies_read(jobs: Sequence[Job]) -> list[str]:
                 schema = f"`config/schemas/{name}.schema.yaml`"
                 rows.append([f"`{file}`", version, schema, ", ".join(f"`{r}`" for r in readers)])
     said = "Inputs in git; a sealed release holds them to the byte. [Every key](policies.md)."
-    return ["## Policies", said, table(["file", "version", "schema", "read by"], rows)]
-
-
-def docstring(module: str) -> str:
-    """Docstring of a module below ``scripts``, as Markdown."""
-    path = ROOT.joinpath("scripts", *module.split(".")).with_suffix(".py")
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return text.replace("``", "`").replace(":func:", "").replace(":mod:", "").replace(":data:", "")
+    return ["## Policies", said, markdown_table(["file", "version", "schema", "read by"], rows)]
 
 
 def errors_page() -> str:
     """Every error code with what it says, from the modules that raise it."""
     rows = [[f"`{e.code}`", e.rule, e.remedy, f"`{e.module}`"] for e in raised()]
+    said = str(errors.__doc__).strip().replace("``", "`")
     head = ["code", "rule that is broken", "what would be right", "module"]
     return (
-        f"# Errors\n\n{docstring('errors')}\n\nWhat each code says; what is filled in stands in "
-        f"braces.\n\n{table(head, rows)}\n"
+        f"# Errors\n\n{said}\n\nWhat each code says; what is filled in stands in braces.\n\n"
+        f"{markdown_table(head, rows)}\n"
     )
 
 

@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from scripts.markdown_table import markdown_table
 from scripts.tables import file_digest, read_json, write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,17 +144,7 @@ def bill(libraries: Sequence[Library], manifest: Mapping[str, Any], lock: str) -
 
 def report(libraries: Sequence[Library], manifest: Mapping[str, Any]) -> str:
     """Licence report as Markdown."""
-    lines = [
-        "# Licences",
-        "",
-        "## Libraries",
-        "",
-        "| library | version | licence |",
-        "|---|---|---|",
-    ]
-    lines += [f"| {x.name} | {x.version} | {x.licence} |" for x in libraries]
-    lines += ["", "## Reference data", ""]
-    lines += ["| content | package | version | licence |", "|---|---|---|---|"]
+    rows = [(library.name, library.version, library.licence) for library in libraries]
     sources = {
         (
             source["content"],
@@ -164,8 +155,14 @@ def report(libraries: Sequence[Library], manifest: Mapping[str, Any]) -> str:
         for entry in manifest["files"].values()
         for source in entry["sources"]
     }
-    lines += [f"| {' | '.join(source)} |" for source in sorted(sources)]
-    return "\n".join(lines) + "\n"
+    parts = [
+        "# Licences",
+        "## Libraries",
+        markdown_table(["library", "version", "licence"], rows),
+        "## Reference data",
+        markdown_table(["content", "package", "version", "licence"], sorted(sources)),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> int:

@@ -72,17 +72,16 @@ def spread(cards: Sequence[Json]) -> dict[str, dict[str, float | None]]:
     return found
 
 
-def margins(cards: Sequence[Json], guards: Sequence[Json], settings: Json) -> dict[str, Any]:
+def margins(cards: Sequence[Json], guards: Sequence[Json], verdict: Json) -> dict[str, Any]:
     """The report, without the table.
 
     Parameters
     ----------
     cards, guards
         Scorecards and freeze guard verdicts, seed by seed in the same order.
-    settings
-        ``config/gates.yaml``.
+    verdict
+        What :func:`scripts.scorers.gates.evaluate` says of the scorecards.
     """
-    verdict = evaluate(cards, settings)
     rows = verdict["rows"]
     return {
         "run_id": cards[0]["run_id"],
@@ -128,19 +127,18 @@ def table_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``margins_report``; both lists of inputs are in ascending order of seed."""
-    settings = load_gates(inputs.gates)
     cards = by_seed(
         [read_object("segment1b_scorecard", path) for path in inputs.scorecards],
         inputs.scorecards[0],
     )
     guards = [read_object("segment1a_freeze_guard", path) for path in inputs.guards]
-    verdict = evaluate(cards, settings)
+    verdict = evaluate(cards, load_gates(inputs.gates))
     companions.write_csv(
         "segment1b_margins_table",
         outputs.table,
         table_rows([*verdict["rows"], *verdict["fidelity"]]),
     )
-    write_object("segment1b_margins", outputs.report, published(margins(cards, guards, settings)))
+    write_object("segment1b_margins", outputs.report, published(margins(cards, guards, verdict)))
 
 
 if "snakemake" in globals():

@@ -19,15 +19,13 @@ WITHIN = "within"
 class Measure:
     """One number of a scorecard.
 
-    ``path`` leads to it; ``direction`` says on which side of a threshold it should lie;
-    ``floor_row`` names the row of fidelity that limits it, None for a graded or free measure.
+    ``path`` leads to it; ``direction`` says on which side of a threshold it should lie.
     """
 
     name: str
     title: str
     path: tuple[str, ...]
     direction: str
-    floor_row: str | None = None
     magnitude: bool = False
 
     def of(self, card: Json) -> float | None:
@@ -39,8 +37,8 @@ class Measure:
         return number
 
 
-def _metric(name: str, title: str, direction: str, floor_row: str | None = None) -> Measure:
-    return Measure(name, title, ("metrics", name), direction, floor_row)
+def _metric(name: str, title: str, direction: str) -> Measure:
+    return Measure(name, title, ("metrics", name), direction)
 
 
 MEASURES = (
@@ -51,27 +49,24 @@ MEASURES = (
     _metric("eligible_country_nonzero_share", "countries with a site", AT_LEAST),
     _metric("southern_hemisphere_share", "southern share", AT_LEAST),
     _metric("nn_contraction", "contraction of NN p99/p50", AT_LEAST),
-    _metric("nn_p99_p50_ratio", "NN p99/p50", AT_LEAST, "nn_ratio"),
+    _metric("nn_p99_p50_ratio", "NN p99/p50", AT_LEAST),
     Measure(
         "spearman_median",
         "rank agreement with population",
         ("fidelity", "population", "spearman_median"),
         AT_LEAST,
-        "spearman_median",
     ),
     Measure(
         "overlap_median",
         "overlap with population",
         ("fidelity", "population", "overlap_median"),
         AT_LEAST,
-        "overlap_median",
     ),
     Measure(
         "urban_difference_points",
         "urban share off population's, points",
         ("fidelity", "urban", "difference_points"),
         AT_MOST,
-        "urban_difference_points",
         magnitude=True,
     ),
     Measure("two_sample_auc", "AUC, sites against people", ("fidelity", "two_sample", "auc"), ""),
@@ -100,8 +95,8 @@ def thresholds(settings: Json) -> dict[str, dict[str, float]]:
     ``A_low`` and ``A_high`` of truth.
     """
     limits = settings["fidelity"]
-    by_row = {
-        "nn_ratio": limits["nn_ratio_min"],
+    floors = {
+        "nn_p99_p50_ratio": limits["nn_ratio_min"],
         "spearman_median": limits["spearman_median_min"],
         "overlap_median": limits["overlap_median_min"],
         "urban_difference_points": limits["urban_difference_points_max"],
@@ -112,8 +107,8 @@ def thresholds(settings: Json) -> dict[str, dict[str, float]]:
             lines[measure.name] = {
                 grade: settings["gates"][measure.name][grade] for grade in GATED_GRADES
             }
-        elif measure.floor_row is not None:
-            lines[measure.name] = {"floor": by_row[measure.floor_row]}
+        elif measure.name in floors:
+            lines[measure.name] = {"floor": floors[measure.name]}
         elif measure.direction == WITHIN:
             low, high = TESTS[measure.path[1]].accepted
             ends = {"A_low": low, "A_high": high}

@@ -1,1 +1,1 @@
-"""The build of the reference snapshot; never imported at run time."""
+"""The reference snapshot: its build, its validation, and its surface in memory."""

@@ -27,21 +27,11 @@ from scipy import stats
 from scripts import countries as country_codes
 from scripts.errors import ReferenceSnapshotError, SegmentError
 from scripts.geo.grid import Grid, polygon_area_m2
-from scripts.geo.population import Tiles, population_surface
-from scripts.geo.snapshot import (
-    COUNTRIES,
-    FACTS,
-    LAND_COVER,
-    PLACES,
-    load_countries,
-    load_facts,
-    load_land_cover,
-    read_places,
-)
-from scripts.policies import load_policy
+from scripts.geo.population import Tiles
+from scripts.geo.snapshot import FACTS, load_facts
 from scripts.reference.sources import REGION_POPULATION
-from scripts.states.s1_population_surface import read_totals
-from scripts.states.s1_tile_index import build_tile_index, covered_cells
+from scripts.reference.surface import surface_of
+from scripts.states.s1_tile_index import covered_cells
 from scripts.tables import file_digest, write_json
 
 F64 = npt.NDArray[np.float64]
@@ -162,23 +152,8 @@ def rounded(value: Any) -> Any:
 
 def validate(admin1: Path, snapshot: Path, tile_policy: Path, policy: Path) -> dict[str, Any]:
     """Build the surface and compare it, and land area alone, with the census regions."""
-    grid = Grid(load_policy(tile_policy)["resolution_arcmin"])
-    table = build_tile_index(load_countries(snapshot / COUNTRIES), grid)
-    tiles = Tiles(
-        country_codes.encode(table["country_iso"]),
-        table["tile_id"].to_numpy(),
-        table["coverage_fraction"].to_numpy(),
-        table["area_m2"].to_numpy(),
-    )
+    grid, tiles, _, surface = surface_of(snapshot, tile_policy, policy)
     facts = load_facts(snapshot / FACTS)
-    surface = population_surface(
-        tiles,
-        read_totals(str(snapshot / FACTS), tiles),
-        read_places(str(snapshot / PLACES)),
-        load_land_cover(snapshot / LAND_COVER),
-        grid,
-        load_policy(policy),
-    )
     features = json.loads(admin1.read_text(encoding="utf-8"))["features"]
     regions = join_regions(features, read_census(REGION_POPULATION.path()))
     alpha3_code = dict(

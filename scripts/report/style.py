@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib
 from PIL import Image
 
-from scripts.tables import publish
+from scripts.tables import publish, write_text
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -86,8 +86,7 @@ def save_svg(drawn: Any, path: str | Path) -> None:
     buffer = io.StringIO()
     drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue().replace("<defs>", f"{_dark_style()}<defs>", 1)
-    with publish(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def save_png(drawn: Any, path: str | Path, dpi: int = 150) -> None:

@@ -42,8 +42,8 @@ class Lever:
         harms = ", ".join(f"{gate} {100 * loss:+.0f} %" for gate, loss in self.harms.items())
         cost = f"; costs {harms}" if harms else ""
         return (
-            f"{self.state} {self.knob}, from the shipped {_text(self.value)} "
-            f"to {_text(self.turned)}: "
+            f"{self.state} {self.knob}, from the shipped {value_text(self.value)} "
+            f"to {value_text(self.turned)}: "
             f"margin {100 * self.gain:+.0f} %{cost}"
         )
 
@@ -52,7 +52,8 @@ class Lever:
         return asdict(self)
 
 
-def _text(value: float) -> str:
+def value_text(value: float) -> str:
+    """A number or switch of a policy as text."""
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 

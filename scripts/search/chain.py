@@ -125,13 +125,15 @@ def read_merchants(outlet_catalogue: str, candidate_set: str, seed: int) -> Merc
     return Merchants(seed, ids, homes, outlets, read_candidates(candidates, ids))
 
 
-def densities(fixed: Fixed, s2: Mapping[str, Any]) -> Density:
-    """S2: weights of tiles, and mass of countries."""
+def densities(fixed: Fixed, s2: Mapping[str, Any], weights: Tiles | None = None) -> Density:
+    """S2: weights of tiles, unless they are given, and mass of countries."""
     code = fixed.code
     starts = group_starts(code)
-    weight, _ = tile_weights(starts, fixed.area_m2, fixed.people, s2)
+    if weights is None:
+        weight, _ = tile_weights(starts, fixed.area_m2, fixed.people, s2)
+        weights = group_by_country(code, fixed.tile_id, weight)
     mass, _ = country_table(code, starts, fixed.area_m2, fixed.people, fixed.facts, s2, "policy s2")
-    return Density(group_by_country(code, fixed.tile_id, weight), mass)
+    return Density(weights, mass)
 
 
 def required(merchants: Merchants, density: Density, s2: Mapping[str, Any]) -> Pairs:
@@ -200,15 +202,3 @@ def placed(fixed: Fixed, seed: int, assignment: Assignment, s6: Mapping[str, Any
     offsets = Offsets(sites, tile_id, *map(np.concatenate, zip(*made, strict=True)))
     lon, lat = coordinates(offsets, fixed.earth.grid, "S6")
     return Sites(sites.merchant, sites.country, sites.order, lon, lat)
-
-
-def sites_of(fixed: Fixed, merchants: Merchants, density: Density, policies: Policies) -> Sites:
-    """S3 to S7: the sites of one seed.
-
-    Raises
-    ------
-    SegmentError
-        Whatever a state refuses.
-    """
-    assignment = assigned(fixed, merchants, density, policies)
-    return placed(fixed, merchants.seed, assignment, policies["s6"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,17 @@ from scripts.policies import check_policy
 from scripts.scorers import fidelity, scorecard
 from scripts.scorers.outline import outline_of
 from scripts.scorers.truth.earth import Earth, earth_on_tiles
-from scripts.search.chain import Density, Files, Fixed, Merchants, densities, sites_of
+from scripts.search.chain import (
+    Density,
+    Files,
+    Fixed,
+    Merchants,
+    assigned,
+    densities,
+    placed,
+    read_fixed,
+    read_merchants,
+)
 from scripts.search.policy import Policies
 from scripts.states.sites import Homes
 from scripts.tables import published
@@ -33,23 +43,47 @@ NOT_VALIDATED = {"verdict": "NOT_RUN", "failing_structural": [], "failing_realis
 
 
 @dataclass(frozen=True)
-class Yardstick:
-    """What sites are measured against; ``baseline`` by seed, without the baseline's own seeds."""
+class World:
+    """What policies act on, and what their sites are measured against.
 
-    world: scorecard.World
+    ``merchants`` has an entry a seed, ``settings`` is ``config/gates.yaml``, ``baseline`` the sites
+    of the baseline by seed. ``earth`` has the weights of people; :func:`card_of` gives it those of
+    a policy.
+    """
+
+    fixed: Fixed
+    merchants: tuple[Merchants, ...]
+    settings: Json
+    baseline: Mapping[int, Sites]
+    countries: scorecard.World
     cells: fidelity.Cells
     places: ZonedPlaces
     points: Points
     near_urban: npt.NDArray[np.bool_]
     earth: Earth
-    baseline: Mapping[int, Sites]
 
 
-def read_yardstick(fixed: Fixed, files: Files, baseline: Mapping[int, str]) -> Yardstick:
-    """The reference of fidelity and truth of a run, and the sites of the baseline by seed.
+def read_world(
+    files: Files,
+    upstream: Mapping[int, tuple[str, str]],
+    baseline: Mapping[int, str],
+    settings: Json,
+) -> World:
+    """The world of a run.
 
-    The Earth has the weights of people; :func:`scorecards` gives it those of a policy.
+    Parameters
+    ----------
+    files
+        What all seeds share.
+    upstream
+        Outlet catalogue and candidate set by seed; merchants come in this order.
+    baseline
+        Egress of the baseline by seed; empty for a run of the baseline itself.
+    settings
+        ``config/gates.yaml``.
     """
+    fixed = read_fixed(files)
+    merchants = tuple(read_merchants(*of, seed) for seed, of in upstream.items())
     cells = scorecard.read_cells(files.cells)
     earth = earth_on_tiles(
         fixed.earth.grid,
@@ -62,14 +96,17 @@ def read_yardstick(fixed: Fixed, files: Files, baseline: Mapping[int, str]) -> Y
         files.density,
         files.width,
     )
-    return Yardstick(
-        scorecard.world_of(fixed.facts, cells),
-        cells,
-        read_zoned_places(files.places),
-        read_points(files.points),
-        read_near_urban(files.near_urban),
-        earth,
-        {seed: scorecard.read_sites(path) for seed, path in baseline.items()},
+    return World(
+        fixed=fixed,
+        merchants=merchants,
+        settings=settings,
+        countries=scorecard.world_of(fixed.facts, cells),
+        cells=cells,
+        places=read_zoned_places(files.places),
+        points=read_points(files.points),
+        near_urban=read_near_urban(files.near_urban),
+        earth=earth,
+        baseline={seed: scorecard.read_sites(path) for seed, path in baseline.items()},
     )
 
 
@@ -79,23 +116,8 @@ def check_policies(policies: Policies) -> None:
         check_policy(policy, SCHEMAS[state], f"policy {state}")
 
 
-def scorecards(
-    fixed: Fixed,
-    upstream: Sequence[Merchants],
-    yardstick: Yardstick,
-    policies: Policies,
-    settings: Json,
-) -> Iterator[dict[str, Any]]:
-    """Scorecard of every seed under some policies, S9 apart.
-
-    Parameters
-    ----------
-    fixed, upstream, yardstick
-        What the policies act on, and what the sites are measured against.
-    policies
-        Policies of S2, S4 and S6.
-    settings
-        ``config/gates.yaml``.
+def scorecards(world: World, policies: Policies) -> Iterator[dict[str, Any]]:
+    """Scorecard of every seed under some policies of S2, S4 and S6, S9 apart.
 
     Raises
     ------
@@ -103,36 +125,33 @@ def scorecards(
         Whatever a policy's schema or a state refuses.
     """
     check_policies(policies)
-    density = densities(fixed, policies["s2"])
-    for merchants in upstream:
-        sites = sites_of(fixed, merchants, density, policies)
-        yield card_of(sites, merchants, yardstick, density, policies, settings)
+    density = densities(world.fixed, policies["s2"])
+    for merchants in world.merchants:
+        assignment = assigned(world.fixed, merchants, density, policies)
+        sites = placed(world.fixed, merchants.seed, assignment, policies["s6"])
+        yield card_of(world, merchants, sites, density, policies)
 
 
 def card_of(
-    sites: Sites,
-    merchants: Merchants,
-    yardstick: Yardstick,
-    density: Density,
-    policies: Policies,
-    settings: Json,
+    world: World, merchants: Merchants, sites: Sites, density: Density, policies: Policies
 ) -> dict[str, Any]:
     """Scorecard of the sites of one seed, S9 apart."""
-    earth = replace(yardstick.earth, weight=density.weights.value.astype(np.float64))
-    outline = outline_of(sites, merchants.seed, yardstick.points, settings["reference_sites"])
+    settings = world.settings
+    earth = replace(world.earth, weight=density.weights.value.astype(np.float64))
+    outline = outline_of(sites, merchants.seed, world.points, settings["reference_sites"])
     homes = Homes(merchants.ids, merchants.homes.astype(np.int16))
     score, _, _ = scorecard.measure(
         sites,
         outline,
         scorecard.home_of(outline.merchant, homes, "1A"),
-        yardstick.world,
-        yardstick.cells,
-        yardstick.places,
-        yardstick.points,
-        yardstick.near_urban,
+        world.countries,
+        world.cells,
+        world.places,
+        world.points,
+        world.near_urban,
         settings,
         merchants.seed,
-        yardstick.baseline.get(merchants.seed),
+        world.baseline.get(merchants.seed),
     )
     card: dict[str, Any] = published(
         {

@@ -8,6 +8,7 @@ from typing import Any
 
 from scripts.contracts import dataset_path
 from scripts.policies import load_policy
+from scripts.scorers.levers import value_text
 from scripts.search.sensitivity import versions
 from scripts.settings import Settings
 from scripts.tables import read_json
@@ -27,7 +28,7 @@ def lines(table: Json) -> list[str]:
         name = f"{entry['state']} {entry['knob']}"
         said = [room for room in (room_text(entry),) if room]
         said += [_step_text(step) for step in entry["steps"]]
-        told.append(f"{name:<46}{_value_text(entry['value']):>9}  {'; '.join(said)}")
+        told.append(f"{name:<46}{value_text(entry['value']):>9}  {'; '.join(said)}")
     if stale:
         told.append(f"measured under another law of {', '.join(stale)}: --measure makes it anew")
     return told
@@ -46,19 +47,15 @@ def room_text(entry: Json) -> str:
     if near:
         return "" if len(near) == len(begins) else f"binds {near.pop()}wards alone"
     where = [
-        f"{side} at {_value_text(round(at, 4))} ({100 * (at - value) / whole:+.0f} %)"
+        f"{side} at {value_text(round(at, 4))} ({100 * (at - value) / whole:+.0f} %)"
         for side, at in sides.items()
     ]
     return f"idle, begins {' and '.join(where)}"
 
 
-def _value_text(value: float) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
-
-
 def _step_text(step: Json) -> str:
     """One step of a knob: the sites that it moves and the three gates that it changes most."""
-    value = _value_text(step["value"])
+    value = value_text(step["value"])
     if "refused" in step:
         return f"{value} refused ({step['refused'].split()[0]})"
     if elsewhere := step.get("elsewhere"):

@@ -22,7 +22,7 @@ among those that do not, the smaller violation. The best so far gives way only t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from scripts.scorers.gates import GATES, Row, evaluate, grade_of, judge
 from scripts.scorers.margins import (
@@ -33,21 +33,13 @@ from scripts.scorers.margins import (
     relative_margin,
     shortfall,
 )
-from scripts.search.policy import Constraint, Objective
+from scripts.search.policy import Objective, Search
 
 Json = Mapping[str, Any]
 FEASIBLE, INFEASIBLE, REFUSED, NOT_RUN = "feasible", "infeasible", "refused", "not_run"
 NO_SCORE = 1e6
 # Gates that a cycle is for where none is missed.
 THINNEST = 3
-
-
-class Aim(TypedDict):
-    """What a search wants of an attempt."""
-
-    objective: Objective
-    constraints: list[Constraint]
-    goal: NotRequired[float]
 
 
 class Score(TypedDict):
@@ -139,7 +131,7 @@ def score(
     cards: Sequence[Json],
     p3: Sequence[Json],
     settings: Json,
-    aim: Aim,
+    search: Search,
     excused: Sequence[str] | None = None,
 ) -> Score:
     """Score of an attempt that ran.
@@ -148,15 +140,15 @@ def score(
     ----------
     cards, p3, settings
         As for :func:`margin_rows`.
-    aim
-        Objective and constraints.
+    search
+        Its objective and its constraints count.
     excused
         Names of the rows that the start missed where it may; None for a start itself.
     """
     rows = margin_rows(cards, p3, settings)
     asked = [
         (row, constraint)
-        for constraint in aim["constraints"]
+        for constraint in search["constraints"]
         for row in chosen(rows, constraint["grade"], constraint.get("rows"))
     ]
     if excused is None:
@@ -171,7 +163,7 @@ def score(
         ):
             lacking[name] = missing
             lacking_rows.append(row)
-    objective = aim["objective"]
+    objective = search["objective"]
     return {
         "status": INFEASIBLE if lacking else FEASIBLE,
         "vetoes": list(lacking),

@@ -6,7 +6,7 @@ the search, not a failure of the job. Once an earlier cycle reached the goal, or
 knob moves what the best attempt needs, an attempt says so and does not run.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from scripts.errors import ConfigError, StateError
 from scripts.policies import load_policy
 from scripts.records.identity import run_id
 from scripts.scorers.gates import load_gates
-from scripts.search.chain import Files, Fixed, Merchants, read_fixed, read_merchants
+from scripts.search.chain import Files
 from scripts.search.choice import choose
-from scripts.search.evaluate import Yardstick, read_yardstick, scorecards
+from scripts.search.evaluate import read_world, scorecards
 from scripts.search.policy import STATES, starts_of
 from scripts.search.proposal import propose, start
 from scripts.search.score import NOT_RUN, REFUSED, no_score, reached, score
@@ -60,31 +60,8 @@ def fidelity_of(card: Json) -> dict[str, float | None]:
     }
 
 
-def read_world(
-    files: Files,
-    upstream: Iterable[tuple[str, str]],
-    baseline_sites: Sequence[str],
-    seeds: Sequence[int],
-) -> tuple[Fixed, list[Merchants], Yardstick]:
-    """What the policies of a job act on; every list is in the order of the seeds.
-
-    Parameters
-    ----------
-    files
-        What all seeds share.
-    upstream
-        Outlet catalogue and candidate set.
-    baseline_sites
-        Egress of the baseline; empty for a run of the baseline itself.
-    """
-    fixed = read_fixed(files)
-    merchants = [read_merchants(*of, seed) for of, seed in zip(upstream, seeds, strict=True)]
-    baseline = dict(zip(seeds, baseline_sites, strict=True)) if baseline_sites else {}
-    return fixed, merchants, read_yardstick(fixed, files, baseline)
-
-
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
-    """Rule ``search_attempt``."""
+    """Rule ``search_attempt``; every list by seed is in the order of ``params.seeds``."""
     settings = load_gates(inputs.gates)
     cycle, attempt = int(wildcards.cycle), int(wildcards.attempt)
     base = read_object("search_best" if cycle else "search_start", inputs.base)
@@ -110,14 +87,16 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     if idle:
         found = no_score(NOT_RUN, idle, excused or [])
     else:
+        upstream = zip(inputs.outlet_catalogue, inputs.candidate_set, strict=True)
+        sites = inputs.baseline_sites
         try:
             world = read_world(
                 Files(*(getattr(inputs, field.name) for field in fields(Files))),
-                zip(inputs.outlet_catalogue, inputs.candidate_set, strict=True),
-                inputs.baseline_sites,
-                params.seeds,
+                dict(zip(params.seeds, upstream, strict=True)),
+                dict(zip(params.seeds, sites, strict=True)) if sites else {},
+                settings,
             )
-            cards = list(scorecards(*world, policies, settings))
+            cards = list(scorecards(world, policies))
             p3 = [read_object("segment1b_scorecard", path) for path in inputs.p3]
             found = score(cards, p3, settings, params.search, excused)
         except (ConfigError, StateError) as error:

@@ -26,41 +26,17 @@ from scripts.policies import load_policy
 from scripts.records.code_digest import code_digest
 from scripts.scorers.gates import GATES_FILE, Row, evaluate, load_gates
 from scripts.scorers.margins import chosen, relative_margin
-from scripts.search.chain import (
-    Density,
-    Files,
-    Fixed,
-    Merchants,
-    assigned,
-    densities,
-    guarded,
-    placed,
-    read_fixed,
-    read_merchants,
-    required,
-)
-from scripts.search.evaluate import Yardstick, card_of, check_policies, read_yardstick
+from scripts.search.chain import Density, Files, assigned, densities, guarded, placed, required
+from scripts.search.evaluate import World, card_of, check_policies, read_world
 from scripts.search.knobs import Knob, knobs_of, turned
 from scripts.search.policy import STATES, Policies
 from scripts.settings import Settings
 from scripts.states.pairs import Pairs
-from scripts.states.s2_tile_weights import country_table, group_starts
 from scripts.states.s5_site_tile_assignment import Assignment
 from scripts.tables import published, write_json
 
 Json = Mapping[str, Any]
 HALVINGS = 12
-
-
-@dataclass(frozen=True)
-class World:
-    """What the policies act on: ``merchants`` of the measured seed, ``others`` of further ones."""
-
-    fixed: Fixed
-    merchants: Merchants
-    others: tuple[Merchants, ...]
-    yardstick: Yardstick
-    settings: Json
 
 
 @dataclass(frozen=True)
@@ -83,20 +59,16 @@ def pairs_of(
     world: World, policies: Policies, base: Made | None
 ) -> tuple[Density, tuple[Pairs, ...]]:
     """S2 to the guard of S4; weights of tiles are made again where their law was turned alone."""
-    s2, fixed = policies["s2"], world.fixed
+    s2 = policies["s2"]
     if base is None or s2["tile_density"] != base.policies["s2"]["tile_density"]:
-        density = densities(fixed, s2)
+        density = densities(world.fixed, s2)
     elif s2["country_mass"] == base.policies["s2"]["country_mass"]:
         density = base.density
     else:
-        starts = group_starts(fixed.code)
-        mass, _ = country_table(
-            fixed.code, starts, fixed.area_m2, fixed.people, fixed.facts, s2, "policy s2"
-        )
-        density = Density(base.density.weights, mass)
+        density = densities(world.fixed, s2, base.density.weights)
     pairs = tuple(
         guarded(required(merchants, density, s2), merchants, density, policies)
-        for merchants in (world.merchants, *world.others)
+        for merchants in world.merchants
     )
     return density, pairs
 
@@ -132,12 +104,13 @@ def make(world: World, policies: Policies, base: Made | None = None) -> Made:
     """S2 to S7 and the gates; what is as in the base is not made again."""
     check_policies(policies)
     density, pairs = pairs_of(world, policies, base)
+    measured = world.merchants[0]
     if base is not None and same(density, pairs[0], base) and policies["s4"] == base.policies["s4"]:
         assignment = base.assignment
     else:
-        assignment = assigned(world.fixed, world.merchants, density, policies)
-    sites = placed(world.fixed, world.merchants.seed, assignment, policies["s6"])
-    card = card_of(sites, world.merchants, world.yardstick, density, policies, world.settings)
+        assignment = assigned(world.fixed, measured, density, policies)
+    sites = placed(world.fixed, measured.seed, assignment, policies["s6"])
+    card = card_of(world, measured, sites, density, policies)
     margins = gate_margins(evaluate([card], world.settings)["rows"])
     return Made(policies, density, pairs, assignment, sites, margins)
 
@@ -158,7 +131,7 @@ def effect(world: World, base: Made, knob: Knob, value: float) -> Json:
             _, pairs = pairs_of(world, tried, base)
             shares = [moved_pairs(*pair) for pair in zip(base.pairs, pairs, strict=True)]
             if shares[0] == 0.0:
-                seeds = [str(merchants.seed) for merchants in world.others]
+                seeds = [str(merchants.seed) for merchants in world.merchants[1:]]
                 elsewhere = {s: n for s, n in zip(seeds, shares[1:], strict=True) if n > 0.0}
                 more = {"elsewhere": elsewhere} if elsewhere else {}
                 return {"value": value, "moved": 0.0, "margins": {}, **more}
@@ -243,7 +216,7 @@ def entry_of(world: World, base: Made, knob: Knob) -> dict[str, Any]:
 def measure(
     world: World, policies: Policies, tell: Callable[[str], None], only: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The table of a world: the margin of every gate, and what each knob does to it.
+    """The table of a world: gate margins of its first seed, and what each knob does to them.
 
     Knobs are turned in copies of this process, one for each processor; ``only`` names some of them.
     """
@@ -258,8 +231,8 @@ def measure(
         for entry in pool.map(_entry_of_held, knobs):
             entries.append(entry)
             tell(f"{len(entries)} of {len(knobs)}: {entry['state']} {entry['knob']}")
-    seeds = sorted(merchants.seed for merchants in (world.merchants, *world.others))
-    measured = {"seed": world.merchants.seed, "seeds": seeds, "margins": base.margins}
+    seeds = [merchants.seed for merchants in world.merchants]
+    measured = {"seed": seeds[0], "seeds": sorted(seeds), "margins": base.margins}
     return {**measured, "knobs": entries}
 
 
@@ -276,8 +249,8 @@ def _entry_of_held(knob: Knob) -> dict[str, Any]:
     return entry_of(world, base, knob)
 
 
-def read_world(settings: Settings, seed: int) -> World:
-    """The world of the candidate's finished run (``EC18``: it has none of this seed)."""
+def candidate_world(settings: Settings, seed: int) -> World:
+    """The world of the candidate's finished run, this seed first (``EC18``: it has none of it)."""
     root, reference = Path(settings.runs_root), Path(settings.reference)
     run, baseline = (
         settings.run_named(name) for name in (settings.candidate, settings.baseline_posture)
@@ -304,19 +277,15 @@ def read_world(settings: Settings, seed: int) -> World:
         tile_policy=run.posture.policies["s1_tile_index"],
         s5_policy=run.posture.policies["s5"],
     )
-    fixed = read_fixed(files)
-    outlets, candidates = of("outlet_catalogue", **world), of("s3_candidate_set", **world)
+    upstream = {seed: (of("outlet_catalogue", **world), of("s3_candidate_set", **world))}
     sites = of("site_locations", run_id=baseline.run_id, seed=seed)
-    yardstick = read_yardstick(fixed, files, {seed: sites})
-    merchants = {seed: read_merchants(outlets, candidates, seed)}
     for other in settings.seeds:
         tokens = {"run_id": run.upstream_id, "seed": other}
         names = ("outlet_catalogue", "s3_candidate_set")
         catalogue, offered = (dataset_path(root, name, **tokens) for name in names)
         if other != seed and catalogue.is_file() and offered.is_file():
-            merchants[other] = read_merchants(str(catalogue), str(offered), other)
-    measured, *others = merchants.values()
-    return World(fixed, measured, tuple(others), yardstick, load_gates(GATES_FILE))
+            upstream[other] = (str(catalogue), str(offered))
+    return read_world(files, upstream, {seed: sites}, load_gates(GATES_FILE))
 
 
 def policies_of(settings: Settings) -> Policies:
@@ -333,5 +302,5 @@ def versions() -> dict[str, str]:
 
 def write_table(path: Path, settings: Settings, seed: int, tell: Callable[[str], None]) -> None:
     """Measure the candidate's world and write the table."""
-    table = measure(read_world(settings, seed), policies_of(settings), tell)
+    table = measure(candidate_world(settings, seed), policies_of(settings), tell)
     write_json(path, {"measured_under": versions(), **table})

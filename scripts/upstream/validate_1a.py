@@ -1,7 +1,6 @@
 """Rule ``validate_1a``: judge one seed and write its validation bundle, whatever the verdict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,44 +20,30 @@ from scripts.upstream.replay import replay
 from scripts.upstream.tables_1a import ALL_TABLES, deciding_policies
 from scripts.upstream.validation import EXTERNAL_ALPHA, validate
 
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a world comes from, and what that lets its validation hold it to.
-
-    Attributes
-    ----------
-    replayed
-        Verdict on the chain run again; None for a world made elsewhere.
-    draws
-        Accounting of the uniforms.
-    alpha
-        Probability that a sound world is refused by the dispersion check.
-    policies
-        SHA-256, by name, of what decided the world.
-    """
-
-    replayed: dict[str, Any] | None
-    draws: dict[str, Any]
-    alpha: float
-    policies: dict[str, str]
+Origin = tuple[dict[str, Any] | None, dict[str, Any], float, dict[str, str]]
 
 
 def builtin_origin(
     files: Mapping[str, str], facts: pa.Table, seed: int, merchants_total: int, policy_file: str
 ) -> Origin:
-    """Origin of a builtin world; ``merchants_total`` overrides its policy unless zero."""
+    """What a builtin world is held to; ``merchants_total`` overrides its policy unless zero.
+
+    Returns
+    -------
+    Verdict on the chain run again, accounting of the uniforms, probability that a sound world is
+    refused by the dispersion check, and the SHA-256 of what decided the world, by name.
+    """
     policy = load_policy(policy_file)
     blueprint = draw_up(policy, facts, seed, merchants_total, policy_file)
     replayed, draws = replay(files, blueprint)
     policies = deciding_policies(policy_file, merchants_total)
-    return Origin(replayed, draws, policy["evidence"]["test_alpha"], policies)
+    return replayed, draws, policy["evidence"]["test_alpha"], policies
 
 
 def external_origin(source: Mapping[str, Any], seed: int) -> Origin:
-    """Origin of a world made elsewhere, of which the record of its ingest tells."""
+    """The same for a world made elsewhere: nothing is run again, the record of its ingest tells."""
     draws = {"algorithm": "external", "seed": seed, "families": {}, "uniforms_total": 0}
-    return Origin(None, draws, EXTERNAL_ALPHA, {"external_bundle": source["bundle_sha256"]})
+    return None, draws, EXTERNAL_ALPHA, {"external_bundle": source["bundle_sha256"]}
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
@@ -67,11 +52,12 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     files = {name: path for name, path in inputs.items() if name in ALL_TABLES}
     facts = load_facts(inputs.facts)
     policy = inputs.get("policy")
-    if policy:
-        origin = builtin_origin(files, facts, seed, params.merchants_total, policy)
-    else:
-        origin = external_origin(read_object("external_source_1A", inputs.external_source), seed)
-    verdict = validate(files, eligible_facts(facts), seed, origin.alpha, origin.replayed)
+    replayed, draws, alpha, policies = (
+        builtin_origin(files, facts, seed, params.merchants_total, policy)
+        if policy
+        else external_origin(read_object("external_source_1A", inputs.external_source), seed)
+    )
+    verdict = validate(files, eligible_facts(facts), seed, alpha, replayed)
     sealed = {"country_facts.csv": file_digest(inputs.facts), CONTRACTS_SEALED: params.contracts}
     write_object(
         "validation_summary_1A",
@@ -79,14 +65,14 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
         {"run_id": wildcards.run_id, "seed": seed, **verdict},
     )
     write_object("egress_checksums_1A", outputs.checksums, {"files": by_name(files.values())})
-    write_object("rng_accounting_1A", outputs.rng_accounting, origin.draws)
+    write_object("rng_accounting_1A", outputs.rng_accounting, draws)
     write_object(
         "parameter_hash_resolved_1A",
         outputs.parameter_hash,
         {
-            "parameter_hash": parameter_hash(origin.policies),
-            "artifact_count": len(origin.policies),
-            "policies": origin.policies,
+            "parameter_hash": parameter_hash(policies),
+            "artifact_count": len(policies),
+            "policies": policies,
         },
     )
     write_object(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from scripts.markdown_table import markdown_table
 from scripts.tables import read_json, write_json
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -33,10 +34,9 @@ def record(item: str, tried: int, held: int, what: str, **details: Any) -> None:
 
 def table(results: Mapping[str, Any]) -> str:
     """The table of the page, and a line of where it was made."""
-    lines = ["| item | held | of | what |", "|---|---|---|---|"]
-    for item in sorted(set(results) - {RUN}):
-        entry = results[item]
-        lines.append(f"| {item} | {entry['held']} | {entry['tried']} | {entry['what']} |")
+    items = {item: results[item] for item in sorted(set(results) - {RUN})}
+    rows = [[item, of["held"], of["tried"], of["what"]] for item, of in items.items()]
+    lines = [markdown_table(["item", "held", "of", "what"], rows)]
     if RUN in results:
         made = results[RUN]
         lines += ["", f"Made in {made['minutes']} minutes on {made['cores']} cores, "

@@ -6,7 +6,7 @@ import pytest
 
 from scripts.benchmarks.collect import collect
 from scripts.benchmarks.floors import WORK, Work, floor, pair_by_pair
-from scripts.benchmarks.page import draw, renew
+from scripts.benchmarks.page import draw
 from scripts.benchmarks.scales import CHAIN, SITE_STATES, combine, parse_sites, slopes, table
 from scripts.benchmarks.sizes import renew_page, size_table
 from scripts.contracts import datasets
@@ -127,11 +127,12 @@ def test_table_and_figure_show_every_state(tmp_path):
     assert (tmp_path / "f.svg").read_text(encoding="utf-8").count("s9_validation") >= 1
 
 
-def test_a_page_is_renewed_between_its_markers():
-    page = "a\n<!-- measured -->\nold\n<!-- end -->\nb\n"
-    assert renew(renew(page, "new"), "newer") == (
-        "a\n<!-- measured -->\n\nnewer\n\n<!-- end -->\nb\n"
-    )
+def test_a_page_is_renewed_between_its_markers(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- measured -->\nold\n<!-- end -->\nb\n")
+    for tables in ("new", "newer"):
+        renew_page(page, tables)
+    assert page.read_text() == "a\n<!-- measured -->\n\nnewer\n\n<!-- end -->\nb\n"
 
 
 def report_of(sites, grade="BPLUS", missed=(), contraction=0.7):

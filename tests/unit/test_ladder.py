@@ -248,15 +248,14 @@ def guard(status="PASS"):
 
 def test_margins_report_the_least_margin_and_every_miss():
     cards = [card("1" * 32, 7), card("1" * 32, 42, country_gini=0.59)]
-    report = margins_of(cards, [guard(), guard("FAIL")], SETTINGS)
+    report = margins_of(cards, [guard(), guard("FAIL")], evaluate(cards, SETTINGS))
     check_object("segment1b_margins", published(report))
     least = {(r["grade"], r["gate"], r["metric"]): r for r in report["smallest_margins"]}
     assert least["BPLUS", "country_gini", "country_gini"]["seed"] == 42
     assert least["BPLUS", "country_gini", "country_gini"]["margin"] == pytest.approx(0.01)
     assert margins.misses(report, "BPLUS") == ["freeze guard seed 42: grade_not_below_B"]
-    report = margins_of(
-        [card("1" * 32, 7), card("1" * 32, 42, country_gini=0.62)], [guard()] * 2, SETTINGS
-    )
+    cards = [card("1" * 32, 7), card("1" * 32, 42, country_gini=0.62)]
+    report = margins_of(cards, [guard()] * 2, evaluate(cards, SETTINGS))
     assert any("country_gini seed 42" in line for line in margins.misses(report, "BPLUS"))
     assert margins.misses(report, "B") == []
     assert any("0.6200" in line for line in margins.seed_table(report))
