@@ -135,7 +135,9 @@ def test_certify_in_a_bucket(environment, on_disk, tmp_path, where):
 
     root = fetch(environment, tmp_path / "fetched") / where / ROOT
     assert published(root) == on_disk
-    assert sum(path.endswith("site_locations.parquet") for path in on_disk) == 4
+    sites = [path for path in on_disk if path.endswith("/site_locations.parquet")]
+    assert sum(path.startswith("segment_1B/") for path in sites) == 4
+    assert sum(path.startswith("releases/") for path in sites) == 6
     verdict = read_json(root / "segment_1B/reports/segment1b_p5_certification.json")
     assert verdict["verdict"]["grade"] in ("B", "BPLUS")
 
