@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from scripts.governance.envelope import private_key, sign
-from scripts.governance.verification import lines, verify
+from scripts.governance.verification import lines, of_measures, verify
 from scripts.tables import read_json, write_json
 from tests import small_world
 from tests.records import changed
@@ -42,6 +43,24 @@ def test_a_certified_run_and_its_baseline_have_no_fault(world):
     assert told.returncode == 0, told.stderr
     assert told.stdout.splitlines()[-1].endswith("0 faults")
     assert faults(world, world / BASELINE) == []
+
+
+MEASURED, HERE = of_measures._measured, os.getpid()
+
+
+def killed_elsewhere(seed, known):
+    """Measures, unless in a process of its own: that one is killed."""
+    if os.getpid() != HERE:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return MEASURED(seed, known)
+
+
+def test_what_a_killed_process_was_to_measure_is_measured_all_the_same(world, monkeypatch):
+    monkeypatch.setattr(of_measures, "_measured", killed_elsewhere)
+    assert whole(world) == []
+    card = world / RELEASE / "seed=7/scorecard/segment1b_scorecard.json"
+    with changed(card, lambda card: card["metrics"].update(country_gini=0.1)):
+        assert any("metrics.country_gini" in line for line in whole(world))
 
 
 def test_a_run_folder_is_verified_where_it_was_copied_alone(world, tmp_path):

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from scripts.geo.people import Points, read_points
@@ -52,10 +53,10 @@ class Measurements:
         self._pool = ProcessPoolExecutor(min(os.cpu_count() or 1, 4))
         self._begun: dict[tuple[int, Known], Future[dict[str, Any]]] = {}
         for view, seed, baseline in asked:
-            # The check tells of what cannot be read.
-            with contextlib.suppress(*UNREADABLE):
-                known = _files(view, seed, baseline)
-                self._begun[seed, known] = self._pool.submit(_measured, seed, known)
+            # The check tells of what cannot be read, and measures what was not begun.
+            with contextlib.suppress(BrokenProcessPool, *UNREADABLE):
+                if known := _files(view, seed, baseline):
+                    self._begun[seed, known] = self._pool.submit(_measured, seed, known)
 
     def __enter__(self) -> Measurements:
         return self
@@ -64,8 +65,10 @@ class Measurements:
         self._pool.shutdown(cancel_futures=True)
 
     def of(self, seed: int, known: Known) -> dict[str, Any]:
-        """The part of a scorecard that decides a grade."""
-        return self._begun[seed, known].result()
+        """The part of a scorecard that decides a grade; made here where a process was killed."""
+        with contextlib.suppress(BrokenProcessPool, KeyError):
+            return self._begun[seed, known].result()
+        return _measured(seed, known)
 
 
 def scorecard_is_measured_on_its_sites(
