@@ -8,7 +8,7 @@ BASELINE_SITES = run("s8_site_locations/site_locations.parquet").replace(
 
 def over_p0_seeds(path):
     """A file of a run for each required seed."""
-    return expand(path, seed=P0_SEEDS, allow_missing=True)
+    return each_seed(path, seeds=P0_SEEDS)
 
 
 def companion(file, table):

@@ -2,6 +2,7 @@
 
 from scripts.search.policy import attempts_of, seeds_of, zoom_of
 
+RECOVERS = evaluate("{search} == 'recovery'")
 ATTEMPTS = {search: attempts_of(SEARCHES[search]) for search in SEARCHES}
 # Policies that an attempt writes, by the state whose knobs it may turn.
 TURNED = {
@@ -96,10 +97,7 @@ def recovery_record(target):
 rule start_search:
     input:
         **{state: policy(state) for state in TURNED},
-        integrated=branch(
-            evaluate("{search} == 'recovery'"),
-            then=reports("segment1b_p4_integrated_{run_id}.json"),
-        ),
+        integrated=branch(RECOVERS, then=reports("segment1b_p4_integrated_{run_id}.json")),
     output:
         start=searched("start.json"),
     log:
@@ -116,10 +114,7 @@ rule search_attempt:
     input:
         base=base_of_attempt,
         # Scorecards of P3 that a recovery may not fall behind.
-        p3=branch(
-            evaluate("{search} == 'recovery'"),
-            then=of_reference("scorecard/segment1b_scorecard.json", "P4"),
-        ),
+        p3=branch(RECOVERS, then=of_reference("scorecard/segment1b_scorecard.json", "P4")),
         gate=over_search_seeds(run("s0_gate/s0_gate_receipt_1B.json")),
         tile_index=tiles("s1_tile_index/tile_index.parquet"),
         tile_population=tiles("s1_tile_index/tile_population.parquet"),

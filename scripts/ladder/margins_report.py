@@ -7,13 +7,13 @@ from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.geo.metrics import coefficient_of_variation
 from scripts.scorers import companions
-from scripts.scorers.gates import GATES, Row, evaluate, load_gates
+from scripts.scorers.gates import Row, evaluate, load_gates
 from scripts.scorers.margins import smallest_margins
 from scripts.scorers.p0_baseline import by_seed
+from scripts.scorers.phase_rows import COMPARED
 from scripts.tables import published
 
 Json = Mapping[str, Any]
-CORE = tuple(dict.fromkeys(gate.stable_metric for gate in GATES if gate.stable_metric))
 
 
 def time_zones(cards: Sequence[Json]) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def time_zones(cards: Sequence[Json]) -> dict[str, Any]:
 def spread(cards: Sequence[Json]) -> dict[str, dict[str, float | None]]:
     """Mean, extremes and coefficient of variation of each core metric over the seeds."""
     found: dict[str, dict[str, float | None]] = {}
-    for name in CORE:
+    for name in COMPARED:
         values = [card["metrics"][name] for card in cards]
         if None in values:
             found[name] = dict.fromkeys(("mean", "min", "max", "cv"))

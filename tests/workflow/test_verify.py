@@ -45,6 +45,15 @@ def test_a_certified_run_and_its_baseline_have_no_fault(world):
     assert faults(world, world / BASELINE) == []
 
 
+def test_a_baseline_pointer_pins_the_report_that_was_certified_against(world):
+    pointer = tamper.SEGMENT / "baseline_authority/baseline_pointer.json"
+    report = f"{tamper.SEGMENT.name}/reports/segment1b_p0_baseline_{BASELINE.name}.json"
+    assert report in read_json(world / pointer)["digests"]
+    with changed(world / pointer, lambda found: found["digests"].pop(report)):
+        found = whole(world)
+    assert any(f"baseline_pointer.json: {report} is None" in line for line in found), found
+
+
 MEASURED, HERE = of_measures._measured, os.getpid()
 
 

@@ -66,8 +66,10 @@ class Measurements:
 
     def of(self, seed: int, known: Known) -> dict[str, Any]:
         """The part of a scorecard that decides a grade; made here where a process was killed."""
-        with contextlib.suppress(BrokenProcessPool, KeyError):
-            return self._begun[seed, known].result()
+        begun = self._begun.get((seed, known))
+        if begun is not None:
+            with contextlib.suppress(BrokenProcessPool):
+                return begun.result()
         return _measured(seed, known)
 
 

@@ -93,6 +93,10 @@ def baseline_is_pinned(view: View, certificate: Record | None) -> Iterator[str]:
         if certificate is not None:
             named = certificate["baseline_run_id"]
             yield from same(pointer.path, "run_id", pointer["run_id"], named, certificate.path)
+            report = dataset("segment1b_p0_baseline").path.format(run_id=named)
+            digest = certificate["digests"]["baseline_report"]
+            pinned = pointer["digests"].get(report)
+            yield from same(pointer.path, report, pinned, digest, certificate.path)
 
 
 def candidate_has_its_scorecards(view: View, certificate: Record | None) -> Iterator[str]:
