@@ -27,7 +27,7 @@ Geometries = npt.NDArray[np.object_]
 POLYGON_LOCKS = tuple(threading.Lock() for _ in range(CODES))
 # Where that many points of a country are asked for, blocks answer for those inside them.
 _MANY_POINTS = 1 << 14
-_BLOCKS_PER_DEG = 4
+_BLOCKS_PER_DEG = 6
 # By which a block is made larger, since its edges and the cells of points are rounded.
 _MARGIN_DEG = 1e-9
 _MARGIN_CELLS = 0.5

@@ -343,6 +343,11 @@ class JitterLaw:
             placed[rows] = DIRECT
         return delta_lon, delta_lat, placed
 
+    def prepare(self, cell: npt.NDArray[np.integer]) -> None:
+        """Cut direct cells out of their polygons together, where they are known beforehand."""
+        if len(cell):
+            self._direct_mesh(cell)
+
     def _direct_mesh(self, cell: npt.NDArray[np.integer]) -> tuple[Triangles, I64]:
         """Triangulated polygons of cells, made once per cell."""
         with self._mesh_lock:

@@ -107,6 +107,16 @@ def sum_areas(start: Any, height: Any, width: Any, sums: Any) -> None:
                 sums[cell] = west + sums[cell - width[b]]
 
 
+@compiled("void(i8[::1], i8[::1], i8[::1])")
+def number_outlets(n_sites: Any, network: Any, outlet: Any) -> None:
+    """Network of every outlet, and its number from 1 within that, into the last two."""
+    i = 0
+    for n in range(len(n_sites)):
+        for number in range(1, n_sites[n] + 1):
+            network[i], outlet[i] = n, number
+            i += 1
+
+
 @compiled("UniTuple(i8, 2)(i8[::1], i8, i8, i8, i8, i8, i8, f8)")
 def draw_cell(
     sums: Any, start: Any, width: Any, north: Any, south: Any, west: Any, east: Any, u: Any

@@ -340,9 +340,10 @@ class Networks:
     @cached_property
     def outlets(self) -> tuple[I64, I64]:
         """Row of the network and number from 1 within it of every outlet."""
-        network = np.repeat(np.arange(len(self.box)), self.n_sites)
-        first = np.repeat(np.cumsum(self.n_sites) - self.n_sites, self.n_sites)
-        return network, np.arange(len(network)) - first + 1
+        network = np.empty(self.n_sites.sum(), dtype=np.int64)
+        outlet = np.empty_like(network)
+        kernels.number_outlets(self.n_sites, network, outlet)
+        return network, outlet
 
 
 @dataclass(frozen=True)

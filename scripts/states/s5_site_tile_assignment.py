@@ -15,26 +15,25 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from scripts.contracts import arrow_schema, write_dataset, write_object
+from scripts.contracts import write_dataset, write_object
 from scripts.entry import run
 from scripts.errors import StateError
 from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.randomness import keyed_uniforms
+from scripts.states.assignment_kernels import order_by_draw
 from scripts.states.groups import group_of
 from scripts.states.sites import (
     ASSIGN_FAMILY,
     Codes,
     SiteKeys,
-    country_codes,
-    read_parts,
+    read_columns,
     rng_metadata,
 )
 from scripts.states.tallies import Tally, by_country
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-_U_BITS = 53
 _CHUNK = 1 << 20
 
 
@@ -71,28 +70,19 @@ def draws(sites: SiteKeys, seed: int, namespace: str) -> F64:
     return u
 
 
-def draw_order(pair: I64, u: F64) -> I64:
+def draw_order(starts: I64, u: F64) -> I64:
     """Rows sorted by (pair, u, row).
-
-    One sort of integers that hold the pair and the leading bits of u; when two of them collide the
-    full keys decide.
 
     Parameters
     ----------
-    pair
-        Ordinal of each row's pair, non-decreasing, shape (n,).
+    starts
+        First row of each pair, and the row count at the end.
     u
-        Uniforms with 53 significant bits, shape (n,).
+        Uniforms, shape (n,).
     """
-    if not len(pair):
-        return np.empty(0, dtype=np.int64)
-    shift = max(63 - int(pair[-1]).bit_length(), 0)
-    key = (pair << shift) | (u * 2.0 ** min(shift, _U_BITS)).astype(np.int64)
-    order = np.argsort(key)
-    ranked = key[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        return np.lexsort((u, pair))
-    return order
+    row = np.arange(len(u))
+    order_by_draw(starts, u, row)
+    return row
 
 
 def assign(plan: Plan, seed: int, namespace: str) -> Assignment:
@@ -121,7 +111,7 @@ def assign(plan: Plan, seed: int, namespace: str) -> Assignment:
     )
     u = draws(sites, seed, namespace)
     tile = np.empty(len(pair), dtype=np.uint64)
-    tile[draw_order(pair, u)] = np.repeat(plan.tile_id, plan.n_sites)
+    tile[draw_order(np.append(first, len(pair)), u)] = np.repeat(plan.tile_id, plan.n_sites)
     return Assignment(sites, tile, u)
 
 
@@ -154,13 +144,8 @@ def require_plan(plan: Plan, where: str | Path, may_be_empty: bool = False) -> N
 
 def read_plan(paths: Sequence[str | Path]) -> Plan:
     """Parts of the plan as one."""
-    plan = read_parts("s4_alloc_plan", paths, arrow_schema("s4_alloc_plan").names)
-    return Plan(
-        plan.column("merchant_id").to_numpy(),
-        country_codes(plan.column("legal_country_iso"), paths[0]),
-        plan.column("tile_id").to_numpy(),
-        plan.column("n_sites_tile").to_numpy(),
-    )
+    names = ["merchant_id", "legal_country_iso", "tile_id", "n_sites_tile"]
+    return Plan(*read_columns("s4_alloc_plan", paths, names).values())
 
 
 def tally(made: Assignment) -> Tally:

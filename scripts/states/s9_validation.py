@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scripts import countries
@@ -43,7 +42,9 @@ from scripts.states.s5_site_tile_assignment import Plan, read_plan
 from scripts.states.s8_site_locations import point_coordinates
 from scripts.states.sites import (
     ALL,
+    BLOCK,
     KEY,
+    ColumnFiller,
     Flows,
     Homes,
     Mask,
@@ -51,12 +52,11 @@ from scripts.states.sites import (
     SiteKeys,
     country_codes,
     falls,
+    read_columns,
     read_homes,
     read_ledger,
     read_outlets,
-    read_parts,
     read_site_blocks,
-    site_keys,
     workers_for,
 )
 from scripts.states.tiles import coverage_of, read_grid
@@ -116,8 +116,9 @@ class Files:
         ]
 
 
+F64 = npt.NDArray[np.float64]
+Columns = Mapping[str, npt.NDArray[Any]]
 RNG_KEYS = ("family", "namespace", "algorithm")
-_DIVIDED_ROWS = 1 << 18
 _UNIFORMS = ("u_component", "u_anchor", "u_lon", "u_lat")
 
 
@@ -165,21 +166,38 @@ class _Table:
     keys: SiteKeys
     columns: dict[str, npt.NDArray[Any]]
     metadata: Mapping[str, str]
-    geometry: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
+    geometry: tuple[F64, F64] | None
 
 
-def _read_sites(dataset_id: str, paths: Sequence[str]) -> _Table:
-    names = arrow_schema(dataset_id).names
-    return _of_table(dataset_id, read_parts(dataset_id, paths, names), paths)
+def _read_sites(dataset_id: str, paths: Sequence[str], like: Columns) -> _Table:
+    """A table of the sites, or its parts; what it repeats of ``like`` is not held again."""
+    columns = read_columns(dataset_id, paths, arrow_schema(dataset_id).names, like=like)
+    keys = SiteKeys(*map(columns.pop, KEY))
+    return _Table(keys, columns, _common_metadata(paths), None)
 
 
-def _read_egress(read: str, path: str) -> _Table:
+def _read_egress(read: str, path: str, like: Columns) -> _Table:
     """The egress, or some countries of it that :func:`_divide_egress` put elsewhere.
 
     A column of another type, or a null, is left to the checks.
     """
-    names = arrow_schema("site_locations").names
-    return _of_table("site_locations", read_dataset("site_locations", read, names, "cast"), [path])
+    names = [*KEY, "lon_deg", "lat_deg"]
+    columns = read_columns("site_locations", [read], names, "cast", like)
+    keys = SiteKeys(*map(columns.pop, KEY))
+    return _Table(keys, columns, _common_metadata([path]), _read_points(read, *columns.values()))
+
+
+def _read_points(path: str, lon: F64, lat: F64) -> tuple[F64, F64] | None:
+    """Coordinates of the egress's geometry, which are to repeat others; None if one is no point."""
+    rows = row_count(path)
+    axes = ColumnFiller(rows, np.float64, lon), ColumnFiller(rows, np.float64, lat)
+    for block in dataset_blocks("site_locations", path, ["geometry"], BLOCK, "cast"):
+        points = point_coordinates(block.column("geometry"))
+        if points is None:
+            return None
+        for axis, values in zip(axes, points, strict=True):
+            axis.add(values)
+    return axes[0].result(), axes[1].result()
 
 
 def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
@@ -192,7 +210,7 @@ def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
     with contextlib.ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(workers_for(row_count(path))))
         writers: list[pq.ParquetWriter] = []
-        for block in dataset_blocks("site_locations", path, names, _DIVIDED_ROWS, "cast"):
+        for block in dataset_blocks("site_locations", path, names, BLOCK, "cast"):
             writers = writers or [
                 stack.enter_context(pq.ParquetWriter(file, block.schema, **plain)) for file in files
             ]
@@ -202,17 +220,6 @@ def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
             slices = map(block.slice, np.cumsum(rows) - rows, rows)
             list(pool.map(pq.ParquetWriter.write_table, writers, slices))
     return files
-
-
-def _of_table(dataset_id: str, table: pa.Table, paths: Sequence[str]) -> _Table:
-    names = arrow_schema(dataset_id).names
-    columns = {
-        column: table.column(column).to_numpy(zero_copy_only=False)
-        for column in names
-        if column not in KEY and column != "geometry"
-    }
-    geometry = point_coordinates(table.column("geometry")) if "geometry" in names else None
-    return _Table(site_keys(table, paths[0]), columns, _common_metadata(paths), geometry)
 
 
 def _common_metadata(paths: Sequence[str]) -> dict[str, str]:
@@ -329,17 +336,25 @@ def read_part(
         What is out of order in the whole egress; empty when nothing.
     """
     sources = {
-        "jitter_log": ("rng_event_in_cell_jitter", files.jitter_log[part]),
         "assignment": ("s5_site_tile_assignment", files.assignment[part]),
         "jitter": ("s6_site_jitter", files.jitter[part]),
-        "synthesis": ("s7_site_synthesis", files.synthesis[part]),
         "assignment_log": ("rng_event_site_tile_assign", files.assignment_log[part]),
     }
     with ThreadPoolExecutor(workers_for(run["world_sites"])) as pool:
-        published_sites = pool.submit(_read_egress, egress, files.site_locations)
-        reading = pool.map(_read_sites, *zip(*sources.values(), strict=True))
+        log_read = pool.submit(_read_sites, "rng_event_in_cell_jitter", files.jitter_log[part], {})
+        made = _read_sites("s7_site_synthesis", files.synthesis[part], {})
+        like: Columns = {**dict(zip(KEY, made.keys.arrays, strict=True)), **made.columns}
+        published_sites = pool.submit(_read_egress, egress, files.site_locations, like)
+        reading = pool.map(
+            _read_sites, *zip(*sources.values(), strict=True), itertools.repeat(like)
+        )
         plan = read_plan(files.plan[part])
-        tables = {**dict(zip(sources, reading, strict=True)), "egress": published_sites.result()}
+        tables = dict(zip(sources, reading, strict=False))
+        tables |= {
+            "synthesis": made,
+            "egress": published_sites.result(),
+            "jitter_log": log_read.result(),
+        }
     metadata = {name: table.metadata for name, table in tables.items()}
     log = tables.pop("jitter_log")
     flows: Flows = run["whole"]

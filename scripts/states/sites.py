@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +19,9 @@ import pyarrow as pa
 from scripts import countries
 from scripts.contracts import Check, arrow_schema, dataset_blocks, read_dataset
 from scripts.errors import ContractError, StateError
-from scripts.ordering import run_starts
-from scripts.tables import ROW_GROUP
+from scripts.ordering import in_order, run_starts
+from scripts.states.pair_kernels import add_pairs
+from scripts.tables import ROW_GROUP, row_count
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -31,6 +34,7 @@ ALL: Mask = np.ones(countries.CODES, dtype=bool)
 ASSIGN_FAMILY, JITTER_FAMILY = "site_tile_assign", "in_cell_jitter"
 KEY = ("merchant_id", "legal_country_iso", "site_order")
 _ROWS_WORTH_A_THREAD = 1 << 19
+BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class SiteKeys:
 
     def __getitem__(self, rows: slice | npt.NDArray[Any]) -> SiteKeys:
         return SiteKeys(self.merchant[rows], self.country[rows], self.order[rows])
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[np.uint64], Codes, npt.NDArray[np.int32]]:
+        """The three keys."""
+        return self.merchant, self.country, self.order
 
     def name(self, row: int) -> str:
         """One site in words."""
@@ -63,6 +72,8 @@ class SiteKeys:
 
 def first_difference(left: SiteKeys, right: SiteKeys) -> int | None:
     """First row in which two lists of keys differ, None when they are equal."""
+    if all(map(operator.is_, left.arrays, right.arrays)):
+        return None
     shared = min(len(left), len(right))
     differs = (
         (left.merchant[:shared] != right.merchant[:shared])
@@ -93,11 +104,67 @@ def site_keys(table: pa.Table, where: str | Path) -> SiteKeys:
     )
 
 
-def read_parts(
-    dataset_id: str, paths: Sequence[str | Path], names: Sequence[str], check: Check = "types"
-) -> pa.Table:
-    """Columns of all parts of a table, one after another; see :func:`read_dataset`."""
-    return pa.concat_tables(read_dataset(dataset_id, path, names, check) for path in paths)
+class ColumnFiller:
+    """Puts a column together from blocks; one that repeats another array is that array, no copy.
+
+    Parameters
+    ----------
+    rows, dtype
+        Of the column.
+    like
+        What it may repeat.
+    """
+
+    def __init__(self, rows: int, dtype: Any, like: npt.NDArray[Any] | None = None) -> None:
+        self._rows, self._dtype = rows, dtype
+        self._like = like if like is not None and len(like) == rows else None
+        self._made = np.empty(rows, dtype) if self._like is None else self._like
+        self._row = 0
+
+    def add(self, values: npt.NDArray[Any]) -> None:
+        """Take the next rows."""
+        rows = slice(self._row, self._row + len(values))
+        self._row = rows.stop
+        if self._made is self._like:
+            if np.array_equal(self._made[rows], values):
+                return
+            self._made = np.empty(self._rows, self._dtype)
+            self._made[: rows.start] = self._like[: rows.start]
+        self._made[rows] = values
+
+    def result(self) -> npt.NDArray[Any]:
+        """The column."""
+        return self._made
+
+
+def read_columns(
+    dataset_id: str,
+    paths: Sequence[str | Path],
+    names: Sequence[str],
+    check: Check = "types",
+    like: Mapping[str, npt.NDArray[Any]] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """Columns of all parts of a table as arrays of the declared types, countries as codes.
+
+    Read in blocks, so that no column is held twice; see :func:`read_dataset`. One that repeats its
+    namesake of ``like`` is not held again.
+    """
+    schema, rows = arrow_schema(dataset_id), sum(map(row_count, paths))
+    coded = {name for name in names if name.endswith("country_iso")}
+    fillers = {}
+    for name in names:
+        dtype = np.int16 if name in coded else schema.field(name).type.to_pandas_dtype()
+        fillers[name] = ColumnFiller(rows, dtype, (like or {}).get(name))
+    for path in paths:
+        for block in dataset_blocks(dataset_id, path, names, BLOCK, check):
+            for name, filler in fillers.items():
+                column = block.column(name)
+                filler.add(
+                    country_codes(column, path)
+                    if name in coded
+                    else column.to_numpy(zero_copy_only=False)
+                )
+    return {name: filler.result() for name, filler in fillers.items()}
 
 
 def read_site_blocks(
@@ -119,6 +186,8 @@ class PairCounts:
 
     def within(self, mine: Mask) -> PairCounts:
         """Pairs of some countries, given by code, shape (676,)."""
+        if mine.all():
+            return self
         kept = mine[self.country]
         return PairCounts(self.merchant[kept], self.country[kept], self.n_sites[kept])
 
@@ -201,29 +270,29 @@ def read_ledger(dataset_id: str, path: str | Path, mine: Mask = ALL) -> list[Pai
     return [pairs.within(mine) for pairs in moves]
 
 
-def _sum_runs(part: PairCounts) -> PairCounts:
-    """Neighbouring rows of one pair as one."""
-    first = run_starts(part.merchant, part.country)[:-1]
-    if not len(first):
-        return part
-    n_sites = np.add.reduceat(part.n_sites, first)
-    return PairCounts(part.merchant[first], part.country[first], n_sites)
+def _once_each(part: PairCounts) -> PairCounts:
+    """Pairs sorted by merchant and country, each once."""
+    order = in_order(part.merchant, part.country)
+    merchant, country = part.merchant[order], part.country[order]
+    first = run_starts(merchant, country)[:-1]
+    n_sites = np.add.reduceat(part.n_sites[order], first) if len(first) else np.empty(0)
+    return PairCounts(merchant[first], country[first], n_sites.astype(np.int64, copy=False))
+
+
+def _added(a: PairCounts, b: PairCounts) -> PairCounts:
+    """Sum of pairs that are sorted and stand once each; sums of zero are dropped."""
+    rows = len(a.n_sites) + len(b.n_sites)
+    merchant, country = np.empty(rows, np.uint64), np.empty(rows, np.int16)
+    n_sites = np.empty(rows, np.int64)
+    both = a.merchant, a.country, a.n_sites, b.merchant, b.country, b.n_sites
+    kept = add_pairs(*both, merchant, country, n_sites)
+    return PairCounts(merchant[:kept], country[:kept], n_sites[:kept])
 
 
 def sum_pairs(parts: Sequence[PairCounts]) -> PairCounts:
     """Sum over all parts by (merchant, country), sorted by both; sums of zero are dropped."""
     nothing = PairCounts(np.empty(0, np.uint64), np.empty(0, np.int16), np.empty(0, np.int64))
-    parts = [nothing, *(_sum_runs(part) for part in parts)]
-    merchant = np.concatenate([part.merchant for part in parts])
-    country = np.concatenate([part.country for part in parts])
-    n_sites = np.concatenate([part.n_sites for part in parts])
-    order = np.lexsort((country, merchant))
-    starts = run_starts(merchant[order], country[order])[:-1]
-    if not len(starts):
-        return PairCounts(merchant, country, n_sites)
-    total = np.add.reduceat(n_sites[order], starts)
-    kept = total != 0
-    return PairCounts(merchant[order][starts][kept], country[order][starts][kept], total[kept])
+    return functools.reduce(_added, map(_once_each, parts), nothing)
 
 
 def unbalanced(left: Sequence[PairCounts], right: Sequence[PairCounts]) -> PairCounts:

@@ -34,7 +34,6 @@ from scripts.states.sites import (
     PairCounts,
     SiteKeys,
     absolute_deg,
-    count_pairs,
     falls,
     rng_metadata,
     sum_pairs,
@@ -339,15 +338,14 @@ def _ordered(plan: Plan) -> list[npt.NDArray[Any]]:
 @_check("E925", STRUCTURAL, "an outlet of 1A that has no site, or a site without an outlet")
 def conservation(e: Evidence) -> Outcome:
     """Per pair: outlets of 1A + both ledgers = sites of S7."""
-    sites = count_pairs(e.sites.merchant, e.sites.country)
-    wrong = unbalanced([sites], [e.upstream, *e.steering, *e.reroute])
+    wrong = unbalanced([e.site_pairs], [e.upstream, *e.steering, *e.reroute])
     return _pairs(wrong, "sites minus outlets and moves is off")
 
 
 @_check("E937", STRUCTURAL, "a site in a country where its merchant may not stand")
 def candidate_countries(e: Evidence) -> Outcome:
     """Every (merchant, country) of S7 is in the candidate set of 1A."""
-    sites = count_pairs(e.sites.merchant, e.sites.country)
+    sites = e.site_pairs
     mine, allowed = _pair_codes(sites, e.allowed)
     known = is_among(np.sort(allowed), mine)
     absent = PairCounts(sites.merchant[~known], sites.country[~known], sites.n_sites[~known])

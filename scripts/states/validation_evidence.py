@@ -43,6 +43,7 @@ from scripts.states.sites import (
     Homes,
     PairCounts,
     SiteKeys,
+    count_pairs,
     first_difference,
     workers_for,
 )
@@ -231,7 +232,9 @@ class Evidence:
     def in_country(self) -> Mask:
         """Rows of S7 in bounds whose egress coordinates lie inside their country's polygon."""
         rows = np.flatnonzero(self.in_bounds)
-        known = np.isin(self.sites.country[rows], self.polygons.code)
+        has_polygon = np.zeros(countries.CODES, dtype=bool)
+        has_polygon[self.polygons.code] = True
+        known = has_polygon[self.sites.country[rows]]
         inside = np.zeros(len(self.sites), dtype=bool)
         rows = rows[known]
         inside[rows] = contains_points(
@@ -249,16 +252,25 @@ class Evidence:
         return draws(self.keys["assignment"], self.seed, self.policies["assignment"]["namespace"])
 
     @functools.cached_property
+    def pair_starts(self) -> I64:
+        """First row of each (merchant, country) of S5, and the row count at the end."""
+        keys = self.keys["assignment"]
+        return run_starts(keys.merchant, keys.country)
+
+    @functools.cached_property
     def pair(self) -> I64:
         """Ordinal of the (merchant, country) of each row of S5."""
-        keys = self.keys["assignment"]
-        starts = run_starts(keys.merchant, keys.country)
-        return np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        return np.repeat(np.arange(len(self.pair_starts) - 1), np.diff(self.pair_starts))
+
+    @functools.cached_property
+    def site_pairs(self) -> PairCounts:
+        """Sites of S7 by (merchant, country)."""
+        return count_pairs(self.sites.merchant, self.sites.country)
 
     @functools.cached_property
     def order_by_draw(self) -> I64:
         """Rows of S5 by pair and draw."""
-        return draw_order(self.pair, self.assignment_u)
+        return draw_order(self.pair_starts, self.assignment_u)
 
     @functools.cached_property
     def out_of_draw_order(self) -> I64:
@@ -317,6 +329,8 @@ class Evidence:
         to_jitter = match_keys(self.keys["assignment"], self.keys["jitter"])
         # A tile that S1 does not know has no law; its check tells.
         placed = np.flatnonzero((run >= 0) & ~np.isnan(self.cells.coverage)[self.cell])
+        late = np.diff(starts)[run[placed]] > law.direct_after
+        law.prepare(self.cell[placed[late]])
         chunks = [placed[a : a + _CHUNK] for a in range(0, len(placed), _CHUNK)]
 
         def replay(sites: I64) -> JitterReplay:
@@ -340,17 +354,19 @@ class Evidence:
         begin = np.cumsum(length) - length
         ordinal = np.arange(len(owner)) - begin[owner]
         row = first[owner] + ordinal
+        # A slice of neighbours, which they are unless something is missing, is not copied.
+        logged = slice(first[0], last[-1]) if np.array_equal(first[1:], last[:-1]) else row
         u = keyed_uniforms(
             self.seed,
             self.policies["jitter"]["namespace"],
-            log.keys.merchant[row],
-            log.keys.country[row],
-            log.keys.order[row],
-            log.attempt[row].astype(np.int64) & 0x7FFF,
+            log.keys.merchant[logged],
+            log.keys.country[logged],
+            log.keys.order[logged],
+            log.attempt[logged].astype(np.int64) & 0x7FFF,
         )
         same = np.ones(len(row), dtype=bool)
-        for k, logged in enumerate(log.u):
-            same &= logged[row] == u[:, k]
+        for k, column in enumerate(log.u):
+            same &= column[logged] == u[:, k]
         component = law.component(u[begin, 0])
         cell = self.cell[sites]
         delta_lon, delta_lat, placed = law.positions(

@@ -214,7 +214,7 @@ def gap_in_site_order(e):
     order[rows[-1]] += 1
     sites = SiteKeys(keys.merchant, keys.country, order)
     u = draws(pick(sites, rows), SEED, e.policies["assignment"]["namespace"])
-    tile[rows[draw_order(np.zeros(len(rows), dtype=np.int64), u)]] = np.sort(tile[rows])
+    tile[rows[draw_order(np.array([0, len(rows)]), u)]] = np.sort(tile[rows])
     return carry_on(e, sites, tile)
 
 
