@@ -41,7 +41,10 @@ from scripts.scorers.gates import load_gates
 from scripts.scorers.outline import Outline, StoredSites, lowest_sites, most_kept, outline_of
 from scripts.scorers.truth.earth import Earth, read_earth
 from scripts.scorers.truth.measure import measure as truth_tests
-from scripts.states.sites import Homes, read_homes
+from scripts.states.pair_counts import (
+    Homes,
+    read_homes,
+)
 from scripts.states.tiles import read_grid
 from scripts.tables import published
 

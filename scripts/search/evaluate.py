@@ -29,7 +29,7 @@ from scripts.search.chain import (
     read_merchants,
 )
 from scripts.search.policy import Policies
-from scripts.states.sites import Homes
+from scripts.states.pair_counts import Homes
 from scripts.tables import published
 
 Json = Mapping[str, Any]

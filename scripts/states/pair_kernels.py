@@ -1,4 +1,4 @@
-"""Sums over pairs of merchant and country: a compiled loop of :mod:`scripts.states.sites`."""
+"""Sums over pairs of merchant and country: a compiled loop of :mod:`scripts.states.pair_counts`."""
 
 from typing import Any
 

@@ -20,19 +20,21 @@ from scripts.errors import StateError
 from scripts.geo.grid import Grid
 from scripts.states.groups import members
 from scripts.states.merging import PART_ROWS
-from scripts.states.sites import (
+from scripts.states.pair_counts import (
     Flows,
     PairCounts,
-    SiteKeys,
-    absolute_deg,
     count_pairs,
-    first_difference,
     read_ledger,
     read_outlets,
-    read_site_blocks,
-    require_sorted,
     sum_pairs,
     unbalanced,
+)
+from scripts.states.sites import (
+    SiteKeys,
+    absolute_deg,
+    first_difference,
+    read_site_blocks,
+    require_sorted,
 )
 from scripts.states.tallies import Tally, add, by_country
 from scripts.states.tiles import read_grid

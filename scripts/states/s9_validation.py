@@ -36,6 +36,14 @@ from scripts.geo.people import read_points
 from scripts.geo.snapshot import load_countries, load_facts, read_places
 from scripts.policies import load_policy
 from scripts.records.bundle import FLAG, INDEX, write_index
+from scripts.states.pair_counts import (
+    Flows,
+    Homes,
+    PairCounts,
+    read_homes,
+    read_ledger,
+    read_outlets,
+)
 from scripts.states.pairs import Pairs
 from scripts.states.s4_alloc_plan import Ground, allocate, read_ground, read_tiles
 from scripts.states.s5_site_tile_assignment import Plan, read_plan
@@ -45,17 +53,11 @@ from scripts.states.sites import (
     BLOCK,
     KEY,
     ColumnFiller,
-    Flows,
-    Homes,
     Mask,
-    PairCounts,
     SiteKeys,
     country_codes,
     falls,
     read_columns,
-    read_homes,
-    read_ledger,
-    read_outlets,
     read_site_blocks,
     workers_for,
 )

@@ -26,18 +26,20 @@ from scripts.geo.distance import blocks
 from scripts.ordering import distinct, in_order, is_among, run_starts
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
+from scripts.states.pair_counts import (
+    Homes,
+    PairCounts,
+    sum_pairs,
+    unbalanced,
+)
 from scripts.states.s5_site_tile_assignment import Plan
 from scripts.states.sites import (
     ASSIGN_FAMILY,
     JITTER_FAMILY,
-    Homes,
-    PairCounts,
     SiteKeys,
     absolute_deg,
     falls,
     rng_metadata,
-    sum_pairs,
-    unbalanced,
     workers_for,
 )
 from scripts.states.tallies import Tally, add

@@ -36,14 +36,16 @@ from scripts.geo.thinning import (
 from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import Cells, JitterLaw, make_cells
-from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
-from scripts.states.s6_site_jitter import is_inside
-from scripts.states.sites import (
+from scripts.states.pair_counts import (
     Flows,
     Homes,
     PairCounts,
-    SiteKeys,
     count_pairs,
+)
+from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
+from scripts.states.s6_site_jitter import is_inside
+from scripts.states.sites import (
+    SiteKeys,
     first_difference,
     workers_for,
 )

@@ -10,9 +10,13 @@ import shapely
 
 from scripts.errors import StateError
 from scripts.states import s7_site_synthesis
+from scripts.states.pair_counts import (
+    PairCounts,
+    sum_pairs,
+)
 from scripts.states.s7_site_synthesis import require_conservation, synthesise
 from scripts.states.s8_site_locations import point_coordinates, wkb_points
-from scripts.states.sites import PairCounts, absolute_deg, sum_pairs
+from scripts.states.sites import absolute_deg
 from scripts.tables import write_parquet
 from tests.unit import s5_s9_world
 from tests.unit.s5_s9_world import GRID, RUN_ID, SEED

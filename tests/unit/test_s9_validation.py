@@ -18,9 +18,16 @@ from scripts.ordering import run_starts
 from scripts.records.bundle import verify_bundle
 from scripts.states import s6_site_jitter, s9_passed_flag, s9_validation
 from scripts.states.jitter_law import DIRECT, JitterLaw
+from scripts.states.pair_counts import (
+    PairCounts,
+    read_homes,
+)
 from scripts.states.s5_site_tile_assignment import draw_order, draws
 from scripts.states.s9_validation import read_allowed
-from scripts.states.sites import PairCounts, SiteKeys, absolute_deg, read_homes
+from scripts.states.sites import (
+    SiteKeys,
+    absolute_deg,
+)
 from scripts.states.validation_checks import CHECKS, REALISM, evaluate
 from scripts.states.validation_evidence import AttemptTable, match_keys
 from scripts.tables import read_json, write_parquet

@@ -25,7 +25,7 @@ from scripts.geo.time_zones import ZonedPlaces
 from scripts.scorers import companions, fidelity, fidelity_reference, outline, scorecard
 from scripts.scorers.fidelity import Cells
 from scripts.scorers.truth.judgement import TESTS
-from scripts.states.sites import Homes
+from scripts.states.pair_counts import Homes
 from scripts.tables import read_parquet, write_json, write_parquet
 
 REFERENCE = "resources/reference"

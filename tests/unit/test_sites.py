@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.states.sites import ColumnFiller, PairCounts, sum_pairs
+from scripts.states.pair_counts import (
+    PairCounts,
+    sum_pairs,
+)
+from scripts.states.sites import ColumnFiller
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(-3, 3)), max_size=12)
 

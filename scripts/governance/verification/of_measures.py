@@ -24,7 +24,7 @@ from scripts.scorers.gates import GATES_FILE, load_gates
 from scripts.scorers.outline import StoredSites, outline_of
 from scripts.scorers.scorecard import World
 from scripts.scorers.truth.earth import Earth, read_earth
-from scripts.states.sites import read_homes
+from scripts.states.pair_counts import read_homes
 from scripts.states.tiles import read_grid
 from scripts.tables import published, read_json, to_json_bytes
 
