@@ -109,7 +109,7 @@ def pairs_table(ids: Ids, pairs: Pairs) -> pa.Table:
     return pa.table(
         {
             "merchant_id": ids[pairs.merchant],
-            "legal_country_iso": countries.decode(pairs.country),
+            "legal_country_iso": countries.names(pairs.country),
             "n_sites": pairs.n_sites,
         }
     )
@@ -120,8 +120,8 @@ def moves_table(ids: Ids, moves: Moves) -> pa.Table:
     return pa.table(
         {
             "merchant_id": ids[moves.merchant],
-            "from_country_iso": countries.decode(moves.source),
-            "to_country_iso": countries.decode(moves.target),
+            "from_country_iso": countries.names(moves.source),
+            "to_country_iso": countries.names(moves.target),
             "n_sites": moves.n_sites,
         }
     )

@@ -220,7 +220,7 @@ def plan_table(plan: Plan, pairs: Pairs, ids: Ids) -> pa.Table:
     return pa.table(
         {
             "merchant_id": ids[pairs.merchant[plan.pair]],
-            "legal_country_iso": countries.decode(pairs.country[plan.pair]),
+            "legal_country_iso": countries.names(pairs.country[plan.pair]),
             "tile_id": plan.tile_id,
             "n_sites_tile": plan.n_sites,
         }

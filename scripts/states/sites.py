@@ -63,7 +63,7 @@ class SiteKeys:
         """The three key columns of a table."""
         return {
             "merchant_id": self.merchant,
-            "legal_country_iso": countries.decode(self.country),
+            "legal_country_iso": countries.names(self.country),
             "site_order": self.order,
         }
 
