@@ -50,7 +50,8 @@ def _as_declared(dataset_id: str, table: pa.Table) -> pa.Table:
 
 def _without_dictionaries(dataset_id: str, table: pa.Table) -> pa.Table:
     """A table that was checked as it is written."""
-    return table.cast(arrow_schema(dataset_id).with_metadata(table.schema.metadata))
+    plain = table.cast(arrow_schema(dataset_id))
+    return plain.replace_schema_metadata(table.schema.metadata)
 
 
 def write_dataset(dataset_id: str, path: str | Path, table: pa.Table) -> None:
