@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,8 +132,11 @@ def _added(a: PairCounts, b: PairCounts) -> PairCounts:
 
 def sum_pairs(parts: Sequence[PairCounts]) -> PairCounts:
     """Sum over all parts by (merchant, country), sorted by both; sums of zero are dropped."""
-    nothing = PairCounts(np.empty(0, np.uint64), np.empty(0, np.int16), np.empty(0, np.int64))
-    return functools.reduce(_added, map(_once_each, parts), nothing)
+    if len(parts) < 2:
+        none = PairCounts(np.empty(0, np.uint64), np.empty(0, np.int16), np.empty(0, np.int64))
+        return _added(none, _once_each(parts[0]) if parts else none)
+    middle = len(parts) // 2
+    return _added(sum_pairs(parts[:middle]), sum_pairs(parts[middle:]))
 
 
 def unbalanced(left: Sequence[PairCounts], right: Sequence[PairCounts]) -> PairCounts:
