@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.contracts import arrow_schema, dataset_blocks
-from scripts.states.sites import country_codes
+from scripts.states.sites import array_type, country_codes
 from scripts.tables import row_count
 
 I64 = npt.NDArray[np.int64]
@@ -89,8 +89,7 @@ def read_members(
         Columns wanted, the country first.
     """
     schema = arrow_schema(dataset_id)
-    types = [np.int16, *(schema.field(name).type.to_pandas_dtype() for name in names[1:])]
-    columns = [np.empty(row_count(path), dtype) for dtype in types]
+    columns = [np.empty(row_count(path), array_type(schema.field(name))) for name in names]
     rows = 0
     for table in dataset_blocks(dataset_id, path, names):
         code = country_codes(table.column(names[0]), path)

@@ -93,6 +93,17 @@ def country_codes(column: pa.ChunkedArray, where: str | Path) -> Codes:
         ) from None
 
 
+def array_type(field: pa.Field) -> np.dtype[Any]:
+    """Type of a column as an array, countries as codes.
+
+    ``to_pandas_dtype`` would say so, too, but asks older versions of Arrow for pandas.
+    """
+    if field.name.endswith("country_iso"):
+        return np.dtype(np.int16)
+    empty: npt.NDArray[Any] = pa.array([], field.type).to_numpy(zero_copy_only=False)
+    return empty.dtype
+
+
 def site_keys(table: pa.Table, where: str | Path) -> SiteKeys:
     """Keys of a site table."""
     return SiteKeys(
@@ -151,8 +162,7 @@ def read_columns(
     coded = {name for name in names if name.endswith("country_iso")}
     fillers = {}
     for name in names:
-        dtype = np.int16 if name in coded else schema.field(name).type.to_pandas_dtype()
-        fillers[name] = ColumnFiller(rows, dtype, (like or {}).get(name))
+        fillers[name] = ColumnFiller(rows, array_type(schema.field(name)), (like or {}).get(name))
     for path in paths:
         for block in dataset_blocks(dataset_id, path, names, BLOCK, check):
             for name, filler in fillers.items():

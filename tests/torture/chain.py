@@ -19,7 +19,7 @@ from scripts.tables import file_digest
 from tests.chain_world import make_sources, run_chain
 from tests.content import content_digest
 
-LIBRARIES = ("numpy", "pyarrow", "scipy", "shapely", "exactextract")
+LIBRARIES = ("numpy", "numba", "pyarrow", "scipy", "shapely", "exactextract")
 
 
 def run(world: Path, folder: Path, seed: int) -> dict[str, dict[str, str]]:

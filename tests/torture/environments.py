@@ -42,7 +42,8 @@ MATRIX = (
     ("3.13", "newest"),
 )
 NEEDED = (
-    "exactextract", "jsonschema", "numpy", "pyarrow", "pyyaml", "scipy", "shapely", "tzdata",
+    "exactextract", "jsonschema", "numba", "numpy", "pyarrow", "pyyaml", "scipy", "shapely",
+    "tzdata",
 )  # fmt: skip
 LIMIT_S = 300
 

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from scripts.records.code_digest import modules_of, source_of
+from tests.torture.environments import NEEDED
 
 ENVS = Path("envs")
 # On conda-forge, `tzdata` is IANA's files without the Python package.
@@ -115,6 +116,14 @@ def imported(module: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(str(node.module).partition(".")[0])
     return {PYPI_NAME_OF_IMPORT.get(name, name) for name in found - {"scripts"}}
+
+
+def test_the_oldest_and_newest_environments_have_what_the_chain_imports():
+    modules = [f"scripts.states.{name}" for name in ("s1_tile_index", "s4_alloc_plan")]
+    modules += ["scripts.states.s8_site_locations", "scripts.upstream.generator"]
+    libraries = set().union(*map(imported, modules)) - sys.stdlib_module_names
+    # Which comes with numba.
+    assert libraries - {"llvmlite"} <= set(NEEDED)
 
 
 @pytest.mark.parametrize("module", ["build_reference", "validate_reference"])
