@@ -35,13 +35,18 @@ def _exp_table() -> F64:
 
 
 NORMAL_CDF = _normal_table()
+# Last step below 1 that is not above p, for p in multiples of 2**-10.
+NORMAL_GUIDE = np.minimum(
+    np.searchsorted(NORMAL_CDF, np.arange(1025) / 1024, side="right"),
+    np.searchsorted(NORMAL_CDF, 1.0),
+).astype(np.int16) - np.int16(1)
 _EXP = _exp_table()
 
 
 def normal_quantile(p: F64) -> F64:
     """Inverse of the normal distribution function at p in [0, 1], linear between its steps."""
     z = np.empty(len(p))
-    kernels.fill_normal_quantiles(p, NORMAL_CDF, z)
+    kernels.fill_normal_quantiles(p, NORMAL_CDF, NORMAL_GUIDE, z)
     return z
 
 

@@ -1,7 +1,9 @@
 """Functions of a draw by table, value by value, for compiled loops.
 
 ``cdf`` is :data:`scripts.tabulated.NORMAL_CDF`: the normal distribution function at steps of 1/64
-from -8 to 8, linear between them.
+from -8 to 8, linear between them. ``guide`` is :data:`scripts.tabulated.NORMAL_GUIDE`: the step at
+which to begin for a p (Chen and Asau, "On generating random variates from an empirical
+distribution", 1974).
 """
 
 from typing import Any
@@ -21,30 +23,26 @@ def normal_cdf(z: Any, cdf: Any) -> Any:
     return cdf[i] + (x - i) * (cdf[i + 1] - cdf[i])
 
 
-@compiled("f8(f8, f8[::1])")
-def normal_quantile(p: Any, cdf: Any) -> Any:
+@compiled("f8(f8, f8[::1], i2[::1])")
+def normal_quantile(p: Any, cdf: Any, guide: Any) -> Any:
     """Inverse of :func:`normal_cdf` for p in [0, 1]."""
     # The last step that rises and is not above p.
-    i, beyond = 0, len(cdf)
-    while beyond - i > 1:
-        middle = (i + beyond) >> 1
-        if cdf[middle] <= p and cdf[middle] < 1.0:
-            i = middle
-        else:
-            beyond = middle
+    i = guide[np.int64(p * (len(guide) - 1))]
+    while cdf[i + 1] <= p and cdf[i + 1] < 1.0:
+        i += 1
     rise = cdf[i + 1] - cdf[i]
     return (i + (p - cdf[i]) / (rise if rise > 0.0 else 1.0)) / STEPS - Z_MAX
 
 
-@compiled("f8(f8, f8, f8, f8, f8[::1])")
-def truncated_normal(u: Any, mean: Any, sd: Any, half_width: Any, cdf: Any) -> Any:
+@compiled("f8(f8, f8, f8, f8, f8[::1], i2[::1])")
+def truncated_normal(u: Any, mean: Any, sd: Any, half_width: Any, cdf: Any, guide: Any) -> Any:
     """A normal value about ``mean`` truncated to ``[-half_width, half_width]``, by inversion of u.
 
     ``mean`` must lie within one ``sd`` of the interval.
     """
     low = normal_cdf((-half_width - mean) / sd, cdf)
     high = normal_cdf((half_width - mean) / sd, cdf)
-    return mean + sd * normal_quantile(low + u * (high - low), cdf)
+    return mean + sd * normal_quantile(low + u * (high - low), cdf, guide)
 
 
 @compiled("f8(f8)")
@@ -55,8 +53,8 @@ def triangular(u: Any) -> Any:
     return 1.0 - np.sqrt(2.0 * (1.0 - u))
 
 
-@compiled("void(f8[::1], f8[::1], f8[::1])")
-def fill_normal_quantiles(p: Any, cdf: Any, z: Any) -> None:
+@compiled("void(f8[::1], f8[::1], i2[::1], f8[::1])")
+def fill_normal_quantiles(p: Any, cdf: Any, guide: Any, z: Any) -> None:
     """:func:`normal_quantile` of every p into ``z``."""
     for k in range(len(p)):
-        z[k] = normal_quantile(p[k], cdf)
+        z[k] = normal_quantile(p[k], cdf, guide)

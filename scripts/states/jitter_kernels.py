@@ -28,7 +28,7 @@ def choose(cumulative: Any, first: Any, last: Any, u: Any) -> Any:
 
 @compiled(
     "void(i4[::1], i1[::1], f8[::1], b1[::1], f8[:, ::1], f8, i8[::1], f8[::1], f8[::1], f8[::1],"
-    " f8[::1], i8[::1], f8[::1], f8[::1], f8[::1], i1[::1])"
+    " f8[::1], i8[::1], f8[::1], i2[::1], f8[::1], f8[::1], i1[::1])"
 )
 def place(
     cell: Any,
@@ -44,6 +44,7 @@ def place(
     sd_lat: Any,
     cumulative: Any,
     cdf: Any,
+    guide: Any,
     delta_lon: Any,
     delta_lat: Any,
     placed: Any,
@@ -60,8 +61,8 @@ def place(
         if component[i] == TOWN and last > first:
             anchor = choose(cumulative, first, last, u_anchor_first[i])
             placed[i] = TOWN
-            delta_lon[i] = truncated_normal(u[i, 2], lon[anchor], sd_lon[anchor], reach, cdf)
-            delta_lat[i] = truncated_normal(u[i, 3], lat[anchor], sd_lat[anchor], reach, cdf)
+            delta_lon[i] = truncated_normal(u[i, 2], lon[anchor], sd_lon[anchor], reach, cdf, guide)
+            delta_lat[i] = truncated_normal(u[i, 3], lat[anchor], sd_lat[anchor], reach, cdf, guide)
         else:
             placed[i] = OPEN
             delta_lon[i] = 2.0 * half_deg * triangular(u[i, 2])

@@ -58,7 +58,7 @@ from scripts.states import jitter_kernels as kernels
 from scripts.states.jitter_kernels import DIRECT, OPEN, TOWN, UNIFORM
 from scripts.states.sites import Codes
 from scripts.states.tiles import cell_keys, split_cell_keys
-from scripts.tabulated import NORMAL_CDF
+from scripts.tabulated import NORMAL_CDF, NORMAL_GUIDE
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -330,6 +330,7 @@ class JitterLaw:
                 self.anchors.sd_lat,
                 self.anchors.cumulative,
                 NORMAL_CDF,
+                NORMAL_GUIDE,
                 delta_lon,
                 delta_lat,
                 placed,

@@ -1,4 +1,4 @@
-"""Sums over pairs of merchant and country: a compiled loop of :mod:`scripts.states.pair_counts`."""
+"""Sums over pairs of merchant and country: compiled loops of :mod:`scripts.states.pair_counts`."""
 
 from typing import Any
 
@@ -46,3 +46,20 @@ def add_pairs(
         n_sites[made] = total
         made += total != 0
     return made
+
+
+@compiled("void(u8[::1], i2[::1], u8[::1], i2[::1], b1[::1])")
+def find_pairs(merchant: Any, country: Any, of_merchant: Any, of_country: Any, found: Any) -> None:
+    """Which pairs are among others, both by rising merchant, into ``found``."""
+    first = 0
+    for i in range(len(merchant)):
+        while first < len(of_merchant) and of_merchant[first] < merchant[i]:
+            first += 1
+        at = first
+        while (
+            at < len(of_merchant)
+            and of_merchant[at] == merchant[i]
+            and of_country[at] != country[i]
+        ):
+            at += 1
+        found[i] = at < len(of_merchant) and of_merchant[at] == merchant[i]

@@ -23,7 +23,7 @@ from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
 from scripts.geo.distance import blocks
-from scripts.ordering import distinct, in_order, is_among, run_starts
+from scripts.ordering import in_order, run_starts
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states.pair_counts import (
@@ -32,6 +32,7 @@ from scripts.states.pair_counts import (
     sum_pairs,
     unbalanced,
 )
+from scripts.states.pair_kernels import find_pairs
 from scripts.states.s5_site_tile_assignment import Plan
 from scripts.states.sites import (
     ASSIGN_FAMILY,
@@ -316,7 +317,10 @@ def requirements(e: Evidence) -> Outcome:
 @_check("E936", STRUCTURAL, "a plan that its law and its draws do not give")
 def plan_replay(e: Evidence) -> Outcome:
     """The plan made anew from requirements, reroutes, weights and keys is the plan, row by row."""
-    made, plan = _ordered(e.plan_anew(sum_pairs([e.requirements, *e.reroute]))), _ordered(e.plan)
+    anew = e.plan_anew(sum_pairs([e.requirements, *e.reroute]))
+    if all(map(np.array_equal, _columns(anew), _columns(e.plan))):
+        return _none(0, "")
+    made, plan = _ordered(anew), _ordered(e.plan)
     if len(made[0]) != len(plan[0]):
         excess = abs(len(made[0]) - len(plan[0]))
         return _none(excess, f"{len(plan[0])} rows, {len(made[0])} made anew")
@@ -331,10 +335,14 @@ def plan_replay(e: Evidence) -> Outcome:
     return _none(len(wrong), f"{where}: its sites stand on other tiles than its draws give")
 
 
+def _columns(plan: Plan) -> tuple[npt.NDArray[Any], ...]:
+    return plan.merchant, plan.country, plan.tile_id, plan.n_sites
+
+
 def _ordered(plan: Plan) -> list[npt.NDArray[Any]]:
     """Columns of a plan by merchant, country and tile, whatever its parts are."""
     rows = in_order(plan.merchant, plan.country, plan.tile_id)
-    return [column[rows] for column in (plan.merchant, plan.country, plan.tile_id, plan.n_sites)]
+    return [column[rows] for column in _columns(plan)]
 
 
 @_check("E925", STRUCTURAL, "an outlet of 1A that has no site, or a site without an outlet")
@@ -347,22 +355,12 @@ def conservation(e: Evidence) -> Outcome:
 @_check("E937", STRUCTURAL, "a site in a country where its merchant may not stand")
 def candidate_countries(e: Evidence) -> Outcome:
     """Every (merchant, country) of S7 is in the candidate set of 1A."""
-    sites = e.site_pairs
-    mine, allowed = _pair_codes(sites, e.allowed)
-    known = is_among(np.sort(allowed), mine)
+    sites, allowed = sum_pairs([e.site_pairs]), e.allowed
+    rows = in_order(allowed.merchant)
+    known = np.empty(len(sites.n_sites), dtype=bool)
+    find_pairs(sites.merchant, sites.country, allowed.merchant[rows], allowed.country[rows], known)
     absent = PairCounts(sites.merchant[~known], sites.country[~known], sites.n_sites[~known])
     return _pairs(absent, "stands where 1A has no candidate of it")
-
-
-def _pair_codes(
-    pairs: PairCounts, other: PairCounts
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """One integer per pair, comparable; -1 for other pairs of merchants that ``pairs`` has not."""
-    merchants = distinct(pairs.merchant)
-    at = np.minimum(np.searchsorted(merchants, other.merchant), max(len(merchants) - 1, 0))
-    known = merchants[at] == other.merchant if len(merchants) else np.zeros(len(at), dtype=bool)
-    mine = np.searchsorted(merchants, pairs.merchant) * countries.CODES + pairs.country
-    return mine, np.where(known, at * countries.CODES + other.country, -1)
 
 
 @_check(

@@ -233,18 +233,17 @@ class Evidence:
     @functools.cached_property
     def in_country(self) -> Mask:
         """Rows of S7 in bounds whose egress coordinates lie inside their country's polygon."""
-        rows = np.flatnonzero(self.in_bounds)
+        country = self.sites.country
+        lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
         has_polygon = np.zeros(countries.CODES, dtype=bool)
         has_polygon[self.polygons.code] = True
-        known = has_polygon[self.sites.country[rows]]
-        inside = np.zeros(len(self.sites), dtype=bool)
-        rows = rows[known]
-        inside[rows] = contains_points(
-            self.polygons,
-            self.sites.country[rows],
-            self.column("egress", "lon_deg")[rows],
-            self.column("egress", "lat_deg")[rows],
-            workers_for(len(rows)),
+        known = self.in_bounds & has_polygon[country]
+        workers = workers_for(len(country))
+        if known.all():
+            return contains_points(self.polygons, country, lon, lat, workers)
+        inside = np.zeros(len(country), dtype=bool)
+        inside[known] = contains_points(
+            self.polygons, country[known], lon[known], lat[known], workers
         )
         return inside
 

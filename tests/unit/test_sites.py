@@ -11,6 +11,7 @@ from scripts.states.pair_counts import (
     PairCounts,
     sum_pairs,
 )
+from scripts.states.pair_kernels import find_pairs
 from scripts.states.sites import ColumnFiller
 
 PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(-3, 3)), max_size=12)
@@ -35,6 +36,23 @@ def test_pairs_add_up_whatever_their_order_and_zero_is_no_pair(parts):
     assert list(zip(found, total.n_sites.tolist(), strict=True)) == sorted(
         (pair, n) for pair, n in wanted.items() if n
     )
+
+
+KEYS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12)
+
+
+@given(KEYS, KEYS)
+def test_pairs_are_found_among_others_of_rising_merchants(pairs, others):
+    pairs.sort(key=lambda pair: pair[0])
+    others.sort(key=lambda pair: pair[0])
+    columns = [
+        np.array([pair[i] for pair in side], dtype=kind)
+        for side in (pairs, others)
+        for i, kind in enumerate((np.uint64, np.int16))
+    ]
+    found = np.empty(len(pairs), dtype=bool)
+    find_pairs(*columns, found)
+    assert found.tolist() == [pair in others for pair in pairs]
 
 
 @pytest.mark.parametrize(

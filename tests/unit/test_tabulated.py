@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from scripts import tabulated
-from scripts.tabulated import NORMAL_CDF, exp, normal_quantile, power
+from scripts.tabulated import NORMAL_CDF, NORMAL_GUIDE, exp, normal_quantile, power
 from scripts.tabulated_kernels import normal_cdf, triangular, truncated_normal
 
 
@@ -33,12 +33,25 @@ def test_truncated_normal_is_scipys():
     for mean, sd in ((0.0, 0.2), (0.9, 0.5), (1.5, 0.6), (-1.4, 2.0), (0.3, 0.01)):
         a, b = (-1.0 - mean) / sd, (1.0 - mean) / sd
         expected = stats.truncnorm.ppf(u, a, b, mean, sd)
-        found = np.array([truncated_normal(one, mean, sd, 1.0, NORMAL_CDF) for one in u])
+        found = np.array(
+            [truncated_normal(one, mean, sd, 1.0, NORMAL_CDF, NORMAL_GUIDE) for one in u]
+        )
         assert found == pytest.approx(expected, abs=0.01 * sd)
         assert (np.abs(found) <= 1.0).all()
     p = np.linspace(0.0, 1.0, 1001)
     back = [normal_cdf(z, NORMAL_CDF) for z in normal_quantile(p)]
     assert back == pytest.approx(p, abs=1e-9)
+
+
+def test_the_guide_leads_to_the_last_step_that_rises_and_is_not_above():
+    rng = np.random.default_rng(0)
+    p = np.concatenate((rng.random(2000), NORMAL_CDF, np.arange(1025) / 1024, [1e-12, 1.0]))
+    step = np.minimum(
+        np.searchsorted(NORMAL_CDF, p, side="right"), np.searchsorted(NORMAL_CDF, 1.0)
+    )
+    low, high = NORMAL_CDF[step - 1], NORMAL_CDF[step]
+    expected = (step - 1 + (p - low) / (high - low)) / 64 - 8
+    assert normal_quantile(p).tolist() == expected.tolist()
 
 
 def test_exp_table_is_exact_to_its_grain_on_every_machine():
