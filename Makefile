@@ -118,6 +118,6 @@ lock: ## resolve envs/*.in into lock files; needs uv
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url -c envs/s3.lock.txt -o envs/s3-test.lock.txt envs/s3-test.in
 
-clean: ## delete logs, benchmarks, the worlds of tests and Snakemake's caches; its records stay
+clean: ## delete logs, benchmarks, worlds of tests, compiled loops and Snakemake's caches; its records stay
 	rm -rf .snakemake/log .snakemake/scripts .snakemake/source-cache .snakemake/iocache build/worlds \
-		runs/fix-data-engine/logs runs/fix-data-engine/benchmarks
+		scripts/__pycache__/kernels-* runs/fix-data-engine/logs runs/fix-data-engine/benchmarks

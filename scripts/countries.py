@@ -17,6 +17,11 @@ _NAMES = pa.array(_ALL, type=pa.string())
 _INDEX = {iso: code for code, iso in enumerate(_ALL)}
 
 
+def hold(column: str) -> bool:
+    """Whether a column of this name holds countries."""
+    return column.endswith("country_iso")
+
+
 def encode_one(iso: str) -> int:
     """Code of one country; KeyError when ``iso`` is not two capital letters."""
     return _INDEX[iso]

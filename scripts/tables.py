@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scripts import countries
 from scripts.errors import ContractError
 from scripts.ordering import run_starts
 
@@ -145,7 +146,7 @@ def open_parquet(
         ``EX01`` when the file is not readable Parquet, ``EX10`` when it lacks a column or has one
         twice.
     """
-    named = [name for name in columns or () if name.endswith("country_iso")]
+    named = list(filter(countries.hold, columns or ()))
     with readable(path):
         refuse_special(path)
         file = pq.ParquetFile(path, read_dictionary=named if dictionaries else None)

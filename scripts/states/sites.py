@@ -98,7 +98,7 @@ def array_type(field: pa.Field) -> np.dtype[Any]:
 
     ``to_pandas_dtype`` would say so, too, but asks older versions of Arrow for pandas.
     """
-    if field.name.endswith("country_iso"):
+    if countries.hold(field.name):
         return np.dtype(np.int16)
     empty: npt.NDArray[Any] = pa.array([], field.type).to_numpy(zero_copy_only=False)
     return empty.dtype
@@ -159,7 +159,7 @@ def read_columns(
     namesake of ``like`` is not held again.
     """
     schema, rows = arrow_schema(dataset_id), sum(map(row_count, paths))
-    coded = {name for name in names if name.endswith("country_iso")}
+    coded = set(filter(countries.hold, names))
     fillers = {}
     for name in names:
         fillers[name] = ColumnFiller(rows, array_type(schema.field(name)), (like or {}).get(name))

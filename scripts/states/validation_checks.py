@@ -204,9 +204,8 @@ def chain_keys(e: Evidence) -> Outcome:
 @_check("E928", STRUCTURAL, "a site_order that does not count from 1 within its pair")
 def site_orders(e: Evidence) -> Outcome:
     """Within each (merchant, country) site_order runs 1, 2, ..., n."""
-    k = e.sites
-    starts = run_starts(k.merchant, k.country)
-    expected = np.arange(len(k)) - np.repeat(starts[:-1], np.diff(starts)) + 1
+    k, n_sites = e.sites, e.site_pairs.n_sites
+    expected = np.arange(len(k)) - np.repeat(np.cumsum(n_sites) - n_sites, n_sites) + 1
     return _where(k.order != expected, k, "site_order is not contiguous from 1")
 
 
