@@ -75,7 +75,7 @@ DEMANDS = {
     "s6_site_jitter": Demand(800, 50, grouped=True),
     "s7_site_synthesis": Demand(500, 60, grouped=True),
     "s8_site_locations": Demand(900, 30),
-    "s9_validation": Demand(900, 450, 30, 10, grouped=True, mb_per_million_tiles=80),
+    "s9_validation": Demand(500, 450, 30, 10, grouped=True, mb_per_million_tiles=80),
     "scorecard": Demand(1200, 40, 30, 10, mb_per_million_tiles=80),
     "site_map": Demand(2000, 300),
     "figures": Demand(2000, 500),
