@@ -54,7 +54,9 @@ def run_starts(*keys: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """First row of every run of rows with equal keys, and the row count at the end."""
     if not len(keys[0]):
         return np.zeros(1, dtype=np.int64)
-    change = np.zeros(len(keys[0]) - 1, dtype=bool)
+    # Bounds of runs: before the first row, where a key changes, behind the last.
+    bound = np.zeros(len(keys[0]) + 1, dtype=bool)
+    bound[[0, -1]] = True
     for key in keys:
-        change |= key[1:] != key[:-1]
-    return np.concatenate(([0], np.flatnonzero(change) + 1, [len(keys[0])])).astype(np.int64)
+        bound[1:-1] |= key[1:] != key[:-1]
+    return np.flatnonzero(bound)

@@ -73,7 +73,7 @@ def contains_points(
     """
     row = polygon_rows(polygons, country).astype(np.int16)
     order = np.argsort(row, kind="stable")
-    edges = np.searchsorted(row[order], np.arange(len(polygons.code) + 1))
+    edges = np.concatenate(([0], np.cumsum(np.bincount(row, minlength=len(polygons.code)))))
     inside = np.empty(len(row), dtype=bool)
 
     def test(r: np.integer) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.contracts import arrow_schema, dataset_blocks, read_dataset
 from scripts.ordering import in_order, run_starts
-from scripts.states.pair_kernels import add_pairs
+from scripts.states.pair_kernels import add_pairs, find_pairs
 from scripts.states.sites import ALL, I64, Codes, Mask, country_codes
 
 
@@ -137,6 +137,14 @@ def sum_pairs(parts: Sequence[PairCounts]) -> PairCounts:
         return _added(none, _once_each(parts[0]) if parts else none)
     middle = len(parts) // 2
     return _added(sum_pairs(parts[:middle]), sum_pairs(parts[middle:]))
+
+
+def outside(pairs: PairCounts, allowed: PairCounts) -> PairCounts:
+    """Pairs, by rising merchant, that are not among others, which come in any order."""
+    rows = in_order(allowed.merchant)
+    known = np.empty(len(pairs.n_sites), dtype=bool)
+    find_pairs(pairs.merchant, pairs.country, allowed.merchant[rows], allowed.country[rows], known)
+    return PairCounts(pairs.merchant[~known], pairs.country[~known], pairs.n_sites[~known])
 
 
 def unbalanced(left: Sequence[PairCounts], right: Sequence[PairCounts]) -> PairCounts:

@@ -29,10 +29,10 @@ from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states.pair_counts import (
     Homes,
     PairCounts,
+    outside,
     sum_pairs,
     unbalanced,
 )
-from scripts.states.pair_kernels import find_pairs
 from scripts.states.s5_site_tile_assignment import Plan
 from scripts.states.sites import (
     ASSIGN_FAMILY,
@@ -354,11 +354,7 @@ def conservation(e: Evidence) -> Outcome:
 @_check("E937", STRUCTURAL, "a site in a country where its merchant may not stand")
 def candidate_countries(e: Evidence) -> Outcome:
     """Every (merchant, country) of S7 is in the candidate set of 1A."""
-    sites, allowed = sum_pairs([e.site_pairs]), e.allowed
-    rows = in_order(allowed.merchant)
-    known = np.empty(len(sites.n_sites), dtype=bool)
-    find_pairs(sites.merchant, sites.country, allowed.merchant[rows], allowed.country[rows], known)
-    absent = PairCounts(sites.merchant[~known], sites.country[~known], sites.n_sites[~known])
+    absent = outside(sum_pairs([e.site_pairs]), e.allowed)
     return _pairs(absent, "stands where 1A has no candidate of it")
 
 
