@@ -23,7 +23,7 @@ from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
 from scripts.geo.distance import blocks
-from scripts.ordering import in_order, run_starts
+from scripts.ordering import in_order
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states.pair_counts import (
@@ -287,20 +287,16 @@ def egress_geometry(e: Evidence) -> Outcome:
 @_check("E923", STRUCTURAL, "a tile that got more or fewer sites of a pair than S4 planned")
 def quotas(e: Evidence) -> Outcome:
     """Sites per (merchant, country, tile) are those of the plan."""
-    keys, tile, pair = e.keys["assignment"], e.tables["assignment"]["tile_id"], e.pair
-    order = np.lexsort((tile, pair)) if len(e.out_of_draw_order) else e.order_by_draw
-    ranked = tile[order]
-    starts = run_starts(ranked, pair)
-    first, count = starts[:-1], np.diff(starts)
-    head = order[first]
+    keys, tile = e.keys["assignment"], e.tables["assignment"]["tile_id"]
+    first, n_sites = e.assignment_replay.first, e.assignment_replay.n_sites
     if (
         len(first) == len(e.plan.n_sites)
-        and np.array_equal(keys.merchant[head], e.plan.merchant)
-        and np.array_equal(keys.country[head], e.plan.country)
-        and np.array_equal(ranked[first], e.plan.tile_id)
+        and np.array_equal(keys.merchant[first], e.plan.merchant)
+        and np.array_equal(keys.country[first], e.plan.country)
+        and np.array_equal(tile[first], e.plan.tile_id)
     ):
-        wrong = np.flatnonzero(count != e.plan.n_sites)
-        return _rows(head[wrong], keys, "tile does not hold the planned number of sites")
+        wrong = np.flatnonzero(n_sites != e.plan.n_sites)
+        return _rows(first[wrong], keys, "tile does not hold the planned number of sites")
     excess = abs(len(first) - len(e.plan.n_sites))
     return _none(excess or 1, "tiles in use per pair are not those of the plan")
 
@@ -401,17 +397,15 @@ def assignment_log_accounting(e: Evidence) -> Outcome:
 @_check("E930", STRUCTURAL, "a logged uniform of S5 that its key does not give")
 def assignment_log_replay(e: Evidence) -> Outcome:
     """Every u of S5 is that of its key, bit for bit."""
-    made = e.matches["assignment"].take(e.assignment_u)
-    differs = e.column("assignment_log", "u") != made
-    differs &= e.present("assignment", "assignment_log")
-    return _where(differs, e.sites, "u is not the draw of its key")
+    rule = "u is not the draw of its key"
+    return _rows(e.assignment_replay.other_draw, e.keys["assignment"], rule)
 
 
 @_check("E931", STRUCTURAL, "a site of S5 on a tile that its draw does not give")
 def assignment_permutation(e: Evidence) -> Outcome:
     """Within a pair, sites in order of u hold tiles in ascending order."""
     rule = "its draw gives it another tile of its pair"
-    return _rows(e.out_of_draw_order, e.keys["assignment"], rule)
+    return _rows(e.assignment_replay.out_of_order, e.keys["assignment"], rule)
 
 
 @_check("E932", STRUCTURAL, "attempts of S6 that are not 0, 1, ... with the last alone accepted")

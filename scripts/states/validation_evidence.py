@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,7 +33,7 @@ from scripts.geo.thinning import (
     nearest_in_maps_m,
     thinning_rank,
 )
-from scripts.ordering import run_starts
+from scripts.ordering import distinct, run_starts
 from scripts.randomness import keyed_uniforms
 from scripts.states.jitter_law import Cells, JitterLaw, make_cells
 from scripts.states.pair_counts import (
@@ -58,6 +58,11 @@ Mask = npt.NDArray[np.bool_]
 _CHUNK = 1 << 18
 
 
+def _at(values: npt.NDArray[Any], row: I64) -> npt.NDArray[Any]:
+    """Values of rows; any value for row -1, also of a table without rows."""
+    return values[row] if len(values) else np.zeros(len(row), dtype=values.dtype)
+
+
 @dataclass(frozen=True)
 class Match:
     """Rows of another table for the rows of S7.
@@ -74,7 +79,11 @@ class Match:
 
     def take(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Values of the other table in the order of S7; any value where there is none."""
-        return values if self.row is None else values[self.row]
+        return values if self.row is None else _at(values, self.row)
+
+    def partners(self, rows: I64) -> I64:
+        """Rows of the other table for some rows of S7, -1 where there is none."""
+        return rows if self.row is None else self.row[rows]
 
     def present(self, n: int) -> Mask:
         """Rows of S7 that have a partner; shape (n,)."""
@@ -123,12 +132,33 @@ class AttemptTable:
 
 
 @dataclass(frozen=True)
+class AssignmentReplay:
+    """What the replay of S5 found in its rows.
+
+    Rows with an ``other_draw`` in the log, and those ``out_of_order``, whose tile is below that of
+    the draw before in their pair. By pair and tile the ``first`` row on each tile, in the order of
+    draws, and the ``n_sites`` there.
+    """
+
+    other_draw: I64
+    out_of_order: I64
+    first: I64
+    n_sites: I64
+
+
+@dataclass(frozen=True)
 class JitterReplay:
     """What the replay of S6 found: rows of the log, or of S7, that break a rule."""
 
     other_draw: I64
     other_position: I64
     needless_rejection: I64
+
+
+def _joined(parts: Iterable[tuple[I64, ...]], columns: int) -> list[I64]:
+    """Columns of what the replay of all chunks found."""
+    none = np.empty(0, dtype=np.int64)
+    return [np.concatenate(column) for column in zip((none,) * columns, *parts, strict=True)]
 
 
 @dataclass
@@ -248,38 +278,48 @@ class Evidence:
         return inside
 
     @functools.cached_property
-    def assignment_u(self) -> F64:
-        """The draw of every site of S5, made anew from its key."""
-        return draws(self.keys["assignment"], self.seed, self.policies["assignment"]["namespace"])
-
-    @functools.cached_property
-    def pair_starts(self) -> I64:
-        """First row of each (merchant, country) of S5, and the row count at the end."""
-        keys = self.keys["assignment"]
-        return run_starts(keys.merchant, keys.country)
-
-    @functools.cached_property
-    def pair(self) -> I64:
-        """Ordinal of the (merchant, country) of each row of S5."""
-        return np.repeat(np.arange(len(self.pair_starts) - 1), np.diff(self.pair_starts))
-
-    @functools.cached_property
     def site_pairs(self) -> PairCounts:
         """Sites of S7 by (merchant, country)."""
         return count_pairs(self.sites.merchant, self.sites.country)
 
     @functools.cached_property
-    def order_by_draw(self) -> I64:
-        """Rows of S5 by pair and draw."""
-        return draw_order(self.pair_starts, self.assignment_u)
+    def assignment_replay(self) -> AssignmentReplay:
+        """Every draw of S5 made anew, and the tiles of every pair in the order of its draws."""
+        keys = self.keys["assignment"]
+        starts = run_starts(keys.merchant, keys.country)
+        to_log = match_keys(keys, self.keys["assignment_log"])
+        # Whole pairs, some at a time.
+        bounds = distinct(
+            np.append(np.searchsorted(starts, np.arange(0, len(keys), _CHUNK)), len(starts) - 1)
+        )
 
-    @functools.cached_property
-    def out_of_draw_order(self) -> I64:
-        """Rows of S5 whose tile falls below that of the draw before it in the same pair."""
-        order = self.order_by_draw
-        ranked = self.tables["assignment"]["tile_id"][order]
-        falls = (ranked[1:] < ranked[:-1]) & (self.pair[1:] == self.pair[:-1])
-        return order[np.flatnonzero(falls) + 1]
+        def replay(first: int, last: int) -> tuple[I64, ...]:
+            return self._replay_pairs(starts[first : last + 1], to_log)
+
+        with ThreadPoolExecutor(workers_for(len(keys))) as pool:
+            return AssignmentReplay(*_joined(pool.map(replay, bounds[:-1], bounds[1:]), 4))
+
+    def _replay_pairs(self, starts: I64, to_log: Match) -> tuple[I64, ...]:
+        """Columns of the replay for some pairs of S5, given their first rows and the row behind."""
+        rows = slice(starts[0], starts[-1])
+        u = draws(
+            self.keys["assignment"][rows], self.seed, self.policies["assignment"]["namespace"]
+        )
+        tile = self.tables["assignment"]["tile_id"][rows]
+        logged = self.tables["assignment_log"]["u"]
+        partner = to_log.partners(np.arange(rows.start, rows.stop))
+        other = (_at(logged, partner) != u) & (partner >= 0)
+        begin = starts - rows.start
+        pair = np.repeat(np.arange(len(begin) - 1), np.diff(begin))
+        order = draw_order(begin, u)
+        ranked = tile[order]
+        fallen = order[np.flatnonzero((ranked[1:] < ranked[:-1]) & (pair[1:] == pair[:-1])) + 1]
+        if len(fallen):
+            order = np.lexsort((tile, pair))
+            ranked = tile[order]
+        runs = run_starts(pair, ranked)
+        found = np.flatnonzero(other), fallen, order[runs[:-1]]
+        return *(rows.start + row for row in found), np.diff(runs)
 
     @functools.cached_property
     def attempt_starts(self) -> I64:
@@ -321,12 +361,7 @@ class Evidence:
         law = JitterLaw(self.policies["jitter"], self.cells, self.places, self.polygons)
         n = len(self.keys["assignment"])
         starts = self.attempt_starts
-        run = self.attempt_sites.take(np.arange(len(starts) - 1))
-        run = (
-            run
-            if self.attempt_sites.row is None
-            else np.where(self.attempt_sites.present(n), run, -1)
-        )
+        run = self.attempt_sites.partners(np.arange(n))
         to_jitter = match_keys(self.keys["assignment"], self.keys["jitter"])
         # A tile that S1 does not know has no law; its check tells.
         placed = np.flatnonzero((run >= 0) & ~np.isnan(self.cells.coverage)[self.cell])
@@ -334,20 +369,16 @@ class Evidence:
         law.prepare(self.cell[placed[late]])
         chunks = [placed[a : a + _CHUNK] for a in range(0, len(placed), _CHUNK)]
 
-        def replay(sites: I64) -> JitterReplay:
+        def replay(sites: I64) -> tuple[I64, ...]:
             return self._replay_sites(law, sites, run, to_jitter)
 
         with ThreadPoolExecutor(workers_for(n)) as pool:
-            parts = list(pool.map(replay, chunks))
-        return JitterReplay(
-            *(
-                np.concatenate([getattr(part, name) for part in parts] or [np.empty(0, np.int64)])
-                for name in ("other_draw", "other_position", "needless_rejection")
-            )
-        )
+            return JitterReplay(*_joined(pool.map(replay, chunks), 3))
 
-    def _replay_sites(self, law: JitterLaw, sites: I64, run: I64, to_jitter: Match) -> JitterReplay:
-        """Replay of some rows of S5 that have a run in the log."""
+    def _replay_sites(
+        self, law: JitterLaw, sites: I64, run: I64, to_jitter: Match
+    ) -> tuple[I64, ...]:
+        """Columns of the replay for some rows of S5 that have a run in the log."""
         log = self.attempts
         first, last = self.attempt_starts[run[sites]], self.attempt_starts[run[sites] + 1]
         length = last - first
@@ -376,12 +407,12 @@ class Evidence:
         final = begin + length - 1
         complete = self.complete_run[run[sites]]
         jitter = self.tables["jitter"]
-        partner = sites if to_jitter.row is None else to_jitter.row[sites]
+        partner = to_jitter.partners(sites)
         agrees = (
-            (jitter["delta_lon_deg"][partner] == delta_lon[final])
-            & (jitter["delta_lat_deg"][partner] == delta_lat[final])
-            & (jitter["component"][partner] == component)
-            & (jitter["placed_by"][partner] == placed[final])
+            (_at(jitter["delta_lon_deg"], partner) == delta_lon[final])
+            & (_at(jitter["delta_lat_deg"], partner) == delta_lat[final])
+            & (_at(jitter["component"], partner) == component)
+            & (_at(jitter["placed_by"], partner) == placed[final])
         )
         rejected = complete[owner]
         rejected[final] = False
@@ -389,9 +420,7 @@ class Evidence:
         inside = is_inside(
             self.cells, self.polygons, cell[owner[tried]], delta_lon[tried], delta_lat[tried]
         )
-        return JitterReplay(
-            row[~same], sites[~agrees & (partner >= 0) & complete], row[tried[inside]]
-        )
+        return row[~same], sites[~agrees & (partner >= 0) & complete], row[tried[inside]]
 
     @functools.cached_property
     def egress_sites(self) -> metrics.Sites:
@@ -405,10 +434,6 @@ class Evidence:
     @property
     def tally(self) -> Tally:
         """What is counted of these countries: sizes, draws and replays by log, sites by country."""
-        made = self.matches["assignment"].take(self.assignment_u)
-        other_u = (self.column("assignment_log", "u") != made) & self.present(
-            "assignment", "assignment_log"
-        )
         events, attempts = len(self.keys["assignment_log"]), len(self.attempts.keys)
         return {
             "sizes": {
@@ -424,7 +449,7 @@ class Evidence:
                     "events_total": events,
                     "uniforms_total": events,
                     "sites_without_event": len(self.matches["assignment_log"].missing),
-                    "replay_failures": int(other_u.sum()),
+                    "replay_failures": len(self.assignment_replay.other_draw),
                 },
                 "jitter_log": {
                     "events_total": attempts,

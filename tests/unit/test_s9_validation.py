@@ -790,3 +790,28 @@ def test_keys_are_matched_in_any_order():
     empty = pick(base, np.array([], dtype=np.int64))
     assert match_keys(base, empty).missing.tolist() == [0, 1, 2]
     assert match_keys(empty, base).extra.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("assignment", ["chain_keys", "quotas", "jitter_log_accounting"]),
+        ("jitter", ["chain_keys"]),
+        (
+            "synthesis",
+            ["egress_extra_rows", "chain_keys", "conservation", "assignment_log_accounting"],
+        ),
+        ("assignment_log", ["assignment_log_accounting"]),
+    ],
+)
+def test_a_table_without_rows_gets_a_verdict(valid, table, expected):
+    assert failing(with_rows(valid, table, np.arange(0))) == expected
+
+
+def test_an_egress_without_rows_gets_a_verdict(valid):
+    found = failing(with_rows(valid, "egress", np.arange(0)))
+    assert found[0] == "egress_missing_rows" and "eligible_country_nonzero_share" in found
+
+
+def test_a_log_of_attempts_without_rows_gets_a_verdict(valid):
+    assert failing(with_attempts(valid, np.arange(0))) == ["jitter_log_accounting"]
