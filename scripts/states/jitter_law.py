@@ -101,7 +101,8 @@ def make_cells(key: I64, coverage: Callable[[I64], F64], grid: Grid) -> Cells:
         for dx in (-1, 0, 1):
             line = np.clip(row + dy, 0, grid.nrows - 1)
             around.append(cell_keys(country, grid.tile_id(line, (col + dx) % grid.ncols)))
-    known = distinct(np.concatenate(around))
+    # A tile beyond the grid is none of those around it.
+    known = distinct(np.concatenate([key, *around]))
     fraction = coverage(known)
     covered = np.zeros(len(key), dtype=np.int16)
     for bit, keys in enumerate(around):

@@ -304,15 +304,16 @@ def quotas(e: Evidence) -> Outcome:
 @_check("E924", STRUCTURAL, "a plan that does not add up to the requirements and the reroutes")
 def requirements(e: Evidence) -> Outcome:
     """Per pair: planned sites = requirements of S3 + moves of S4."""
-    planned = sum_pairs([PairCounts(e.plan.merchant, e.plan.country, e.plan.n_sites)])
-    wrong = unbalanced([planned], [e.requirements, *e.reroute])
-    return _pairs(wrong, "plan minus requirements and moves is off")
+    return _pairs(e.unplanned, "plan minus requirements and moves is off")
 
 
 @_check("E936", STRUCTURAL, "a plan that its law and its draws do not give")
 def plan_replay(e: Evidence) -> Outcome:
     """The plan made anew from requirements, reroutes, weights and keys is the plan, row by row."""
-    anew = e.plan_anew(sum_pairs([e.requirements, *e.reroute]))
+    if len(e.unplanned.n_sites):
+        # A plan of other pairs cannot be made anew; the check of its pairs tells.
+        return _none(0, "")
+    anew = e.plan_anew(e.wanted)
     if all(map(np.array_equal, _columns(anew), _columns(e.plan))):
         return _none(0, "")
     made, plan = _ordered(anew), _ordered(e.plan)

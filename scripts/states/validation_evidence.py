@@ -41,6 +41,8 @@ from scripts.states.pair_counts import (
     Homes,
     PairCounts,
     count_pairs,
+    sum_pairs,
+    unbalanced,
 )
 from scripts.states.s5_site_tile_assignment import Plan, draw_order, draws
 from scripts.states.s6_site_jitter import is_inside
@@ -234,7 +236,9 @@ class Evidence:
 
     @functools.cached_property
     def _used(self) -> tuple[I64, npt.NDArray[np.int32]]:
-        return used_cells(self.keys["assignment"].country, self.tables["assignment"]["tile_id"])
+        # The tile behind the last stands for all that the grid has not.
+        tile = np.minimum(self.tables["assignment"]["tile_id"], np.uint64(self.grid.ntiles))
+        return used_cells(self.keys["assignment"].country, tile)
 
     @property
     def cell(self) -> npt.NDArray[np.int32]:
@@ -276,6 +280,17 @@ class Evidence:
             self.polygons, country[known], lon[known], lat[known], workers
         )
         return inside
+
+    @functools.cached_property
+    def wanted(self) -> PairCounts:
+        """Sites that S4 is to place: requirements of S3 and moves of the guard."""
+        return sum_pairs([self.requirements, *self.reroute])
+
+    @functools.cached_property
+    def unplanned(self) -> PairCounts:
+        """Pairs of which the plan holds another number of sites than wanted, by how many."""
+        planned = PairCounts(self.plan.merchant, self.plan.country, self.plan.n_sites)
+        return unbalanced([planned], [self.wanted])
 
     @functools.cached_property
     def site_pairs(self) -> PairCounts:

@@ -305,7 +305,7 @@ def other_requirement(e):
     n = e.requirements.n_sites.copy()
     n[4] += 1
     requirements = replace(e.requirements, n_sites=n)
-    return fresh(e, requirements=requirements, plan_anew=lambda pairs: e.plan)
+    return fresh(e, requirements=requirements)
 
 
 def lost_outlet(e):
@@ -810,8 +810,53 @@ def test_a_table_without_rows_gets_a_verdict(valid, table, expected):
 
 def test_an_egress_without_rows_gets_a_verdict(valid):
     found = failing(with_rows(valid, "egress", np.arange(0)))
-    assert found[0] == "egress_missing_rows" and "eligible_country_nonzero_share" in found
+    assert found[0] == "egress_missing_rows"
+    assert "eligible_country_nonzero_share" in found
 
 
 def test_a_log_of_attempts_without_rows_gets_a_verdict(valid):
     assert failing(with_attempts(valid, np.arange(0))) == ["jitter_log_accounting"]
+
+
+def extremes(values):
+    """Values that no law gives, and the ends of a type."""
+    if values.dtype.kind == "f":
+        return [np.nan, np.inf, -np.inf, 0.0, -1e308, 181.0, 5e-324]
+    if values.dtype.kind == "b":
+        return [True, False]
+    ends = np.iinfo(values.dtype)
+    return [0, 1, ends.max, ends.min, min(ends.max, 7_000_000_000)]
+
+
+def with_column(e, table, column, values):
+    if table == "attempts":
+        return fresh(e, attempts=replace(e.attempts, **{column: values}))
+    if table in e.tables:
+        return fresh(e, tables={**e.tables, table: {**e.tables[table], column: values}})
+    return fresh(e, **{table: replace(getattr(e, table), **{column: values})})
+
+
+def columns_of(e):
+    """Numeric columns of the evidence by table and name."""
+    found = {(table, name): v for table, held in e.tables.items() for name, v in held.items()}
+    for table, name in (
+        ("attempts", "attempt"),
+        ("attempts", "accepted"),
+        ("plan", "tile_id"),
+        ("plan", "n_sites"),
+        ("requirements", "n_sites"),
+        ("upstream", "n_sites"),
+    ):
+        found[table, name] = getattr(getattr(e, table), name)
+    return found
+
+
+def test_an_extreme_value_in_any_column_gets_a_verdict(valid):
+    for (table, column), values in columns_of(valid).items():
+        for extreme in extremes(values):
+            for rows in (len(values) // 2, slice(None)):
+                changed = values.copy()
+                changed[rows] = extreme
+                found = failing(with_column(valid, table, column, changed))
+                same = np.array_equal(changed, values)
+                assert same or found, f"{table}.{column} {extreme} in {rows}"
