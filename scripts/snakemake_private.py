@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from snakemake.io import sourcecache_entry
+from snakemake.io import _IOFile, sourcecache_entry
 from snakemake.script import PythonScript
 
 from scripts.errors import ConfigError, GovernanceError
@@ -183,6 +183,32 @@ def run_scripts_with(run: Callable[[str, Mapping[str, str]], int]) -> None:
             raise subprocess.CalledProcessError(status, fname)
 
     PythonScript.execute_script = execute_script
+
+
+def take_checksums_once() -> None:
+    """Read a file once for its checksum, as long as it stays the same file of one size and time.
+
+    When a job has ended Snakemake takes the checksums of all its inputs again for each of its
+    outputs (its issue 4240), and no option stops that without giving the checksums up.
+    """
+    alone = _IOFile.checksum
+    known: dict[tuple[Any, ...], str | None] = {}
+
+    async def checksum(self: _IOFile, *args: Any, **options: Any) -> str | None:
+        try:
+            state = None if self.is_storage else os.stat(self.file)
+        except OSError:
+            state = None
+        if state is None:
+            found: str | None = await alone(self, *args, **options)
+            return found
+        now = state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+        asked = *now, *args, *sorted(options.items())
+        if asked not in known:
+            known[asked] = await alone(self, *args, **options)
+        return known[asked]
+
+    _IOFile.checksum = checksum
 
 
 def handle_sigterm_in_thread() -> None:

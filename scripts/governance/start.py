@@ -101,6 +101,7 @@ def tell_refusals(workflow: Any, settings: Settings, target: str) -> list[str]:
 def begin(workflow: Any, settings: Settings, root_of_jobs: str, view: View) -> None:
     """Take the runs root, then see to superseded runs; on refusal the verdict, lines, status 1."""
     snakemake_private.handle_sigterm_in_thread()
+    snakemake_private.take_checksums_once()
     rules = snakemake_private.rules_to_run(workflow)
     in_storage = root_of_jobs != settings.runs_root
     try:

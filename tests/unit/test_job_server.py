@@ -11,11 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from scripts import snakemake_private
 from scripts.job_server import JobServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux alone")
@@ -144,11 +142,3 @@ def test_the_server_ends_with_its_workflow_and_its_jobs_run_on(tmp_path):
     assert killed.returncode == -signal.SIGKILL
     # Its output has ended, and with it everything that held it open: server and job.
     assert done.exists()
-
-
-@pytest.mark.parametrize("local", [True, False])
-def test_the_limit_of_jobs_a_second_is_lifted_on_this_machine_alone(local):
-    limit = object()
-    scheduler = SimpleNamespace(job_rate_limiter=limit)
-    snakemake_private.lift_job_rate(SimpleNamespace(local_exec=local, scheduler=scheduler))
-    assert (scheduler.job_rate_limiter is None) == local
