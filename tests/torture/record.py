@@ -39,8 +39,10 @@ def table(results: Mapping[str, Any]) -> str:
     lines = [markdown_table(["item", "held", "of", "what"], rows)]
     if RUN in results:
         made = results[RUN]
-        lines += ["", f"Made in {made['minutes']} minutes on {made['cores']} cores, "
-                  f"{made['system']}, Python {made['python']}."]  # fmt: skip
+        parts = {of["details"]["part"]: of["details"]["part_s"] for of in items.values()}
+        minutes = round(sum(parts.values()) / 60)
+        lines += ["", f"Made in {minutes} minutes on {made['cores']} cores, {made['system']}, "
+                  f"Python {made['python']}."]  # fmt: skip
     return "\n".join(lines)
 
 
