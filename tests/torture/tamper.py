@@ -16,9 +16,12 @@ import pyarrow.parquet as pq
 from scripts.contracts import CONTRACTS
 from scripts.governance.verification import verify
 from scripts.records.identity import run_id
+from scripts.tables import read_json
 
 RUNS = Path("runs/fix-data-engine")
 SEGMENT = RUNS / "segment_1B"
+# As a pattern.
+ID = "[0-9a-f]" * 32
 RELEASE, BASELINE = (SEGMENT / run_id("1B", name) for name in ("reopened", "baseline"))
 UPSTREAM, AUTHORITY = (
     RUNS / "segment_1A" / run_id("1A", name) for name in ("reopened", "authority")
@@ -122,16 +125,27 @@ TARGETS = (
 UNCOVERED = ("segment1b_p0_prune_check.txt", "sealed.json")
 
 
+def of_other_runs(world: Path) -> set[Path]:
+    """Files of runs, and of their tiles, that the release does not stand on: a phase's candidate
+    and the witness of its reproduction.
+    """
+    own = {world / RELEASE, world / BASELINE}
+    for receipt in [path for run in own for path in run.glob("seed=*/run_receipt.json")]:
+        own.add(world / SEGMENT / "tiles" / read_json(receipt)["tiles_id"])
+    runs = [*world.glob(f"{SEGMENT}/{ID}"), *world.glob(f"{SEGMENT}/tiles/{ID}")]
+    return {path for run in runs if run not in own for path in run.rglob("*")}
+
+
 def files_of(world: Path, target: Target) -> list[Path]:
-    """Files of a kind that are there."""
+    """Files of a kind that are there, of the release and what it stands on."""
     found = {path for pattern in target.patterns for path in world.glob(pattern)}
-    return sorted(path for path in found if path.is_file())
+    return sorted(path for path in found - of_other_runs(world) if path.is_file())
 
 
-def without_a_kind(world: Path, others: tuple[str, ...] = ()) -> list[str]:
+def without_a_kind(world: Path) -> list[str]:
     """Published files that no kind of mutation touches, but for those of other runs."""
     touched = {path for target in TARGETS for path in files_of(world, target)}
-    touched |= {path for pattern in others for path in world.glob(pattern)}
+    touched |= of_other_runs(world)
     folders = [path for path in (world / RUNS).iterdir() if path.name not in ("logs", "benchmarks")]
     return [
         path.relative_to(world).as_posix()

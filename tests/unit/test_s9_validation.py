@@ -28,7 +28,7 @@ from scripts.states.sites import (
     SiteKeys,
     absolute_deg,
 )
-from scripts.states.validation_checks import CHECKS, REALISM, evaluate
+from scripts.states.validation_checks import CHECKS, REALISM, evaluate, plan_replay
 from scripts.states.validation_evidence import AttemptTable, match_keys
 from scripts.tables import read_json, write_parquet
 from tests.unit import s5_s9_world
@@ -305,7 +305,7 @@ def other_requirement(e):
     n = e.requirements.n_sites.copy()
     n[4] += 1
     requirements = replace(e.requirements, n_sites=n)
-    return fresh(e, requirements=requirements)
+    return fresh(e, requirements=requirements, plan_anew=lambda pairs: e.plan)
 
 
 def lost_outlet(e):
@@ -812,6 +812,19 @@ def test_an_egress_without_rows_gets_a_verdict(valid):
     found = failing(with_rows(valid, "egress", np.arange(0)))
     assert found[0] == "egress_missing_rows"
     assert "eligible_country_nonzero_share" in found
+
+
+def test_a_plan_is_made_anew_of_what_is_wanted_but_not_without_end(valid):
+    def wants(n_sites):
+        n = valid.requirements.n_sites.copy()
+        n[4] = n_sites
+        return fresh(valid, requirements=replace(valid.requirements, n_sites=n))
+
+    one_more = wants(valid.requirements.n_sites[4] + 1)
+    assert failing(one_more) == ["requirements", "plan_replay"]
+    without_end = wants(1 << 40)
+    assert failing(without_end) == ["requirements", "plan_replay"]
+    assert plan_replay(without_end).reason.endswith("not made anew")
 
 
 def test_a_log_of_attempts_without_rows_gets_a_verdict(valid):
