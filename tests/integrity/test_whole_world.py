@@ -1,6 +1,7 @@
 """The release itself under attack: what the small world cannot show, its grade and its anchors."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from scripts.docs import upstream_values
 from scripts.records.identity import run_id
+from scripts.settings import load_settings, read_configuration
 from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
 from tests.torture import tamper
@@ -52,6 +55,13 @@ def shop(world):
     document["seeds"] = [7, 42]
     document["certification"]["required_seeds"] = [7, 42]
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def test_the_page_of_1a_has_its_values(released_world, monkeypatch):
+    page = upstream_values.PAGE.read_text(encoding="utf-8")
+    monkeypatch.chdir(released_world)
+    settings = load_settings(read_configuration([Path("config/config.yaml")], {}))
+    assert upstream_values.tables(settings) in page
 
 
 def test_the_release_is_one(released_world):
