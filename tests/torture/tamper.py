@@ -125,27 +125,29 @@ TARGETS = (
 UNCOVERED = ("segment1b_p0_prune_check.txt", "sealed.json")
 
 
-def of_other_runs(world: Path) -> set[Path]:
-    """Files of runs, and of their tiles, that the release does not stand on: a phase's candidate
-    and the witness of its reproduction.
+def beside_the_release(world: Path) -> set[Path]:
+    """Files that the release in force does not stand on: runs of phases and their witnesses, the
+    tiles of these, and earlier releases, which a `rollback` looks at.
     """
-    own = {world / RELEASE, world / BASELINE}
+    in_force = read_json(world / SEGMENT / "last_good/last_good_pointer.json")["release"]
+    own = {world / RELEASE, world / BASELINE, world / RUNS / "releases" / in_force}
     for receipt in [path for run in own for path in run.glob("seed=*/run_receipt.json")]:
         own.add(world / SEGMENT / "tiles" / read_json(receipt)["tiles_id"])
-    runs = [*world.glob(f"{SEGMENT}/{ID}"), *world.glob(f"{SEGMENT}/tiles/{ID}")]
-    return {path for run in runs if run not in own for path in run.rglob("*")}
+    patterns = (f"{SEGMENT}/{ID}", f"{SEGMENT}/tiles/{ID}", f"{RUNS}/releases/*")
+    folders = [folder for pattern in patterns for folder in world.glob(pattern)]
+    return {path for folder in folders if folder not in own for path in folder.rglob("*")}
 
 
 def files_of(world: Path, target: Target) -> list[Path]:
-    """Files of a kind that are there, of the release and what it stands on."""
+    """Files of a kind that are there, of the release in force and what it stands on."""
     found = {path for pattern in target.patterns for path in world.glob(pattern)}
-    return sorted(path for path in found - of_other_runs(world) if path.is_file())
+    return sorted(path for path in found - beside_the_release(world) if path.is_file())
 
 
 def without_a_kind(world: Path) -> list[str]:
-    """Published files that no kind of mutation touches, but for those of other runs."""
+    """Published files of the release that no kind of mutation touches."""
     touched = {path for target in TARGETS for path in files_of(world, target)}
-    touched |= of_other_runs(world)
+    touched |= beside_the_release(world)
     folders = [path for path in (world / RUNS).iterdir() if path.name not in ("logs", "benchmarks")]
     return [
         path.relative_to(world).as_posix()

@@ -34,7 +34,7 @@ def whole(world):
 
 
 def test_every_published_file_has_a_kind_of_mutation(certified_world):
-    assert tamper.of_other_runs(certified_world) == set()
+    assert tamper.beside_the_release(certified_world) == set()
     assert tamper.without_a_kind(certified_world) == []
 
 
