@@ -1,6 +1,5 @@
 """Single mutations of a certified and locked world: named by ``verify``, no wrong promotion."""
 
-import re
 import shutil
 
 import numpy as np
@@ -10,9 +9,6 @@ from scripts.governance.verification import verify
 from tests import small_world
 from tests.torture import tamper, worlds
 from tests.torture.record import record
-
-# On a line of its own, also where Snakemake tells the line of its file before.
-NAMED = re.compile(r"^(\w+Error: )?E[A-Z0-9]{3} \S", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +81,7 @@ def test_certify_promotes_nothing_that_verify_refuses(locked_world):
             result = worlds.finish(locked_world)
             faults = [] if result.returncode else whole(locked_world)
         said = result.stdout
-        named = NAMED.search(said) and "Traceback" not in said
+        named = worlds.NAMED.search(said) and "Traceback" not in said
         if result.returncode == 1 and named:
             refused.append(target.name)
         elif result.returncode == 0 and not faults:

@@ -25,6 +25,10 @@ RELEASE = SEGMENT / run_id("1B", "reopened")
 NOT_COMPARED = {"segment1b_p0_prune_check.txt", "sealed.json"}
 FOUR_SEEDS = (42, 7, 101, 202)
 LIMIT_S = 1800
+# A refusal before anything runs, that of a job, or Snakemake's for an output that it may not write.
+NAMED = re.compile(
+    r"^(FAIL .+?: )?(\w+Error: )?E[A-Z0-9]{3} \S|^ProtectedOutputException ", re.MULTILINE
+)
 # What the name of a rule holds, and the stage of the chain that it belongs to.
 STAGES = (
     ("freeze_guard", "guard"),
