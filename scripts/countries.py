@@ -44,7 +44,10 @@ def encode(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int16]:
         column = column.combine_chunks()
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
-    lookup = np.array([_INDEX[value] for value in column.dictionary.to_pylist()], dtype=np.int16)
+    try:
+        lookup = np.array([_INDEX[value] for value in column.dictionary.to_pylist()], np.int16)
+    except UnicodeDecodeError as error:
+        raise KeyError(error.object) from None
     if column.null_count:
         raise KeyError("null")
     if not len(lookup):

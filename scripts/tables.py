@@ -160,13 +160,23 @@ def open_parquet(
     return file
 
 
+def require_text(table: pa.Table) -> pa.Table:
+    """The table; ``ArrowInvalid`` where text is not UTF-8, which the reader lets pass."""
+    for column in table.columns:
+        for chunk in column.chunks:
+            text = chunk.dictionary if pa.types.is_dictionary(chunk.type) else chunk
+            if pa.types.is_string(text.type) or pa.types.is_large_string(text.type):
+                text.validate(full=True)
+    return table
+
+
 def read_parquet(
     path: str | Path, columns: Sequence[str] | None = None, dictionaries: bool = False
 ) -> pa.Table:
     """Read the named columns, in that order, or all; see :func:`open_parquet`."""
     file = open_parquet(path, columns, dictionaries)
     with readable(path):
-        return file.read(columns=list(columns) if columns is not None else None)
+        return require_text(file.read(columns=list(columns) if columns is not None else None))
 
 
 def row_blocks(
@@ -185,14 +195,14 @@ def row_blocks(
             del batch
             if sum(part.num_rows for part in waiting) < rows:
                 continue
-            table = pa.Table.from_batches(waiting)
+            table = require_text(pa.Table.from_batches(waiting))
             waiting = table.slice(rows).to_batches()
             yield table.slice(0, rows)
             del table
     if waiting:
-        yield pa.Table.from_batches(waiting)
+        yield require_text(pa.Table.from_batches(waiting))
     if not file.metadata.num_rows:
-        yield file.read(columns=columns)
+        yield require_text(file.read(columns=columns))
 
 
 def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:

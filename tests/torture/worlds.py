@@ -20,6 +20,7 @@ from tests.certified import RUNS, timeline
 
 SEGMENT = RUNS / "segment_1B"
 RELEASE = SEGMENT / run_id("1B", "reopened")
+LOCK_SET = SEGMENT / "reports/segment1b_p5_lock_set.json"
 # The list of superseded runs says what was there when it was made, not what the run is.
 # The second says on which day a release was sealed.
 NOT_COMPARED = {"segment1b_p0_prune_check.txt", "sealed.json"}

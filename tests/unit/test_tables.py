@@ -182,6 +182,21 @@ def test_unreadable_parquet_is_named(tmp_path):
         read_parquet(path, ["absent"])
 
 
+@pytest.mark.parametrize("encoded", [False, True])
+def test_text_that_is_no_utf8_is_named(tmp_path, encoded):
+    path = tmp_path / "t.parquet"
+    write_parquet(path, pa.table({"country_iso": ["\u00c4D", "AE"]}))
+    path.write_bytes(path.read_bytes().replace("\u00c4D".encode(), b"\x80DX"))
+    named = r"EX01 .*t.parquet: .*UTF8"
+    with pytest.raises(ContractError, match=named):
+        read_parquet(path, ["country_iso"], dictionaries=encoded)
+    file = pq.ParquetFile(path, read_dictionary=["country_iso"] if encoded else None)
+    with pytest.raises(pa.ArrowInvalid, match="UTF8"):
+        list(row_blocks(file, 1))
+    with pytest.raises(KeyError, match="x80DX"):
+        countries.encode(file.read()["country_iso"])
+
+
 def test_country_codes_keep_alphabetical_order():
     iso = ["AD", "ZW", "NA", "NO", "AA"]
     codes = countries.encode(pa.array(iso))

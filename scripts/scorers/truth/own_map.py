@@ -22,6 +22,7 @@ import shapely
 from scripts import countries
 from scripts.errors import ScoreError
 from scripts.geo.metrics import FloatArray, Sites
+from scripts.tables import require_text
 
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "merchant": ("merchant_id", "merchant", "chain", "brand", "operator"),
@@ -90,7 +91,7 @@ def rank_in_network(
 def _read_table(path: Path) -> pa.Table:
     try:
         if path.suffix.lower() in PARQUET:
-            return pq.read_table(path)
+            return require_text(pq.read_table(path))
         options = pa_csv.ConvertOptions(null_values=[""], strings_can_be_null=True)
         return pa_csv.read_csv(path, convert_options=options)
     except (pa.ArrowException, OSError) as error:
