@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from scripts.tables import write_json, write_parquet
 from tests.certified import uncertified
 from tests.torture import worlds
 from tests.torture.record import record
+
+Spoil = Callable[[Path], None]
 
 
 @contextmanager
@@ -77,26 +80,42 @@ def accepted(world: Path, reference: dict[str, str]) -> None:
     assert worlds.published(world) == reference
 
 
+def size_kb(certified: Path) -> int:
+    """Kilobytes of the files of a certified world; releases are links to those of runs."""
+    files = [path.stat() for path in (certified / "runs").rglob("*")]
+    return sum({file.st_ino: file.st_size for file in files}.values()) // 1024
+
+
+def fills_up(template: Path, folder: Path, kilobytes: int, reference: dict[str, str]) -> None:
+    """Certify on a disk that fills up: refused; with room, what an undisturbed run makes."""
+    world = worlds.fresh(template, folder)
+    with tmpfs(world / "runs", f"{kilobytes}k"):
+        refused(world, "EX20 .*[Nn]o space left|EG92 .*[Nn]o space left")
+        remount(world / "runs", "size=2g")
+        accepted(world, reference)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_half_way(certified_world, tmp_path):
+    half = int(0.45 * size_kb(certified_world))
+    reference = worlds.published(certified_world)
+    fills_up(uncertified(tmp_path / "template"), tmp_path / "world", half, reference)
+
+
 @pytest.mark.torture
 def test_disk_full_at_several_sizes(certified_world, tmp_path):
     reference = worlds.published(certified_world)
     made = uncertified(tmp_path / "template")
-    files = [path.stat() for path in (certified_world / "runs").rglob("*")]
-    # Releases are links to the files of runs.
-    kilobytes = sum({file.st_ino: file.st_size for file in files}.values()) // 1024
-    sizes = [int(kilobytes * share) for share in (0.05, 0.2, 0.45, 0.7, 0.9)]
+    whole = size_kb(certified_world)
+    sizes = [int(whole * share) for share in (0.05, 0.2, 0.45, 0.7, 0.9)]
     sizes = sizes[: worlds.share(len(sizes))]
     held, faults = 0, []
     for size in sizes:
-        world = worlds.fresh(made, tmp_path / "world")
-        with tmpfs(world / "runs", f"{size}k"):
-            try:
-                refused(world, "EX20 .*[Nn]o space left|EG92 .*[Nn]o space left")
-                remount(world / "runs", "size=2g")
-                accepted(world, reference)
-                held += 1
-            except AssertionError as error:
-                faults.append(f"{size} kB: {str(error)[-1500:]}")
+        try:
+            fills_up(made, tmp_path / "world", size, reference)
+            held += 1
+        except AssertionError as error:
+            faults.append(f"{size} kB: {str(error)[-1500:]}")
     record(
         "disk full",
         len(sizes),
@@ -138,6 +157,22 @@ BROKEN = [
 ]  # fmt: skip
 
 
+def spoiled(world: Path, relative: str, spoil: Spoil, reference: dict[str, str]) -> None:
+    """Certify with a broken file: refused by its name; without it, as an undisturbed run."""
+    path = world / worlds.RELEASE / "seed=7" / relative
+    spoil(path)
+    said = refused(world, "E[A-Z0-9]{3} ")
+    assert path.name in said, said[-2000:]
+    shutil.rmtree(path.parent)
+    accepted(world, reference)
+
+
+@pytest.mark.slow
+def test_a_table_that_is_cut_in_half(world_copy, certified_world):
+    _, relative, spoil = BROKEN[0]
+    spoiled(world_copy, relative, spoil, worlds.published(certified_world))
+
+
 @pytest.mark.torture
 def test_broken_inputs(certified_world, tmp_path):
     reference = worlds.published(certified_world)
@@ -145,13 +180,8 @@ def test_broken_inputs(certified_world, tmp_path):
     shutil.copytree(certified_world, world, symlinks=True)
     held, faults = 0, []
     for name, relative, spoil in BROKEN:
-        path = world / worlds.RELEASE / "seed=7" / relative
-        spoil(path)
         try:
-            said = refused(world, "E[A-Z0-9]{3} ")
-            assert path.name in said, said[-2000:]
-            shutil.rmtree(path.parent)
-            accepted(world, reference)
+            spoiled(world, relative, spoil, reference)
             held += 1
         except AssertionError as error:
             faults.append(f"{name}: {str(error)[-1500:]}")
