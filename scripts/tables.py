@@ -225,10 +225,15 @@ def whole_merchants(blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield held
 
 
+def footer(path: str | Path) -> pq.FileMetaData:
+    """Rows, columns and statistics of a Parquet file (``EX01`` when it is not readable)."""
+    with readable(path):
+        return pq.read_metadata(path)
+
+
 def row_count(path: str | Path) -> int:
     """Rows of a Parquet file, from its footer."""
-    with readable(path):
-        return int(pq.read_metadata(path).num_rows)
+    return int(footer(path).num_rows)
 
 
 def to_json_bytes(value: Any) -> bytes:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from scripts.contracts import dataset_stream, measured, read_dataset, write_object
 from scripts.entry import run
@@ -22,7 +21,7 @@ from scripts.states.merging import LocatedSites, merged_sites
 from scripts.states.reports import report_s4, report_s5, report_s6, summary_s7, summary_s8
 from scripts.states.spread import distinct_spreads
 from scripts.states.tallies import Tally, add, by_country
-from scripts.tables import read_json, row_count
+from scripts.tables import footer, read_json, row_count
 
 F64 = npt.NDArray[np.float64]
 # ISO WKB of a little-endian 2-d point: byte order 1, type 1, x, y.
@@ -75,7 +74,7 @@ def bounding_box(paths: Sequence[str | Path]) -> list[float]:
     """West, south, east, north of the sites of S7, from the statistics of its row groups."""
     corners = []
     for path in paths:
-        file = pq.read_metadata(path)
+        file = footer(path)
         names = file.schema.names
         for group in map(file.row_group, range(file.num_row_groups)):
             lon, lat = (group.column(names.index(n)).statistics for n in ("lon_deg", "lat_deg"))

@@ -19,7 +19,10 @@ def refuse_failure(summary: dict[str, Any], where: str | Path) -> None:
         print(f"{row['code']} {row['check']}: {row['reason']}", file=sys.stderr)
     named = ", ".join(f"{row['code']} {row['check']}" for row in failed)
     raise StateError(
-        "E910", where, f"{len(failed)} checks failed: {named}", "mend what failed, and run again"
+        "E910",
+        where,
+        f"{len(failed)} checks failed: {named}",
+        "mend what failed, and run again; delete the file where that was mended by files of before",
     )
 
 

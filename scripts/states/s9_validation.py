@@ -64,7 +64,7 @@ from scripts.states.sites import (
 from scripts.states.tiles import coverage_of, read_grid
 from scripts.states.validation_checks import FAIL, Findings, evaluate
 from scripts.states.validation_evidence import AttemptTable, Evidence
-from scripts.tables import published, row_count
+from scripts.tables import footer, open_parquet, published, row_count
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ _UNIFORMS = ("u_component", "u_anchor", "u_lon", "u_lat")
 
 def egress_fault(path: str | Path) -> str:
     """What the egress file's schema, nulls and GeoParquet metadata break; empty when nothing."""
-    file = pq.ParquetFile(path)
+    file = open_parquet(path)
     found, wanted = file.schema_arrow, arrow_schema("site_locations")
     if found.names != wanted.names:
         return f"columns are {', '.join(found.names)}"
@@ -226,7 +226,7 @@ def _divide_egress(path: str, parts: Sequence[Mask], folder: Path) -> list[str]:
 
 def _common_metadata(paths: Sequence[str]) -> dict[str, str]:
     """File metadata that all parts share."""
-    found = [pq.read_metadata(path).metadata or {} for path in paths]
+    found = [footer(path).metadata or {} for path in paths]
     shared = set.intersection(*(set(part.items()) for part in found))
     return {key.decode(): value.decode() for key, value in shared if key != b"ARROW:schema"}
 

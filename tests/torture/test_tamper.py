@@ -68,18 +68,19 @@ def test_every_file_is_named(locked_world):
 
 
 @pytest.mark.torture
-def test_certify_promotes_nothing_that_verify_refuses(locked_world):
-    """Times kept, so that only the records can tell."""
+def test_certify_promotes_nothing_that_verify_refuses(locked_world, tmp_path):
+    """Times kept, so that only the records can tell; every kind in a copy of its own."""
     rng = np.random.default_rng(3)
     targets = [target for target in tamper.TARGETS if target.promotes]
     reference = worlds.published(locked_world)
-    refused, made_again, wrong = [], [], []
+    refused, made_again, wrong, changed = [], [], [], []
     for target in targets:
-        files = tamper.files_of(locked_world, target)
+        world = worlds.fresh(locked_world, tmp_path / "world")
+        files = tamper.files_of(world, target)
         path = files[int(rng.integers(len(files)))]
         with tamper.mutated(path, target.mutate, rng):
-            result = worlds.finish(locked_world)
-            faults = [] if result.returncode else whole(locked_world)
+            result = worlds.finish(world)
+            faults = [] if result.returncode else whole(world)
         said = result.stdout
         named = worlds.NAMED.search(said) and "Traceback" not in said
         if result.returncode == 1 and named:
@@ -89,12 +90,12 @@ def test_certify_promotes_nothing_that_verify_refuses(locked_world):
         else:
             told = f"{result.returncode} {faults[:2]} {said[-800:]}"
             wrong.append(f"{target.name}: {path.name}: {told}")
-    result = worlds.finish(locked_world)
-    intact = result.returncode == 0 and worlds.published(locked_world) == reference
+        if worlds.finish(world).returncode or worlds.published(world) != reference:
+            changed.append(f"{target.name}: {path.name}")
     record(
         "tamper: certify",
         len(targets),
-        len(targets) - len(wrong),
+        len(targets) - len({line.split(":")[0] for line in (*wrong, *changed)}),
         "one mutation of each kind of file that a promotion stands on, the file's times kept: "
         f"`certify` refuses in a named line ({len(refused)}), or makes what follows from the file "
         f"again and `verify` finds no fault ({len(made_again)}: {', '.join(made_again)}); with the "
@@ -102,7 +103,7 @@ def test_certify_promotes_nothing_that_verify_refuses(locked_world):
         refused=refused,
         made_again=made_again,
         wrong=wrong,
-        intact_afterwards=intact,
+        changed_afterwards=changed,
     )
     assert not wrong
-    assert intact, result.stdout[-3000:]
+    assert not changed

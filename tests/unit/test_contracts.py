@@ -1,10 +1,11 @@
 """Contracts that were damaged are refused by name; every file has one declaration."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from scripts.contracts import datasets, require_declared
+from scripts.contracts import check, check_object, dataset, datasets, require_declared
 from scripts.contracts.declared import CONTRACTS, contracts_digest, read_contracts
 from scripts.errors import ContractError
 
@@ -47,6 +48,17 @@ def test_defaults_hold_where_a_dataset_says_nothing(tmp_path):
     file.write_text(HEAD + text, encoding="utf-8")
     a, c = read_contracts(file).values()
     assert (a.licence, a.pii, c.licence, c.pii) == ("x", False, "x", True)
+
+
+def test_a_type_that_json_has_not_is_refused_by_name(monkeypatch):
+    entry = dataset("run_receipt")
+    schema = {
+        **entry.schema,
+        "properties": {**entry.schema["properties"], "seed": {"type": "bool"}},
+    }
+    monkeypatch.setattr(check, "dataset", lambda name: replace(entry, schema=schema))
+    with pytest.raises(ContractError, match=r"EX03 run_receipt: is declared with .* 'bool'"):
+        check_object("run_receipt", {"seed": 7})
 
 
 def test_no_path_is_declared_twice():

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import geopandas
@@ -8,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from scripts.errors import StateError
+from scripts.errors import ContractError, StateError
 from scripts.states import s7_site_synthesis
 from scripts.states.pair_counts import (
     PairCounts,
     sum_pairs,
 )
 from scripts.states.s7_site_synthesis import require_conservation, synthesise
-from scripts.states.s8_site_locations import point_coordinates, wkb_points
+from scripts.states.s8_site_locations import bounding_box, point_coordinates, wkb_points
 from scripts.states.sites import absolute_deg
 from scripts.tables import write_parquet
 from tests.unit import s5_s9_world
@@ -102,6 +103,14 @@ def test_a_broken_chain_is_refused_and_nothing_written(world, tmp_path, changes,
     assert caught.value.code == code
     assert not list(tmp_path.glob("x*"))
     assert "merchant" in str(caught.value)
+
+
+def test_a_part_that_was_cut_is_refused_by_name(world, tmp_path):
+    _, path = world
+    cut = tmp_path / "1-of-1.parquet"
+    cut.write_bytes(Path(path["synthesis"][0]).read_bytes()[:-50])
+    with pytest.raises(ContractError, match=r"EX01 .*1-of-1\.parquet"):
+        bounding_box([*path["synthesis"], cut])
 
 
 def test_the_unbalanced_pair_is_named():
