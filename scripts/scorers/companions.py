@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from scripts import countries
 from scripts.contracts import dataset
+from scripts.errors import ContractError
 from scripts.geo.metrics import (
     NN_QUANTILES,
     FloatArray,
@@ -100,10 +101,27 @@ def write_csv(dataset_id: str, path: str | Path, rows: Iterable[Row]) -> None:
 
 
 def read_csv(dataset_id: str, path: str | Path) -> list[dict[str, Any]]:
-    """Rows that :func:`write_csv` wrote; an empty number is None."""
+    """Rows that :func:`write_csv` wrote; an empty number is None.
+
+    Raises
+    ------
+    ContractError
+        ``EX05`` no text, other columns, a row that is cut, or a value of another type.
+    """
     kinds = {c["name"]: _PYTHON_TYPES[c["type"]] for c in dataset(dataset_id).columns}
-    with open(path, encoding="utf-8", newline="") as handle:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        head, *rows = csv.reader(io.StringIO(text), strict=True)
+        if head != list(kinds) or not text.endswith("\n"):
+            raise ValueError(f"columns are {head}, and it ends in {text[-8:]!r}")
         return [
-            {name: kinds[name](text) if text else None for name, text in row.items()}
-            for row in csv.DictReader(handle)
+            {
+                name: kind(cell) if cell else None
+                for (name, kind), cell in zip(kinds.items(), row, strict=True)
+            }
+            for row in rows
         ]
+    except (ValueError, csv.Error) as error:
+        raise ContractError(
+            "EX05", path, f"is no table of {', '.join(kinds)} ({error})", "as it was written"
+        ) from None

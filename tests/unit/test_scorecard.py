@@ -322,6 +322,11 @@ def test_companion_tables_add_up_and_round_trip(tmp_path):
     assert again[0]["share"] == pytest.approx(2 / 3, abs=1e-9)
     assert again[2] == {**rows[2], "share": 0.0, "cumulative_share": 1.0}
     assert b"\r" not in path.read_bytes()
+    whole = path.read_bytes()
+    for broken in (b"", whole[:-1], whole[:-9], whole.replace(b"AB", b"\x80B"), whole[5:]):
+        path.write_bytes(broken)
+        with pytest.raises(ContractError, match=r"EX05 .*country\.csv"):
+            companions.read_csv("segment1b_country_share", path)
     distances = companions.quantile_rows([world], np.array([1.0, 1.0, 4.0]), rows)
     assert {row["scope"] for row in distances} == {"global", "country:AB"}
 
