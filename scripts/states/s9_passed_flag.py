@@ -22,7 +22,7 @@ def refuse_failure(summary: dict[str, Any], where: str | Path) -> None:
         "E910",
         where,
         f"{len(failed)} checks failed: {named}",
-        "mend what failed, and run again; delete the file where that was mended by files of before",
+        "mend what failed; if its inputs were put back with their old times, delete it",
     )
 
 

@@ -17,7 +17,7 @@ def refuse_failure(summary: Mapping[str, Any], where: str) -> None:
             "EU40",
             where,
             f"validation failed: {', '.join(summary['failed'])}",
-            "mend what failed; delete the file where that was mended by files of before",
+            "mend what failed; if its inputs were put back with their old times, delete it",
         )
 
 
