@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from scripts import countries
+from scripts.contracts import dataset
 from scripts.geo.metrics import Sites
 from scripts.inequality import gini
 from scripts.report import (
@@ -24,6 +25,7 @@ from scripts.report import (
 from scripts.report.figure_distributions import share_by_bin
 from scripts.report.figure_fidelity import cell_counts, sites_by_population
 from scripts.report.projection import EARTH_RADIUS_M, equal_earth, lambert_azimuthal
+from scripts.scorers import companions
 from scripts.scorers.fidelity import DEGREE_GRID, Cells
 
 
@@ -314,7 +316,10 @@ def test_changes_are_those_since_the_newest_other_release(tmp_path, monkeypatch)
     monkeypatch.setattr(comparison, "sealed_side", lambda folder: sealed(folder, 4.0))
     policy, shares = tmp_path / "policy.s6.jitter.yaml", tmp_path / "share.csv"
     policy.write_text("a: 2\n", encoding="utf-8")
-    shares.write_text("country_iso,site_count\nFR,6\n", encoding="utf-8")
+    row_of = dict.fromkeys(dataset("segment1b_country_share").column_names, "")
+    companions.write_csv(
+        "segment1b_country_share", shares, [{**row_of, "country_iso": "FR", "site_count": 6}]
+    )
     folders = [tmp_path / name for name in ("now-1", "before-2", "older-3")]
     found = release_dossier.changes(
         certificate(row()), "now-1", folders, [str(policy)], [str(shares)]
