@@ -44,10 +44,7 @@ def encode(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int16]:
         column = column.combine_chunks()
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
-    try:
-        lookup = np.array([_INDEX[value] for value in column.dictionary.to_pylist()], np.int16)
-    except UnicodeDecodeError as error:
-        raise KeyError(error.object) from None
+    lookup = np.array([_INDEX[value] for value in column.dictionary.to_pylist()], np.int16)
     if column.null_count:
         raise KeyError("null")
     if not len(lookup):

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +26,7 @@ _WORDS = frozenset(
     {"description", "path", "keys", "sort", "optional", "final_in_layer", *_HOLDS}
     | {"licence", "pii", "retention_days"}
 )
+_JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _TYPES = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
@@ -166,6 +167,11 @@ def _dataset(file: Path, name: str, entry: Json, document: Json) -> Dataset:
         {"name": column, **shared[column]} if isinstance(column, str) else column
         for column in entry.get("columns", ())
     )
+    schema = _json_schema(entry)
+    unknown = sorted({column["type"] for column in columns} - _TYPES.keys())
+    unknown += sorted(set(_types_of(schema)) - _JSON_TYPES)
+    if unknown:
+        raise _broken(where, f"has the unknown type {unknown[0]!r}")
     keys = tuple(entry.get("keys", ()))
     sort = tuple(entry.get("sort", keys if given["path"].endswith(".parquet") else ()))
     absent = sorted({*keys, *sort} - {column["name"] for column in columns})
@@ -176,7 +182,7 @@ def _dataset(file: Path, name: str, entry: Json, document: Json) -> Dataset:
         path=given["path"],
         description=given.get("description", ""),
         columns=columns,
-        schema=_json_schema(entry),
+        schema=schema,
         keys=keys,
         sort=sort,
         licence=given["licence"],
@@ -196,6 +202,22 @@ def _json_schema(entry: Json) -> Json | None:
         "required": list(entry["properties"]),
         "properties": {**entry["properties"], **entry.get("optional", {})},
     }
+
+
+def _types_of(schema: Any, names: bool = False) -> Iterator[str]:
+    """Types that a JSON Schema names; below ``properties`` the keys are ``names`` of values.
+
+    The validator says that a type is none when a value is held against it, which is too late.
+    """
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _types_of(part)
+    if isinstance(schema, dict):
+        for key, part in schema.items():
+            if key == "type" and not names:
+                yield from [part] if isinstance(part, str) else part
+            else:
+                yield from _types_of(part, key == "properties" and not names)
 
 
 @functools.cache

@@ -26,6 +26,8 @@ from scripts.tables import (
 
 INDEX = "index.json"
 FLAG = "_passed.flag"
+# A bundle that failed stands as evidence, and is made again only where its inputs are younger.
+MEND_A_FAILURE = "mend what failed; if its inputs were put back with their old times, delete it"
 _FLAG_LINE = re.compile(r"sha256_hex = ([0-9a-f]{64})\n?")
 _PATH = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
 

@@ -2,30 +2,19 @@
 
 from typing import Any
 
+import numpy as np
+
 from scripts.compiled import compiled
 
 
 @compiled("void(i8[::1], f8[::1], i8[::1])")
 def order_by_draw(starts: Any, u: Any, row: Any) -> None:
-    """Sort the numbers of rows ``row``, from 0, within pairs by draw, then by row, in place.
+    """Put into ``row`` the numbers of rows, sorted within pairs by draw, then by row.
 
-    The rows of pair p are ``starts[p]`` to ``starts[p + 1]``; Shell's method with Knuth's steps
-    (1973), since most pairs have few.
+    The rows of pair p are ``starts[p]`` to ``starts[p + 1]``.
     """
     for p in range(len(starts) - 1):
         begin, end = starts[p], starts[p + 1]
-        step = 1
-        while 3 * step + 1 < end - begin:
-            step = 3 * step + 1
-        while step > 0:
-            for i in range(begin + step, end):
-                moved, at = row[i], i
-                draw = u[moved]
-                while at - step >= begin:
-                    before = row[at - step]
-                    if u[before] < draw or (u[before] == draw and before < moved):
-                        break
-                    row[at] = before
-                    at -= step
-                row[at] = moved
-            step //= 3
+        order = np.argsort(u[begin:end], kind="mergesort")
+        for i in range(end - begin):
+            row[begin + i] = begin + order[i]

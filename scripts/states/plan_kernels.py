@@ -1,24 +1,8 @@
-"""Sites of pairs counted by tile: compiled loops of S4."""
+"""Sites of pairs counted by tile: a compiled loop of S4."""
 
 from typing import Any
 
 from scripts.compiled import compiled
-
-
-@compiled("void(u8[::1], i8, i8)")
-def sort_between(values: Any, begin: Any, end: Any) -> None:
-    """Sort some neighbours in place, by Shell's method with Knuth's steps (1973)."""
-    step = 1
-    while 3 * step + 1 < end - begin:
-        step = 3 * step + 1
-    while step > 0:
-        for i in range(begin + step, end):
-            value, at = values[i], i
-            while at - step >= begin and values[at - step] > value:
-                values[at] = values[at - step]
-                at -= step
-            values[at] = value
-        step //= 3
 
 
 @compiled("i8(i8[::1], u8[::1], i8[::1], i8[::1])")
@@ -30,7 +14,7 @@ def count_tiles(first: Any, tile_id: Any, pair: Any, n_sites: Any) -> Any:
     """
     last = -1
     for p in range(len(first) - 1):
-        sort_between(tile_id, first[p], first[p + 1])
+        tile_id[first[p] : first[p + 1]].sort()
         for i in range(first[p], first[p + 1]):
             if i > first[p] and tile_id[i] == tile_id[last]:
                 n_sites[last] += 1

@@ -80,7 +80,7 @@ def draw_order(starts: I64, u: F64) -> I64:
     u
         Uniforms, shape (n,).
     """
-    row = np.arange(len(u))
+    row = np.empty(len(u), dtype=np.int64)
     order_by_draw(starts, u, row)
     return row
 

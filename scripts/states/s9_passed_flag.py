@@ -7,7 +7,7 @@ from typing import Any
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import StateError
-from scripts.records.bundle import write_flag
+from scripts.records.bundle import MEND_A_FAILURE, write_flag
 
 
 def refuse_failure(summary: dict[str, Any], where: str | Path) -> None:
@@ -22,7 +22,7 @@ def refuse_failure(summary: dict[str, Any], where: str | Path) -> None:
         "E910",
         where,
         f"{len(failed)} checks failed: {named}",
-        "mend what failed; if its inputs were put back with their old times, delete it",
+        MEND_A_FAILURE,
     )
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from scripts import countries
-from scripts.errors import ContractError
+from scripts.contracts import dataset_blocks
 from scripts.geo.grid import Grid
 from scripts.policies import load_policy
+from scripts.states.sites import country_codes
 
 Codes = npt.NDArray[np.int16]
 F64 = npt.NDArray[np.float64]
@@ -49,7 +48,7 @@ def used_cells(
 
 
 def coverage_of(path: str | Path, key: I64) -> F64:
-    """Covered fraction of cells, read from ``tile_index`` by row groups; NaN if it is not there.
+    """Covered fraction of cells, read from ``tile_index`` in blocks; NaN if it is not there.
 
     Parameters
     ----------
@@ -59,22 +58,15 @@ def coverage_of(path: str | Path, key: I64) -> F64:
         Ascending cell keys, shape (c,).
     """
     found = np.full(len(key), np.nan)
-    try:
-        file = pq.ParquetFile(path, read_dictionary=["country_iso"])
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, ["country_iso", "tile_id", "coverage_fraction"])
-            there = cell_keys(
-                countries.encode(table.column("country_iso")), table.column("tile_id").to_numpy()
-            )
-            if not len(there):
-                continue
-            start, stop = np.searchsorted(key, there[0]), np.searchsorted(key, there[-1], "right")
-            at = np.searchsorted(there, key[start:stop])
-            hit = there[at] == key[start:stop]
-            fraction = table.column("coverage_fraction").to_numpy()
-            found[start:stop][hit] = fraction[at[hit]]
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ContractError(
-            "EX01", path, f"not a readable tile_index ({error})", "the output of S1"
-        ) from None
+    columns = ["country_iso", "tile_id", "coverage_fraction"]
+    for table in dataset_blocks("tile_index", path, columns):
+        country = country_codes(table.column("country_iso"), path)
+        there = cell_keys(country, table.column("tile_id").to_numpy())
+        if not len(there):
+            continue
+        start, stop = np.searchsorted(key, there[0]), np.searchsorted(key, there[-1], "right")
+        at = np.searchsorted(there, key[start:stop])
+        hit = there[at] == key[start:stop]
+        fraction = table.column("coverage_fraction").to_numpy()
+        found[start:stop][hit] = fraction[at[hit]]
     return found

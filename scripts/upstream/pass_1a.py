@@ -7,7 +7,7 @@ from typing import Any
 from scripts.contracts import read_object
 from scripts.entry import run
 from scripts.errors import UpstreamError
-from scripts.records.bundle import write_flag
+from scripts.records.bundle import MEND_A_FAILURE, write_flag
 
 
 def refuse_failure(summary: Mapping[str, Any], where: str) -> None:
@@ -17,7 +17,7 @@ def refuse_failure(summary: Mapping[str, Any], where: str) -> None:
             "EU40",
             where,
             f"validation failed: {', '.join(summary['failed'])}",
-            "mend what failed; if its inputs were put back with their old times, delete it",
+            MEND_A_FAILURE,
         )
 
 
