@@ -40,7 +40,7 @@ test-s3: .venv/s3-test.stamp ## certify the small world in object storage that i
 	$(BIN)/pytest -m cluster tests/cluster/test_s3.py
 
 # Kills, tampering, full disks, set-back clocks, races, fuzzing, environments: every item as a figure
-# in docs/reliability.md. About an hour and a half on two idle cores; TORTURE_SHARE=0.1 for a tenth of it, which
+# in docs/reliability.md. Some two and a half hours on two cores; TORTURE_SHARE=0.1 for a tenth of it, which
 # goes to build/torture alone; PARTS="kill tamper" renews some of its parts. The disk tests and the one
 # without network need root, the clock a C compiler, the environments a package index.
 torture: .venv/dev.stamp ## kill, tamper, fill disks, race, fuzz: the figures of docs/reliability.md

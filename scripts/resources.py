@@ -61,7 +61,7 @@ SHIPPED_TILES, LAND = 3.2, 0.34
 DEMANDS = {
     **dict.fromkeys(
         ("s1_tile_index", "s1_population_surface", "fidelity_reference", "s2_tile_weights"),
-        Demand(2000, minutes=30, minutes_per_million=0, mb_per_million_tiles=100),
+        Demand(2000, minutes=30, minutes_per_million=0, mb_per_million_tiles=120),
     ),
     "generate_1a": Demand(700, 20),
     "ingest_1a": Demand(500, 20),
