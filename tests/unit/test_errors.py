@@ -16,7 +16,6 @@ SHARED = {
     "ER02": "no country code",
     "ER05": "a value out of range",
     "ER22": "a built snapshot is not as it should be",
-    "EX01": "a table is not readable",
     "EX03": "no such dataset",
     "EX10": "a column is missing, undeclared or of another type",
     "EX11": "a value breaks its column's rule",

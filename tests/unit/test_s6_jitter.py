@@ -10,7 +10,7 @@ import shapely
 from scipy import stats
 
 from scripts import countries
-from scripts.errors import StateError
+from scripts.errors import ContractError, StateError
 from scripts.geo.distance import ROUNDED_KM_PER_DEG, great_circle_m
 from scripts.geo.snapshot import Countries, Places
 from scripts.policies import load_policy
@@ -445,6 +445,18 @@ def test_coverage_is_found_in_any_row_group(tmp_path):
     assert np.array_equal(found[:-1], coverage[::5])
     assert np.isnan(found[-1])
     assert np.isnan(coverage_of(tmp_path / "t.parquet", np.array([0, 1]))).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"), [(b"\x80A", "EX01 .*UTF8"), (b"a1", "EX11 .*'a1' is no country code")]
+)
+def test_a_tile_index_of_no_country_is_refused_by_name(tmp_path, text, rule):
+    path = tmp_path / "t.parquet"
+    table = build_tile_index(make_countries(), GRID)
+    other = pa.array([text] * table.num_rows, pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(0, "country_iso", other), path)
+    with pytest.raises(ContractError, match=rule):
+        coverage_of(path, np.array([0]))
 
 
 def test_inputs_out_of_order_are_refused(tmp_path):
