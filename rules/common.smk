@@ -242,13 +242,13 @@ def labels(**fixed):
 def code(module, *obeyed):
     """Params: digest of a module, of what it imports and of its contracts, and of policies.
 
-    ``obeyed`` are input functions of policy files. Snakemake knows their files by times alone, and a
-    copy may keep an old one; of a parameter that follows from a job's inputs it sees no change.
+    ``obeyed`` are policy files, or input functions of them. Snakemake knows these by times alone, and
+    a copy may keep an old one; of a parameter that follows from a job's inputs it sees no change.
     """
     law = code_digest(module)
 
     def of_job(wildcards):
-        found = [files(wildcards) for files in obeyed]
+        found = [files(wildcards) if callable(files) else files for files in obeyed]
         paths = {path for files in found for path in ([files] if isinstance(files, str) else files)}
         return f"{law} {parameter_hash({path: file_digest(path) for path in paths})}"
 

@@ -38,7 +38,7 @@ if SETTINGS.population_raster:
             mem_mb=4000,
             runtime=120,
         params:
-            code=code("own_inputs.import_population"),
+            code=code("own_inputs.import_population", policy("s1_tile_index")),
             totals=SETTINGS.population_totals,
             uncovered=SETTINGS.population_uncovered,
         conda:

@@ -156,7 +156,7 @@ rule score_phase:
     log:
         logs("1B/{run_id}/score_phase_{phase}"),
     params:
-        code=code("governance.score_phase"),
+        code=code("governance.score_phase", GATES),
         runs_root=runs_root,
         required_seeds=list(SETTINGS.required_seeds),
         tuned_seed=TUNED_SEED,
@@ -199,7 +199,7 @@ rule authority_envelope:
     log:
         logs("{segment}/authority_envelope"),
     params:
-        code=code("governance.authority_envelope"),
+        code=code("governance.authority_envelope", GATES),
         unlocked=UNLOCKED,
         runs={one.name: {"run_id": one.run_id, **one.policies} for one in P4_RUNS},
     conda:
@@ -221,7 +221,7 @@ rule assess_p4:
     log:
         logs("1B/{run_id}/assess_p4"),
     params:
-        code=code("governance.assess_p4"),
+        code=code("governance.assess_p4", GATES),
         runs_root=runs_root,
     conda:
         ENV

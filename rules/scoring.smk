@@ -1,4 +1,4 @@
-"""Scoring: the reference Earth of a run, a scorecard per seed, and the pinned baseline (P0)."""
+"""Scoring: a scorecard per seed, and the report on the baseline (P0)."""
 
 # A run is measured against the baseline's sites of its seed, the baseline against nothing.
 BASELINE_SITES = run("s8_site_locations/site_locations.parquet").replace(
@@ -55,7 +55,7 @@ rule scorecard:
     resources:
         **demand("scorecard"),
     params:
-        code=code("scorers.scorecard", policy("s1_tile_index"), policy("s2")),
+        code=code("scorers.scorecard", policy("s1_tile_index"), policy("s2"), GATES),
     conda:
         ENV
     script:
@@ -87,7 +87,7 @@ rule p0_baseline:
     log:
         logs("1B/{run_id}/p0_baseline"),
     params:
-        code=code("scorers.p0_baseline"),
+        code=code("scorers.p0_baseline", GATES),
     conda:
         ENV
     script:

@@ -103,7 +103,7 @@ rule start_search:
     log:
         logs("1B/{run_id}/start_search.{search}"),
     params:
-        code=code("search.start_search"),
+        code=code("search.start_search", *map(policy, TURNED)),
     conda:
         ENV
     script:
@@ -141,7 +141,7 @@ rule search_attempt:
     resources:
         **demand("search_attempt"),
     params:
-        code=code("search.search_attempt"),
+        code=code("search.search_attempt", policy("s1_tile_index"), policy("s5"), GATES),
         name=run_name,
         seeds=seeds_of_search,
         search=asked("starts", "objective", "constraints", "goal"),
@@ -185,7 +185,7 @@ rule record_search:
     log:
         logs("1B/{run_id}/record_search.{search}"),
     params:
-        code=code("search.record_search"),
+        code=code("search.record_search", *map(policy, TURNED)),
         seeds=seeds_of_search,
     conda:
         ENV
@@ -228,7 +228,6 @@ rule recover:
     localrule: True
     params:
         code=code("governance.recover"),
-        runs_root=runs_root,
         faults=refusals("recover"),
     conda:
         ENV

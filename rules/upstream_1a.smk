@@ -160,7 +160,7 @@ rule score_1a:
     resources:
         **demand("score_1a"),
     params:
-        code=code("upstream.score_1a"),
+        code=code("upstream.score_1a", BANDS_1A),
     conda:
         ENV
     script:
@@ -176,7 +176,7 @@ rule certify_1a_authority:
     log:
         logs("{segment}/certify_1a_authority"),
     params:
-        code=code("upstream.certify_1a_authority"),
+        code=code("upstream.certify_1a_authority", BANDS_1A),
     conda:
         ENV
     script:
@@ -193,7 +193,7 @@ rule check_freeze_guard:
     log:
         logs("1A/{run_id}/check_freeze_guard"),
     params:
-        code=code("upstream.check_freeze_guard"),
+        code=code("upstream.check_freeze_guard", BANDS_1A),
     conda:
         ENV
     script:

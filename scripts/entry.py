@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -102,7 +103,8 @@ def _peak_kib(largest_rss: int) -> float:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
         return largest_rss / 2**10 if sys.platform == "darwin" else largest_rss
-    return float(status.split("VmHWM:")[1].split()[0])
+    peak = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    return float(peak[1]) if peak else largest_rss
 
 
 def os_error(error: OSError, outputs: Any) -> ContractError:

@@ -34,6 +34,12 @@ def great_circle_m(
     return metres
 
 
+def on_earth(lon_deg: F64, lat_deg: F64) -> npt.NDArray[np.bool_]:
+    """Positions with a longitude within 180 and a latitude within 90 degrees; NaN is none."""
+    within: npt.NDArray[np.bool_] = (np.abs(lon_deg) <= 180.0) & (np.abs(lat_deg) <= 90.0)
+    return within
+
+
 def unit_vectors(lon_deg: F64, lat_deg: F64) -> F64:
     """Points on the unit sphere; shape (n, 3)."""
     out = np.empty((len(lon_deg), 3))

@@ -199,6 +199,12 @@ def quantiles(values: FloatArray, q: Sequence[float]) -> FloatArray:
     return np.quantile(values, q) if len(values) else np.full(len(q), math.nan)
 
 
+def median_known(values: Sequence[float]) -> float:
+    """Median of the values that are not NaN; NaN when all are."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else math.nan
+
+
 def tail_ratio(nn_m: FloatArray) -> float:
     """p99 / p50 of nearest-neighbour distances; NaN when p50 is 0 or there are none."""
     p50, p99 = quantiles(nn_m, (0.5, 0.99))

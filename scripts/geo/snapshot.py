@@ -175,8 +175,34 @@ def load_countries(path: str | Path) -> Countries:
     return Countries(code, geometry)
 
 
+def read_csv(path: str | Path, schema: pa.Schema, with_nulls: bool = False) -> pa.Table:
+    """Columns of a CSV file of the snapshot; text is never null, 'NA' is Namibia.
+
+    Parameters
+    ----------
+    with_nulls
+        Whether a number may be missing.
+
+    Raises
+    ------
+    ReferenceSnapshotError
+        ``ER01`` unreadable, a column is missing, or a value is not of its type.
+    """
+    options = pa_csv.ConvertOptions(
+        column_types=schema, strings_can_be_null=False, include_columns=schema.names
+    )
+    if not with_nulls:
+        options.null_values = []
+    try:
+        return pa_csv.read_csv(path, convert_options=options)
+    except (pa.ArrowException, OSError) as error:
+        raise ReferenceSnapshotError(
+            "ER01", path, str(error), "the file as build_reference writes it"
+        ) from None
+
+
 def load_facts(path: str | Path) -> pa.Table:
-    """Read ``country_facts.csv`` into :data:`FACTS_SCHEMA`; 'NA' is Namibia, nothing is null.
+    """Read ``country_facts.csv`` into :data:`FACTS_SCHEMA`; nothing is null.
 
     Raises
     ------
@@ -184,18 +210,7 @@ def load_facts(path: str | Path) -> pa.Table:
         ``ER01`` unreadable, ``ER02`` not a country code, ``ER03`` out of order or twice, ``ER05``
         a value outside its range.
     """
-    options = pa_csv.ConvertOptions(
-        column_types=FACTS_SCHEMA,
-        strings_can_be_null=False,
-        null_values=[],
-        include_columns=FACTS_SCHEMA.names,
-    )
-    try:
-        table = pa_csv.read_csv(path, convert_options=options)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ReferenceSnapshotError(
-            "ER01", path, str(error), "the file as build_reference writes it"
-        ) from None
+    table = read_csv(path, FACTS_SCHEMA)
     code = _codes(path, table.column("country_iso"))
     wrong = np.flatnonzero(np.diff(code) <= 0)
     if len(wrong):

@@ -249,7 +249,13 @@ def _other_policies(lock: Lock, policies: Mapping[str, str], told: Iterable[str]
     locked = lock.record["policies"]
     lines = []
     for key, entry in sorted(locked.items()):
-        path = policies[key]
+        path = policies.get(key)
+        if path is None:
+            lines.append(
+                f"lock {lock.phase} holds {entry['path']}, this run has no policy {key}; "
+                f"use the 1A that was locked, or segment1b reopen {lock.phase}"
+            )
+            continue
         now = _digest(path)
         if path not in told and now != entry["sha256"]:
             lines.append(

@@ -20,14 +20,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from scripts import __version__
-from scripts.contracts import dataset, dataset_path, dataset_stream, read_object, write_object
+from scripts.contracts import (
+    arrow_schema,
+    dataset,
+    dataset_blocks,
+    dataset_path,
+    dataset_stream,
+    read_object,
+    write_object,
+)
 from scripts.errors import GovernanceError
 from scripts.governance.pointers import last_good_pointer
+from scripts.records.code_digest import PACKAGE
 from scripts.records.ledger import Ledger
-from scripts.tables import file_digest, publish
+from scripts.tables import file_digest, footer, publish
 
 Json = Mapping[str, Any]
 FOLDER = "releases"
@@ -155,7 +162,7 @@ def when_and_from() -> dict[str, Any]:
     """Day, commit and version of a sealing; ``unknown`` for the commit where there is none."""
     git = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        said = subprocess.run(git, capture_output=True, text=True, check=False)
+        said = subprocess.run(git, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
         commit = said.stdout.strip() or "unknown"
     except OSError:
         commit = "unknown"
@@ -187,16 +194,16 @@ def egress_metadata(certificate: Json, name: str, seed: int) -> dict[str, Any]:
 def write_egress(folder: Path, certificate: Json, name: str) -> None:
     """Publish the sites of every seed with their metadata, and the data dictionary beside them."""
     run_id = certificate["run"]["run_id"]
+    columns = arrow_schema("site_locations").names
     for seed in certificate["seeds"]:
-        source = pq.ParquetFile(dataset_path(folder, "site_locations", run_id=run_id, seed=seed))
-        said = {key.decode(): value.decode() for key, value in source.metadata.metadata.items()
-                if key == b"geo"}  # fmt: skip
+        path = dataset_path(folder, "site_locations", run_id=run_id, seed=seed)
+        said = {"geo": footer(path).metadata[b"geo"].decode()}
         about = egress_metadata(certificate, name, seed)
         said["segment_1b"] = json.dumps(about, sort_keys=True)
         target = folder / f"egress/seed={seed}/site_locations.parquet"
         with dataset_stream("site_locations", target, said) as stream:
-            for group in range(source.num_row_groups):
-                stream.write(source.read_row_group(group))
+            for block in dataset_blocks("site_locations", path, columns):
+                stream.write(block)
     entry = dataset("site_locations")
     dictionary = {
         "description": entry.description,
@@ -211,12 +218,9 @@ def write_egress(folder: Path, certificate: Json, name: str) -> None:
 def listed(root: Path) -> list[tuple[Json, Json]]:
     """Manifest and seal of every release, the last sealed first."""
     found = []
-    for path in (root / FOLDER).glob("*/release.json"):
-        folder = path.parent
-        found.append(
-            (path.stat().st_mtime_ns, read_release(folder),
-             read_object("release_seal", folder / "sealed.json"))
-        )  # fmt: skip
+    for path in sorted((root / FOLDER).glob("*/release.json")):
+        note = read_object("release_seal", path.parent / "sealed.json")
+        found.append((path.stat().st_mtime_ns, read_release(path.parent), note))
     return [(manifest, note) for _, manifest, note in sorted(found, key=lambda f: -f[0])]
 
 

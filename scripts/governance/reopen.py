@@ -27,7 +27,7 @@ EVIDENCE = (
 STATES_OF = {"P1": {"S2"}, "P2": {"S4"}, "P3": {"S6"}, "P4": {"1A", "S2", "S4", "S6"}}
 
 
-def failing_rows(kind: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def contradicting_rows(kind: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Failing rows of grade B, or of a phase's demands, in a piece of evidence."""
     if kind == "segment1b_p4_red_reopen":
         rows = [*document["failing_gates"], *document["regressions"]]
@@ -48,7 +48,7 @@ def contradictions(kind: str, document: Mapping[str, Any], phase: str) -> list[s
         return list(document["start"]["missed"]) if turned & states else []
     return [
         f"{row.get('gate', row.get('check'))} seed {row['seed']}"
-        for row in failing_rows(kind, document)
+        for row in contradicting_rows(kind, document)
         if row["triage"] and states & set(row["triage"].split(", "))
     ]
 

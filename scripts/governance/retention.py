@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -80,17 +81,15 @@ def kept_runs(segment: Path, named: Iterable[str]) -> dict[str, str]:
     return reasons
 
 
-def check_removable(path: Path, root: Path, kept: Iterable[str] = ()) -> None:
+def check_removable(path: Path, root: Path) -> None:
     """Refuse to delete what is no superseded run folder.
 
     Raises
     ------
     GovernanceError
-        ``EG50`` a kept run; ``EG51`` a path that is not a run folder of the runs root; ``EG52`` a
-        symbolic link, on the way or inside; ``EG53`` read-only.
+        ``EG51`` a path that is not a run folder of the runs root; ``EG52`` a symbolic link, on the
+        way or inside; ``EG53`` read-only.
     """
-    if path.name in set(kept):
-        raise GovernanceError("EG50", path, "is kept", "a superseded run")
     segment = root / "segment_1B"
     plain = Path(os.path.normpath(path))
     if plain.parent != Path(os.path.normpath(segment)) or not RUN_ID.fullmatch(plain.name):
@@ -108,9 +107,13 @@ def size_of(folder: Path, seen: set[tuple[int, int]] | None = None) -> int:
     seen = set() if seen is None else seen
     total = 0
     for path in folder.rglob("*"):
-        status = path.lstat()
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            # Renamed or deleted by a workflow that is at work.
+            continue
         key = (status.st_dev, status.st_ino)
-        if path.is_file() and not path.is_symlink() and key not in seen:
+        if stat.S_ISREG(status.st_mode) and key not in seen:
             seen.add(key)
             total += status.st_size
     return total
@@ -137,7 +140,7 @@ def prune(root: Path, named: Iterable[str], execute: bool) -> list[str]:
             lines.append(f"keep {run_id}: {kept[run_id]}")
             continue
         try:
-            check_removable(folder, root, kept)
+            check_removable(folder, root)
         except GovernanceError as error:
             lines.append(f"refuse {run_id}: {error.code} {error.rule}")
             continue

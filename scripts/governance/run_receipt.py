@@ -48,7 +48,7 @@ def verify_outputs(receipts: Sequence[Mapping[str, Any]], made: Ledger) -> None:
                     "ES22",
                     path,
                     "stands in the receipt but was not re-hashed",
-                    "an input of certify_release",
+                    "a file of the run; delete the receipt, and its rule makes it again",
                 )
             if now != digest:
                 raise ScoreError(
@@ -60,7 +60,12 @@ def verify_outputs(receipts: Sequence[Mapping[str, Any]], made: Ledger) -> None:
     listed = {path for receipt in receipts for path in receipt["outputs"]}
     unlisted = sorted(set(made.digests) - listed)
     if unlisted:
-        raise ScoreError("ES20", unlisted[0], "stands in no run receipt", "run the receipt again")
+        raise ScoreError(
+            "ES20",
+            unlisted[0],
+            "stands in no run receipt",
+            "delete the receipts of the run, and their rule makes them again",
+        )
 
 
 def refuse_other_sources(records: Mapping[str, Any], known: Mapping[str, str]) -> None:

@@ -119,7 +119,6 @@ def population_of(pairs: Pairs, home: npt.NDArray[np.int64], seed: int) -> Popul
         (pairs.n_sites.astype(np.float64), (pairs.country.astype(np.int64), row)),
         shape=(countries.CODES, len(merchant)),
     )
-    by_country.sum_duplicates()
     south = np.bincount(row, pairs.south, len(merchant)).astype(np.int64)
     return Population(merchant, home[standing], by_country, south)
 

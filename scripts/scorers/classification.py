@@ -68,13 +68,13 @@ def lanes(failing: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def verdict(rows: Sequence[Row], recovery_ended: bool = False) -> dict[str, Any]:
-    """Class of a run, the rows that decided it and the lanes that mend them.
+def verdict(rows: Sequence[Row]) -> dict[str, Any]:
+    """Class of a run, and the lanes that mend the rows that decided it.
 
     ``deciding_grade`` is B for a red run, else BPLUS; ``recommended_lane`` is None when nothing
     of that grade fails.
     """
-    kind = classify(rows, recovery_ended)
+    kind = classify(rows)
     deciding = "B" if kind == RED else "BPLUS"
     failing = failing_rows(rows, deciding)
     named = lanes(failing)
@@ -82,7 +82,6 @@ def verdict(rows: Sequence[Row], recovery_ended: bool = False) -> dict[str, Any]
         "class": kind,
         "grade": grade_of(rows),
         "deciding_grade": deciding,
-        "failing": failing,
         "lanes": named,
         "recommended_lane": named[0]["state"] if named else None,
     }

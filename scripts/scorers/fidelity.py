@@ -18,7 +18,15 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo.distance import unit_vectors
 from scripts.geo.grid import Grid
-from scripts.geo.metrics import Codes, FloatArray, IntArray, Map, Sites, country_counts
+from scripts.geo.metrics import (
+    Codes,
+    FloatArray,
+    IntArray,
+    Map,
+    Sites,
+    country_counts,
+    median_known,
+)
 from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
 from scripts.geo.snapshot import Countries
@@ -160,11 +168,6 @@ def overlap(x: FloatArray, y: FloatArray) -> float:
     return float(np.minimum(x / x.sum(), y / y.sum()).sum())
 
 
-def _median(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.median(known)) if known else math.nan
-
-
 def population_agreement(sites: Map, cells: Cells, seed: int, min_sites: int) -> dict[str, Any]:
     """Spearman's rho and overlap of sites and population on the one-degree grid, by country.
 
@@ -213,7 +216,7 @@ def population_agreement(sites: Map, cells: Cells, seed: int, min_sites: int) ->
             }
         )
     names = ("spearman", "overlap", "spearman_random", "overlap_random")
-    medians = {f"{name}_median": _median([row[name] for row in table]) for name in names}
+    medians = {f"{name}_median": median_known([row[name] for row in table]) for name in names}
     return {**medians, "countries": table, "min_sites": min_sites}
 
 

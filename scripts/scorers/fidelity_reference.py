@@ -1,8 +1,8 @@
 """What maps are compared with that no seed changes: people on one-degree cells, random points of
 them, how far apart two of them live, and land in or beside a city.
 
-Everything here follows from S1 and the land cover, so it is made once for a run and read by the
-scorecards of all its seeds.
+Everything here follows from S1 and the land cover, so it is made once for a tile set and read by
+the scorecards of all seeds of the runs on it.
 """
 
 from typing import Any

@@ -182,8 +182,8 @@ def graded(
     if baseline is None:
         against: dict[str, Any] = {"contraction": metrics.contraction(nn_ratio, nn_ratio)}
     else:
-        lowest = lowest_sites(baseline, seed, most_kept(reference))
-        against = tail_against_baseline(sites, rank, lowest, tolerance, reference, seed)
+        of_baseline = lowest_sites(baseline, seed, most_kept(reference))
+        against = tail_against_baseline(sites, rank, of_baseline, tolerance, reference, seed)
     boot = settings["bootstrap"]
     collapse = collapse_sentinel(
         sites, rank, counts, points, world.land_m2, CollapseLimits(**settings["collapse"])

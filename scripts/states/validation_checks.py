@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.collapse import CollapseLimits, collapse_sentinel
-from scripts.geo.distance import blocks
+from scripts.geo.distance import blocks, on_earth
 from scripts.ordering import in_order
 from scripts.progress import track
 from scripts.records.identity import manifest_fingerprint, parameter_hash
@@ -281,9 +281,8 @@ def egress_geometry(e: Evidence) -> Outcome:
         return _none(1, "geometry is not little-endian WKB points")
     egress = e.tables["egress"]
     lon, lat = egress["lon_deg"], egress["lat_deg"]
-    on_earth = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
     differs = (e.geometry[0] != lon) | (e.geometry[1] != lat)
-    return _where(differs & on_earth, e.keys["egress"], "geometry is not the coordinate")
+    return _where(differs & on_earth(lon, lat), e.keys["egress"], "geometry is not the coordinate")
 
 
 @_check("E923", STRUCTURAL, "a tile that got more or fewer sites of a pair than S4 planned")

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ import pyarrow as pa
 from scripts import countries
 from scripts.geo import metrics
 from scripts.geo.collapse import sites_judged
+from scripts.geo.distance import on_earth
 from scripts.geo.grid import Grid
 from scripts.geo.people import Points
 from scripts.geo.polygons import contains_points
@@ -58,6 +60,24 @@ F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _CHUNK = 1 << 18
+Made = TypeVar("Made")
+
+
+class computed_once(functools.cached_property[Made]):  # noqa: N801
+    """A cached property of which threads that ask for it at the same time wait for the first."""
+
+    def __init__(self, compute: Callable[[Any], Made]) -> None:
+        super().__init__(compute)
+        self._computing = threading.RLock()
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Made: ...
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
+        with self._computing:
+            return super().__get__(instance, owner)
 
 
 def _at(values: npt.NDArray[Any], row: I64) -> npt.NDArray[Any]:
@@ -212,7 +232,7 @@ class Evidence:
         """The rows to which everything is brought: the keys of S7."""
         return self.keys["synthesis"]
 
-    @functools.cached_property
+    @computed_once
     def matches(self) -> dict[str, Match]:
         """Partners of S7's rows in every other table."""
         return {
@@ -230,11 +250,10 @@ class Evidence:
         """Rows of S7 that all the tables hold."""
         mask = np.ones(len(self.sites), dtype=bool)
         for table in tables:
-            if self.matches[table].row is not None:
-                mask &= self.matches[table].present(len(self.sites))
+            mask &= self.matches[table].present(len(self.sites))
         return mask
 
-    @functools.cached_property
+    @computed_once
     def _used(self) -> tuple[I64, npt.NDArray[np.int32]]:
         # The tile behind the last stands for all that the grid has not.
         tile = np.minimum(self.tables["assignment"]["tile_id"], np.uint64(self.grid.ntiles))
@@ -245,26 +264,25 @@ class Evidence:
         """Cell of each row of S5, by its own country and tile."""
         return self._used[1]
 
-    @functools.cached_property
+    @computed_once
     def cells(self) -> Cells:
         """The cells in use; coverage is NaN where S1 has no such tile."""
         return make_cells(self._used[0], self.coverage, self.grid)
 
-    @functools.cached_property
+    @computed_once
     def in_bounds(self) -> Mask:
         """Rows of S7 whose egress coordinates are finite and on the Earth."""
         lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
-        on_earth: Mask = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
-        return on_earth & self.present("egress")
+        return on_earth(lon, lat) & self.present("egress")
 
-    @functools.cached_property
+    @computed_once
     def near_tile(self) -> Mask:
         """Rows of S7 whose egress coordinates lie on the tile of S5 or one that touches it."""
         lon, lat = self.column("egress", "lon_deg"), self.column("egress", "lat_deg")
         where = self.grid.around(self.column("assignment", "tile_id"), lon, lat)
         return (where >= 0) & self.in_bounds & self.present("assignment")
 
-    @functools.cached_property
+    @computed_once
     def in_country(self) -> Mask:
         """Rows of S7 in bounds whose egress coordinates lie inside their country's polygon."""
         country = self.sites.country
@@ -281,23 +299,23 @@ class Evidence:
         )
         return inside
 
-    @functools.cached_property
+    @computed_once
     def wanted(self) -> PairCounts:
         """Sites that S4 is to place: requirements of S3 and moves of the guard."""
         return sum_pairs([self.requirements, *self.reroute])
 
-    @functools.cached_property
+    @computed_once
     def unplanned(self) -> PairCounts:
         """Pairs of which the plan holds another number of sites than wanted, by how many."""
         planned = PairCounts(self.plan.merchant, self.plan.country, self.plan.n_sites)
         return unbalanced([planned], [self.wanted])
 
-    @functools.cached_property
+    @computed_once
     def site_pairs(self) -> PairCounts:
         """Sites of S7 by (merchant, country)."""
         return count_pairs(self.sites.merchant, self.sites.country)
 
-    @functools.cached_property
+    @computed_once
     def assignment_replay(self) -> AssignmentReplay:
         """Every draw of S5 made anew, and the tiles of every pair in the order of its draws."""
         keys = self.keys["assignment"]
@@ -336,13 +354,13 @@ class Evidence:
         found = np.flatnonzero(other), fallen, order[runs[:-1]]
         return *(rows.start + row for row in found), np.diff(runs)
 
-    @functools.cached_property
+    @computed_once
     def attempt_starts(self) -> I64:
         """First row of each site's run in the log of S6, and the row count at the end."""
         keys = self.attempts.keys
         return run_starts(keys.merchant, keys.country, keys.order)
 
-    @functools.cached_property
+    @computed_once
     def attempt_sites(self) -> Match:
         """Partners of the rows of S5 among the runs of the log of S6."""
         first = self.attempt_starts[:-1]
@@ -350,7 +368,7 @@ class Evidence:
         runs = SiteKeys(keys.merchant[first], keys.country[first], keys.order[first])
         return match_keys(self.keys["assignment"], runs)
 
-    @functools.cached_property
+    @computed_once
     def complete_run(self) -> Mask:
         """Runs of the log of S6 that count from zero and accept their last attempt only."""
         starts, log = self.attempt_starts, self.attempts
@@ -364,7 +382,7 @@ class Evidence:
             complete[np.searchsorted(starts, faults, side="right") - 1] = False
         return complete
 
-    @functools.cached_property
+    @computed_once
     def jitter_replay(self) -> JitterReplay:
         """Every draw of S6 made anew, every attempt placed anew.
 
@@ -437,13 +455,13 @@ class Evidence:
         )
         return row[~same], sites[~agrees & (partner >= 0) & complete], row[tried[inside]]
 
-    @functools.cached_property
+    @computed_once
     def egress_sites(self) -> metrics.Sites:
         """The egress rows that are on the Earth, for the metrics."""
         keys, egress = self.keys["egress"], self.tables["egress"]
         lon, lat = egress["lon_deg"], egress["lat_deg"]
         sites = metrics.Sites(keys.merchant, keys.country, keys.order, lon, lat)
-        usable = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
+        usable = on_earth(lon, lat)
         return sites if usable.all() else sites.take(np.flatnonzero(usable))
 
     @property
@@ -476,7 +494,7 @@ class Evidence:
             "by_country": by_country(self.keys["egress"].country, sites=None),
         }
 
-    @functools.cached_property
+    @computed_once
     def map(self) -> MapEvidence:
         """What the realism checks look at, of these countries."""
         sites = self.egress_sites
@@ -531,7 +549,7 @@ class MapEvidence:
             rank=np.concatenate([part.rank for part in parts])[order],
         )
 
-    @functools.cached_property
+    @computed_once
     def eligible(self) -> Mask:
         """Countries with people and with tiles, by code; shape (676,)."""
         return metrics.eligible_countries(
@@ -540,7 +558,7 @@ class MapEvidence:
             self.tile_countries,
         )
 
-    @functools.cached_property
+    @computed_once
     def concentration(self) -> dict[str, dict[str, float]]:
         """Gini and top shares of sites by country."""
         return metrics.concentration(self.counts, self.eligible)
@@ -551,7 +569,7 @@ class MapEvidence:
         total = int(self.counts.sum())
         return self.south / total if total else math.nan
 
-    @functools.cached_property
+    @computed_once
     def nearest_m(self) -> F64:
         """Distance of every site to its nearest other site, at the reference density, metres."""
         size = self.policies["validation"]["realism"]["reference_sites"]

@@ -98,7 +98,6 @@ class Outcome:
     floor: I64
     candidate_merchant: I64
     candidate_country: I64
-    candidate_rank: I64
     candidate_affinity: I64
     choice_draws: int
     pair_merchant: I64
@@ -424,7 +423,6 @@ def simulate(
         floor=floor,
         candidate_merchant=owner,
         candidate_country=country_code[row],
-        candidate_rank=laws.position_in_segment(owner) + 1,
         candidate_affinity=candidacy.affinity[row],
         choice_draws=int(asked.sum()),
         pair_merchant=pair_owner[order],

@@ -103,8 +103,8 @@ def _duplicates(*keys: Any) -> tuple[int, int]:
     same = np.ones(len(keys[0]) - 1, dtype=bool)
     for key in keys:
         same &= key[order][1:] == key[order][:-1]
-    run_starts = same & ~np.r_[False, same[:-1]]
-    return int(run_starts.sum()), int(same.sum())
+    first_repeat = same & ~np.r_[False, same[:-1]]
+    return int(first_repeat.sum()), int(same.sum())
 
 
 def check_catalogue(catalogue: pa.Table, seed: int) -> dict[str, int]:

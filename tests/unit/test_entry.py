@@ -1,7 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from scripts import entry
 from scripts.entry import export_heap
 
 
@@ -18,3 +22,9 @@ def test_jobs_keep_freed_memory_in_one_heap_unless_the_user_sets_another(monkeyp
     asked = "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
     told = subprocess.run([sys.executable, "-c", asked], env=theirs, capture_output=True, text=True)
     assert told.stdout == "system\n"
+
+
+@pytest.mark.parametrize("status", ["Name:\tpython\n", "VmHWM:\t 2048 kB\n"])
+def test_the_peak_of_a_process_is_told_without_the_line_of_the_kernel(monkeypatch, status):
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: status)
+    assert entry._peak_kib(1024) == (2048.0 if "2048" in status else 1024)

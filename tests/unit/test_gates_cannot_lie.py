@@ -346,6 +346,9 @@ def test_every_other_lock_fault_is_told_for_its_violation_alone(repository):
     other.write_text("s2: 2\n")
     (line,) = locks.faults(locks.read_locks(reports), {**policies, "s2": str(other)})
     assert "the run uses" in line
+    without = {key: file for key, file in policies.items() if key != "s2"}
+    (line,) = locks.faults(locks.read_locks(reports), without)
+    assert "this run has no policy s2" in line
 
     write_json(path, {**read_json(path), "seeds": [9]})
     lines = locks.faults(locks.read_locks(reports), policies)

@@ -21,6 +21,7 @@ from scripts.governance import (
 from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
 from scripts.governance.verdict import failing_checks
+from scripts.governance.verification.view import Record, View
 from scripts.records.identity import run_id
 from scripts.scorers import phase_rows
 from scripts.scorers.gates import load_gates
@@ -507,10 +508,29 @@ def test_prune_keeps_what_records_refer_to_through_others(tree):
     assert all((segment / identity).exists() for identity in (A, B, C))
 
 
+def test_a_file_that_vanishes_while_sizes_are_added_up_counts_nothing(tree, monkeypatch):
+    run = tree / "segment_1B" / A
+    (run / "gone").write_bytes(b"22")
+    lstat = Path.lstat
+
+    def vanished(path):
+        if path.name == "gone":
+            raise FileNotFoundError(path)
+        return lstat(path)
+
+    before = retention.size_of(run)
+    monkeypatch.setattr(Path, "lstat", vanished)
+    assert retention.size_of(run) == before - 2
+
+
+def test_a_receipt_without_the_policy_of_a_state_is_told():
+    receipt = Record(Path("run_receipt.json"), {"policies": {"policy.s1.x.yaml": HEX}})
+    with pytest.raises(KeyError, match=r"run_receipt.json: policies has no policy\.s2\.\*"):
+        View(Path()).policy_of(receipt, "policy.s2")
+
+
 def test_what_is_no_superseded_run_is_not_removable(tree):
     segment = tree / "segment_1B"
-    with pytest.raises(GovernanceError, match="EG50"):
-        retention.check_removable(segment / A, tree, [A])
     for path in (tree, segment, segment / "../segment_1A" / A, segment / A / "seed=7", Path("/")):
         with pytest.raises(GovernanceError, match="EG51"):
             retention.check_removable(path, tree)

@@ -132,7 +132,6 @@ class World:
         places = pq.read_table(self.sources.places, columns=["lon_deg", "lat_deg", "population"])
         where = unit_vectors(places["lon_deg"].to_numpy(), places["lat_deg"].to_numpy())
         self.places_tree = cKDTree(where)
-        self.towns_tree = cKDTree(where[places["population"].to_numpy() >= 20_000])
         facts = load_facts(self.sources.facts)
         self.region = np.full(countries.CODES, -1)
         self.region[countries.encode(facts["country_iso"])] = [
@@ -250,12 +249,6 @@ def tail_ratio(e):
 
 def near_place(e):
     return -float(np.mean(e.place_km))
-
-
-def near_town(e):
-    """Median distance to the nearest place of 20,000 persons or more, km, negated."""
-    chord, _ = e.world.towns_tree.query(unit_vectors(e.lon, e.lat))
-    return -float(np.median(chord) * KM)
 
 
 def far_from_place(e):

@@ -1,6 +1,8 @@
 """Every check of S9 against the one violation that it exists for."""
 
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from types import SimpleNamespace
 
@@ -29,7 +31,7 @@ from scripts.states.sites import (
     absolute_deg,
 )
 from scripts.states.validation_checks import CHECKS, REALISM, evaluate, plan_replay
-from scripts.states.validation_evidence import AttemptTable, match_keys
+from scripts.states.validation_evidence import AttemptTable, computed_once, match_keys
 from scripts.tables import read_json, write_parquet
 from tests.unit import s5_s9_world
 from tests.unit.s5_s9_world import GRID, RUN_ID, SEED
@@ -773,6 +775,22 @@ def test_groups_find_what_one_job_finds_in_the_egress(path, tmp_path, change, ch
         observed.append({name: rows[name]["observed"] for name in sorted(checks)})
     if "egress_sorted" not in checks:
         assert observed[0] == observed[1]
+
+
+def test_threads_that_ask_for_the_same_wait_for_the_first():
+    class Asked:
+        computed = 0
+
+        @computed_once
+        def answer(self):
+            self.computed += 1
+            time.sleep(0.05)
+            return object()
+
+    asked = Asked()
+    with ThreadPoolExecutor(3) as pool:
+        assert len(set(pool.map(lambda _: asked.answer, range(3)))) == 1
+    assert asked.computed == 1
 
 
 def test_keys_are_matched_in_any_order():

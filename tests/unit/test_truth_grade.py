@@ -95,12 +95,41 @@ def test_geoparquet_in_metres_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    "geo",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"primary_column": "a", "columns": {}}',
+        '{"primary_column": "x", "columns": {"x": {}}}',
+    ],
+)
+def test_geoparquet_whose_metadata_name_no_column_is_refused(tmp_path: Path, geo: str):
+    path = _geoparquet(tmp_path / "a.parquet", None)
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"geo": geo}), path)
+    with pytest.raises(ScoreError, match=r"ES40 .*geometry column"):
+        read_map(path)
+
+
+@pytest.mark.parametrize("values", [[b"no", b"points"], ["POINT (2 48)", "POINT (3"], [1, 2]])
+def test_geoparquet_without_points_is_refused(tmp_path: Path, values: list[object]):
+    path = _geoparquet(tmp_path / "a.parquet", None)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(2, "where", pa.array(values)), path)
+    with pytest.raises(ScoreError, match=r"ES41 .*where"):
+        read_map(path)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("chain,lon,lat\na,2,48\n", "ES40 .*no country"),
         ("chain,country,lat\na,FR,48\n", "ES40 .*no lon"),
         ("chain,country,lon,lat\na,France,2,48\n", "ES41 .*row 0: country 'France'"),
         ("chain,country,lon,lat\na,FR,2,48\na,,2,48\n", "ES41 .*row 1: country None"),
+        ("chain,country,lon,lat\na,A1,2,48\n", "ES41 .*row 0: country 'A1'"),
+        ("chain,country,lon,lat,site_order\na,FR,2,48,first\n", "ES41 .*site_order"),
+        ("chain,country,lon,lat,site_order\na,FR,2,48,1\na,FR,2,48,\n", "ES41 .*site_order"),
         ("chain,country,lon,lat\na,FR,2,48\na,FR,181,48\n", "ES41 .*row 1: position"),
         ("chain,country,lon,lat\na,FR,2,\n", "ES41 .*row 0: position"),
         ("chain,country,lon,lat\na,FR,east,48\n", "ES41 .*positions"),

@@ -87,10 +87,12 @@ class View:
         return next((path for path in found if self.digest(path) == digest), found[0])
 
     def policy_of(self, receipt: Record, stem: str) -> Path:
-        """Policy file that a receipt lists, by the beginning of its name."""
+        """Policy file that a receipt lists, by the start of its name; KeyError if there is none."""
         listed = receipt["policies"]
-        name = next(name for name in sorted(listed) if name.startswith(f"{stem}."))
-        return self.policy(name, listed[name])
+        for name in sorted(listed):
+            if name.startswith(f"{stem}."):
+                return self.policy(name, listed[name])
+        raise KeyError(f"{receipt.path}: policies has no {stem}.*")
 
     def snapshot(self, receipt: Record) -> Path | None:
         """Folder of the snapshot that a run stands on, on own polygons or the shipped; None where

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 
 from scripts import countries
 from scripts.contracts import read_dataset
@@ -18,7 +17,7 @@ from scripts.errors import ReferenceSnapshotError
 from scripts.geo.distance import great_circle_m
 from scripts.geo.grid import Grid
 from scripts.geo.metrics import Codes, FloatArray, IntArray
-from scripts.geo.snapshot import load_places
+from scripts.geo.snapshot import load_places, read_csv
 from scripts.ordering import run_starts
 from scripts.randomness import keyed_uniforms
 
@@ -158,19 +157,9 @@ def read_density(path: str | Path) -> IntArray:
     ReferenceSnapshotError
         ``ER01`` unreadable, ``ER02`` not a country code, ``ER05`` a negative number.
     """
-    options = pa_csv.ConvertOptions(
-        column_types=DENSITY_SCHEMA,
-        strings_can_be_null=False,
-        null_values=[],
-        include_columns=DENSITY_SCHEMA.names,
-    )
+    table = read_csv(path, DENSITY_SCHEMA)
     try:
-        table = pa_csv.read_csv(path, convert_options=options)
         code = countries.encode(table["country_iso"])
-    except (pa.ArrowException, OSError) as error:
-        raise ReferenceSnapshotError(
-            "ER01", path, str(error), "the file as build_reference writes it"
-        ) from None
     except KeyError as error:
         raise ReferenceSnapshotError(
             "ER02", path, f"country_iso {error.args[0]!r} is no country code", "two capital letters"

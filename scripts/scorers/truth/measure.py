@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scripts import countries
-from scripts.geo.metrics import FloatArray, Map, Sites
+from scripts.geo.metrics import FloatArray, Map, Sites, median_known
 from scripts.geo.thinning import MAPS_AT_MOST, Lowest, Rank, thinning_rank
 from scripts.progress import track
 from scripts.scorers.truth.country import (
@@ -108,11 +108,6 @@ def rows_of(parts: Sequence[CountryPart], networks: Networks, width_m: FloatArra
     ]
 
 
-def _median(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.median(known)) if known else math.nan
-
-
 def _share(part: float, whole: float) -> float:
     """``part / whole``; infinite when only the whole is nothing, NaN when both are."""
     if whole == 0:
@@ -155,7 +150,7 @@ def spacing_rows(parts: Sequence[CountryPart]) -> list[Row]:
     sites = sum(row["maps"] * row["sites_a_map"] for row in table)
     details: dict[str, Sequence[Detail]] = {"T1": table}
     return [
-        judge(test, _median([row[test] for row in table]), sites, none, details.get(test, ()))
+        judge(test, median_known([row[test] for row in table]), sites, none, details.get(test, ()))
         for test in ("T1", "T2", "T3", "T4")
     ]
 
@@ -174,7 +169,7 @@ def spread_table(networks: Networks, width_m: FloatArray) -> list[dict[str, Any]
             {
                 "outlets": f"{low}-{high}" if high else f"{low}+",
                 "networks": int(rows.sum()),
-                "spread": _median(_ratio(networks, width_m)[rows].tolist()),
+                "spread": median_known(_ratio(networks, width_m)[rows].tolist()),
                 "local": _share(int((networks.reach_m[rows] <= LOCAL_M).sum()), int(rows.sum())),
                 "sibling": _share(int(siblings), int(outlets)),
             }
@@ -207,7 +202,7 @@ def spread_rows(networks: Networks, width_m: FloatArray) -> list[Row]:
         ),
         judge(
             "T5b",
-            _median(_ratio(networks, width_m)[medium].tolist()),
+            median_known(_ratio(networks, width_m)[medium].tolist()),
             mediums,
             _few(mediums, MIN_NETWORKS, f"merchants with 5 to 19 outlets {where}"),
         ),
@@ -258,7 +253,7 @@ def place_row(parts: Sequence[CountryPart]) -> Row:
         MIN_PLACE_COUNTRIES,
         f"of the twelve countries of T8 with {MIN_PLACE_SITES} sites",
     )
-    value = _median([row["T8"] for row in table])
+    value = median_known([row["T8"] for row in table])
     return judge("T8", value, sum(row["sites"] for row in table), few, table)
 
 

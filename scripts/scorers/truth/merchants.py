@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from scripts.geo.distance import great_circle_m, unit_vectors
 from scripts.geo.metrics import FloatArray, IntArray, Sites, chord_to_m
+from scripts.ordering import run_starts
 
 SIBLING_REACH_M = 5_000.0
 CITY_REACH_M = 50_000.0
@@ -68,9 +69,8 @@ def networks_of(
     order = np.lexsort((rank, sites.merchant, sites.country))
     country, merchant = sites.country[order], sites.merchant[order]
     lon_deg, lat_deg = sites.lon[order], sites.lat[order]
-    other = (country[1:] != country[:-1]) | (merchant[1:] != merchant[:-1])
-    first = np.flatnonzero(np.r_[True, other][: len(merchant)])
-    size = np.diff(np.append(first, len(merchant))).astype(np.int32)
+    starts = run_starts(country, merchant)
+    first, size = starts[:-1], np.diff(starts).astype(np.int32)
     told = np.minimum(size, OUTLETS_AT_MOST)
 
     median, reach = np.full(len(first), np.nan), np.full(len(first), np.nan)

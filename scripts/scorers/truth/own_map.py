@@ -7,6 +7,7 @@ Needed are the merchant, the country and the position of every outlet. A site wi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ import shapely
 
 from scripts import countries
 from scripts.errors import ScoreError
+from scripts.geo.distance import on_earth
 from scripts.geo.metrics import FloatArray, Sites
+from scripts.ordering import run_starts
 from scripts.tables import require_text
 
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +68,7 @@ def read_map(path: str | Path, columns: Columns = USUAL) -> Sites:
     lon, lat = _position(table, columns, path)
     merchant = _merchant_ids(_column(table, "merchant", columns.merchant, path), len(code))
     if ORDER in table.column_names:
-        order = table[ORDER].to_numpy().astype(np.int32)
+        order = _order(table[ORDER], path)
     else:
         order = rank_in_network(merchant, code, lon, lat)
     return Sites(merchant, code, order, lon, lat)
@@ -79,13 +82,20 @@ def rank_in_network(
 ) -> npt.NDArray[np.int32]:
     """Rank from 1 of every site in its merchant and country by position, whatever the row order."""
     order = np.lexsort((lat_deg, lon_deg, merchant, country))
-    m, c = merchant[order], country[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (m[1:] != m[:-1]) | (c[1:] != c[:-1])
-    at = np.arange(len(order))
+    starts = run_starts(merchant[order], country[order])
     rank = np.empty(len(order), dtype=np.int32)
-    rank[order] = at - np.maximum.accumulate(np.where(new, at, 0)) + 1
+    rank[order] = np.arange(len(order)) - np.repeat(starts[:-1], np.diff(starts)) + 1
     return rank
+
+
+def _order(column: pa.ChunkedArray, path: object) -> npt.NDArray[np.int32]:
+    try:
+        whole = column.cast(pa.int32()).to_numpy(zero_copy_only=False)
+        return whole.astype(np.int32, casting="safe")
+    except (TypeError, pa.ArrowException):
+        raise ScoreError(
+            "ES41", path, f"column {ORDER} is not a whole number in every row", "1, 2, 3, ..."
+        ) from None
 
 
 def _read_table(path: Path) -> pa.Table:
@@ -134,7 +144,7 @@ def _country_codes(column: pa.ChunkedArray, path: object) -> npt.NDArray[np.int1
 
 
 def _is_code(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 2 and value.isascii() and value.isupper()
+    return isinstance(value, str) and re.fullmatch("[A-Z]{2}", value) is not None
 
 
 def _position(table: pa.Table, columns: Columns, path: object) -> tuple[FloatArray, FloatArray]:
@@ -142,7 +152,11 @@ def _position(table: pa.Table, columns: Columns, path: object) -> tuple[FloatArr
     lat = _column(table, "lat", columns.lat, path)
     geometry = _geometry(table, path)
     if lon is None and lat is None and geometry is not None:
-        points = shapely.from_wkb(table[geometry].to_numpy(zero_copy_only=False))
+        try:
+            points = shapely.from_wkb(table[geometry].to_numpy(zero_copy_only=False))
+        except (TypeError, shapely.GEOSException) as error:
+            reason = f"column {geometry} holds no well-known binary ({error})"
+            raise ScoreError("ES41", path, reason, "points as WKB") from None
         return _degrees(shapely.get_x(points), shapely.get_y(points), path)
     if lon is None or lat is None:
         raise _missing("lon" if lon is None else "lat", path, table)
@@ -158,17 +172,27 @@ def _geometry(table: pa.Table, path: object) -> str | None:
     described = (table.schema.metadata or {}).get(b"geo")
     if described is None:
         return None
-    document = json.loads(described)
-    name = str(document["primary_column"])
-    identity = (document["columns"][name].get("crs") or {}).get("id")
-    crs = f"{identity['authority']}:{identity['code']}" if identity else None
+    try:
+        document = json.loads(described)
+        name = str(document["primary_column"])
+        identity = (document["columns"][name].get("crs") or {}).get("id")
+        crs = f"{identity['authority']}:{identity['code']}" if identity else None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        name, crs = "", None
+    if name not in table.column_names:
+        raise ScoreError(
+            "ES40",
+            path,
+            "GeoParquet metadata name no geometry column of it",
+            "a `geo` entry as in GeoParquet 1.1",
+        )
     if crs not in WGS84:
         raise ScoreError("ES41", path, f"geometry is in {crs}", "WGS84 degrees, EPSG:4326")
     return name
 
 
 def _degrees(lon: FloatArray, lat: FloatArray, path: object) -> tuple[FloatArray, FloatArray]:
-    good = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)
+    good = on_earth(lon, lat)
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
         raise ScoreError(

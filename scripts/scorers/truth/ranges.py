@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 
-from scripts.errors import ReferenceSnapshotError
+from scripts.geo.snapshot import read_csv
 
 WHOLE = ""
 STATISTICS_SCHEMA = pa.schema(
@@ -50,17 +49,7 @@ def read_statistics(path: str | Path) -> pa.Table:
     ReferenceSnapshotError
         ``ER01`` unreadable, or a column is missing.
     """
-    options = pa_csv.ConvertOptions(
-        column_types=STATISTICS_SCHEMA,
-        strings_can_be_null=False,
-        include_columns=STATISTICS_SCHEMA.names,
-    )
-    try:
-        return pa_csv.read_csv(path, convert_options=options)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ReferenceSnapshotError(
-            "ER01", path, str(error), "the file as build_reference writes it"
-        ) from None
+    return read_csv(path, STATISTICS_SCHEMA, with_nulls=True)
 
 
 def real_ranges(statistics: pa.Table) -> Mapping[str, RealRange]:
