@@ -17,7 +17,7 @@ from scripts.governance import promotion, start
 from scripts.records.code_digest import code_digest
 from scripts.records.identity import parameter_hash
 from scripts.scorers import levers
-from scripts.scorers.gates import GATES_FILE
+from scripts.scorers.gates import GATES_FILE, load_gates
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.resources import demand as demand_of
 from scripts.settings import load_settings, read_configuration, require_sources
@@ -48,6 +48,7 @@ try:
     SETTINGS = load_settings(read_configuration(*configuration_given(workflow)))
     ROOT_OF_JOBS = root_of_jobs(workflow, SETTINGS.runs_root)
     promotion.check_fork(SETTINGS, ROOT_OF_JOBS)
+    load_gates(GATES_FILE)
     KNOBS = load_knobs("config/knobs.yaml")
     SEARCHES = {name: load_search(f"config/{name}.yaml") for name in SEARCH_NAMES}
 except SegmentError as error:

@@ -306,8 +306,15 @@ def upstream_name(policy: str) -> str:
     return Path(policy).name.split(".")[-2]
 
 
-def load_settings(config: Mapping[str, Any]) -> Settings:
+def load_settings(config: Mapping[str, Any], with_policies: bool = True) -> Settings:
     """Validate the configuration, all postures that take part, and name the runs.
+
+    Parameters
+    ----------
+    config
+        Content of ``config/config.yaml`` and what overrides it.
+    with_policies
+        Whether the policies of the postures are validated, too.
 
     Raises
     ------
@@ -328,6 +335,8 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
 
     for policy in sorted(
         {p for x in postures.values() for p in (x.upstream_policy, *x.policies.values())}
+        if with_policies
+        else ()
     ):
         load_policy(policy)
 

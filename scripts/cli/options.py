@@ -52,12 +52,17 @@ def check_folder() -> None:
         )
 
 
-def configuration(files: Iterable[Path], values: Iterable[str]) -> Settings:
-    """The configuration that Snakemake would have under the same options, validated."""
+def configuration(
+    files: Iterable[Path], values: Iterable[str], with_policies: bool = True
+) -> Settings:
+    """The configuration that Snakemake would have under the same options, validated.
+
+    ``with_policies``: so are the policies, without which no run can be planned.
+    """
     from scripts.settings import load_settings, read_configuration
 
     check_folder()
-    return load_settings(read_configuration(files, values))
+    return load_settings(read_configuration(files, values), with_policies)
 
 
 def taken(settings: Settings) -> Path:

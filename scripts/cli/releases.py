@@ -19,7 +19,7 @@ def releases(*, configfile: ConfigFiles, config: Values) -> None:
 
     Example: segment1b releases
     """
-    settings = options.configuration(configfile, config)
+    settings = options.configuration(configfile, config, with_policies=False)
     from scripts.governance.status import release_lines
 
     options.show(release_lines(Path(settings.runs_root)))
@@ -39,7 +39,7 @@ def compare(
 
     Example: segment1b compare reopened-1a2b wide-3c4d --html compared.html
     """
-    settings = options.configuration(configfile, config)
+    settings = options.configuration(configfile, config, with_policies=False)
     from scripts.governance.releases import folder_of
     from scripts.report import comparison
     from scripts.tables import to_json_bytes
@@ -67,9 +67,11 @@ def rollback(
 ) -> None:
     """Put a sealed release in force again: `last_good` points to it.
 
+    The candidate and its certificate stay what they are.
+
     Example: segment1b rollback reopened-1a2b
     """
-    settings = options.configuration(configfile, config)
+    settings = options.configuration(configfile, config, with_policies=False)
     from scripts.governance import releases
 
     root = options.taken(settings)

@@ -128,8 +128,12 @@ def knobs(
     if table is None:
         raise typer.BadParameter("no table: segment1b knobs --measure", param_hint="knobs")
     if gate:
-        found = [lever.text() for lever in levers.levers(table, [gate])]
-        options.show(found or [f"no knob moves {gate}; gates: {', '.join(table['margins'])}"])
+        known = sorted(table["margins"])
+        named = [name for name in known if gate in (name, name.removeprefix("truth_"))]
+        if not named:
+            raise typer.BadParameter(f"{gate!r} is none of {', '.join(known)}", param_hint="--gate")
+        found = [lever.text() for lever in levers.levers(table, named)]
+        options.show(found or [f"no knob that was turned adds {levers.GAIN:.0%} to its margin"])
     else:
         options.show([*lines(table), *used(settings)])
 

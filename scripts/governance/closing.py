@@ -6,6 +6,7 @@ is left out.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,8 @@ class Outcome:
         Jobs that failed: rule, and seed where there is one.
     local
         Where a file below the runs root can be read.
+    given
+        Options that name the configuration, as they were written, but for seeds and output.
     """
 
     target: str
@@ -62,6 +65,7 @@ class Outcome:
     unmade: frozenset[str] = frozenset()
     failed: Sequence[str] = ()
     local: Callable[[str], Path] = Path
+    given: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,9 @@ def _candidate(records: Records) -> Verdict:
         records.path("segment1b_scorecard", run_id=run_id, seed=seed)
         for seed in verdict.get("seeds", [])
     ]
-    return {**verdict, "made": made, "next": [*verdict.get("next", []), "snakemake certify"]}
+    certify = shlex.join(["snakemake", "certify", *records.outcome.given])
+    after = [certify] if records.outcome.passed else []
+    return {**verdict, "made": made, "next": [*verdict.get("next", []), *after]}
 
 
 def _phase(records: Records) -> Verdict:

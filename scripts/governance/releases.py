@@ -237,19 +237,26 @@ def rollback(root: Path, name: str) -> list[str]:
     manifest = read_release(folder)
     path = dataset_path(root, "last_good_pointer")
     write_object("last_good_pointer", path, last_good_pointer(manifest, root, folder, path))
-    differ = [
+    lines = [f"{folder.name} is in force"]
+    differ = changed_policies(manifest)
+    return lines + [f"{policy} differs from the sealed one" for policy in differ]
+
+
+def changed_policies(manifest: Json) -> list[str]:
+    """Policies of a release that are absent here, or other files."""
+    return [
         policy
         for policy, sealed in manifest["policies"].items()
         if not Path(policy).is_file() or file_digest(policy) != sealed["sha256"]
     ]
-    lines = [f"{folder.name} is in force"]
-    return lines + [f"{policy} differs from the sealed one" for policy in differ]
 
 
 def restore_policies(root: Path, name: str) -> list[str]:
-    """Write the policies of a sealed release back over those of the working folder."""
+    """Write the policies of a sealed release over those of the working folder that differ."""
     manifest = read_release(folder_of(root, name))
-    for path, sealed in manifest["policies"].items():
+    differ = changed_policies(manifest)
+    for path in differ:
         with publish(path) as temporary:
-            temporary.write_bytes(sealed["text"].encode())
-    return [f"{path} restored" for path in manifest["policies"]]
+            temporary.write_bytes(manifest["policies"][path]["text"].encode())
+    same = len(manifest["policies"]) - len(differ)
+    return [*(f"{path} overwritten" for path in differ), f"{same} policies were those of it"]

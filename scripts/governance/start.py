@@ -136,9 +136,19 @@ def end(workflow: Any, settings: Settings, root_of_jobs: str, view: View, passed
     for target, files in snakemake_private.asked_for(workflow).items():
         reader = partial(snakemake_private.fetch, workflow) if in_storage else Path
         failed = [failure.job for failure in view.failures]
-        outcome = Outcome(target, passed, files, unmade, failed, reader)
+        outcome = Outcome(target, passed, files, unmade, failed, reader, given(workflow))
         verdicts.append(closing(settings, outcome))
     tell(settings, verdicts)
+
+
+def given(workflow: Any) -> list[str]:
+    """Options of this start that name its configuration, but for seeds and ``verdict_json``."""
+    files, values = snakemake_private.configuration_given(workflow)
+    kept = [value for value in values if not value.startswith(("seeds=", "verdict_json="))]
+    options = []
+    for option, named in (("--configfile", list(map(str, files))), ("--config", kept)):
+        options += [option, *named] if named else []
+    return options
 
 
 def tell(settings: Settings, verdicts: Sequence[Verdict], because: bool = True) -> None:

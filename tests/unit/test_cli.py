@@ -151,3 +151,12 @@ def test_truth_of_a_map_of_ones_own(tmp_path):
     assert refused.returncode == 1
     assert refused.stderr.startswith("ScoreError: ES40 ")
     assert "has no country" in refused.stderr
+
+
+def test_knobs_of_a_gate_take_the_names_that_verdicts_print():
+    short, long = (segment1b("knobs", "--gate", gate).stdout for gate in ("T8", "truth_T8"))
+    assert "margin +" in short
+    assert short == long
+    typo = segment1b("knobs", "--gate", "typo")
+    assert typo.returncode == 2
+    assert "'typo' is none of country_gini" in typo.stderr.replace("\n", " ")

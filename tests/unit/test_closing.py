@@ -65,6 +65,16 @@ def test_a_scorecard_that_had_to_be_made_and_was_not_counts_for_nothing(settings
     assert "has no scorecard" in closing(settings, outcome)["says"]
 
 
+def test_what_comes_next_keeps_the_configuration(settings):
+    made = with_cards(settings, [7, 42])
+    given = ("--config", "posture=p1", "upstream={kind: builtin}")
+    outcome = Outcome("candidate", True, made, given=given)
+    after = closing(settings, outcome)["next"]
+    assert after[-1] == "snakemake certify --config posture=p1 'upstream={kind: builtin}'"
+    failed = closing(settings, dataclasses.replace(outcome, passed=False))
+    assert not any("certify" in line for line in failed["next"])
+
+
 def test_a_target_of_files_says_what_it_made_and_what_not(settings):
     outcome = Outcome("site_maps", False, files=("a.png", "b.png"), unmade=frozenset(["b.png"]))
     verdict = closing(settings, outcome)

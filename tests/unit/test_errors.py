@@ -12,7 +12,6 @@ SHARED = {
     "EG26": "a table is not the one that was sealed",
     "EC03": "a value is not of its kind",
     "EC11": "a key breaks a rule of its own",
-    "ER01": "a file is not readable",
     "ER02": "no country code",
     "ER05": "a value out of range",
     "ER22": "a built snapshot is not as it should be",

@@ -68,6 +68,14 @@ def test_floors_above_one(fresh_world):
     path.write_bytes(original)
 
 
+def test_misspelt_key_of_the_gates(fresh_world):
+    path = fresh_world / "config/gates.yaml"
+    original = path.read_bytes()
+    edit(path, lambda gates: gates.update(gate=gates.pop("gates")))
+    refused(fresh_world, "EC10", "gates.yaml", "'gates'")
+    path.write_bytes(original)
+
+
 def test_tampered_upstream_flag(world_copy):
     flag = next(
         world_copy.glob(f"{RUNS}/segment_1A/{run_id('1A', 'reopened')}/seed=7/**/_passed.flag")

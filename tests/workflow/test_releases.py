@@ -130,7 +130,10 @@ def test_another_map_of_the_same_run_leaves_the_release_as_it_is(world):
 
     assert f"{S6} differs" in command(world, "rollback", folder.name)
     assert read_json(world / POINTER)["release"] == folder.name
-    command(world, "rollback", folder.name, "--policies")
+    (world / S6).write_text("towns: 1\n")
+    told = command(world, "rollback", folder.name, "--policies")
+    assert f"{S6} overwritten" in told
+    assert "14 policies were those of it" in told
     assert (world / S6).read_text() == text
 
 
