@@ -81,9 +81,12 @@ def _load(text: str) -> Any:
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        alias = isinstance(event, yaml.AliasEvent)
-        if alias or depth > DEEPEST:
-            problem = "aliases are not allowed" if alias else f"nested over {DEEPEST} deep"
+        problem = f"nested over {DEEPEST} deep" if depth > DEEPEST else ""
+        if isinstance(event, yaml.AliasEvent):
+            problem = "aliases are not allowed"
+        elif getattr(event, "tag", None) is not None:
+            problem = f"tags such as {event.tag} are not allowed"
+        if problem:
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
     return yaml.load(text, Loader=_StrictLoader)
 

@@ -53,8 +53,9 @@ def verify(
         runs_root = runs_root or Path(settings.runs_root)
         tree, reference = tree or Path(), reference or Path(settings.reference)
         policies = settings.policy_files
-    if list((runs_root or Path()).glob(f"{FOLDER}/{run}*/release.json")) and run:
-        runs_root = folder_of(runs_root or Path(), run)
+    root = runs_root or Path()
+    if run and not verification.has_run(run, root) and any(root.glob(f"{FOLDER}/{run}*")):
+        runs_root = folder_of(root, run)
         refuse_changed(runs_root)
         run, tree = read_release(runs_root)["run"]["run_id"], None
     folder = verification.folder_of(run, runs_root or Path())

@@ -11,6 +11,7 @@ data dictionary. ``sealed.json`` says when and from which commit, and is no publ
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -34,7 +35,7 @@ from scripts.errors import GovernanceError
 from scripts.governance.pointers import last_good_pointer
 from scripts.records.code_digest import PACKAGE
 from scripts.records.ledger import Ledger
-from scripts.tables import file_digest, footer, publish
+from scripts.tables import everything_below, file_digest, footer, publish
 
 Json = Mapping[str, Any]
 FOLDER = "releases"
@@ -72,10 +73,54 @@ def verify_release(folder: Path) -> Iterator[str]:
         if hashlib.sha256(policy["text"].encode()).hexdigest() != policy["sha256"]:
             yield f"{folder / 'release.json'}: holds another {path} than it says"
     known = {*manifest["files"], "release.json", "sealed.json"}
-    for path in sorted(folder.rglob("*")):
+    for path in everything_below(folder):
         relative = path.relative_to(folder).as_posix()
-        if not path.is_dir() and relative not in known:
+        if path.is_symlink() or not (path.is_dir() or relative in known):
             yield f"{path}: is no file of {folder.name}"
+    yield from _other_than_certified(folder, manifest)
+
+
+def _other_than_certified(folder: Path, manifest: Json) -> Iterator[str]:
+    """Lines for what a release says, or publishes, that its certificate does not give."""
+    record = dataset_path(folder, "segment1b_p5_certification")
+    digest = manifest["certificate_sha256"]
+    held = manifest["files"].get(record.relative_to(folder).as_posix())
+    if held != digest or release_name(manifest, digest) != folder.name:
+        yield f"{folder / 'release.json'}: is not about the certificate of {folder.name}"
+        return
+    certificate = read_object("segment1b_p5_certification", record)
+    if list(manifest["seeds"]) != list(certificate["seeds"]):
+        yield f"{folder / 'release.json'}: names other seeds than the certificate"
+        return
+    for group in ("receipts", "scorecards", "state_outputs", "validation"):
+        for path, certified in certificate["digests"][group].items():
+            if manifest["files"].get(path, certified) != certified:
+                yield f"{folder / path}: is not the file that was certified"
+    for seed in certificate["seeds"]:
+        path = egress_path(folder, seed)
+        about = json.dumps(egress_metadata(certificate, folder.name, seed), sort_keys=True)
+        if (footer(path).metadata or {}).get(b"segment_1b") != about.encode():
+            yield f"{path}: its metadata are not those of the certificate"
+        source = dataset_path(
+            folder, "site_locations", run_id=certificate["run"]["run_id"], seed=seed
+        )
+        if not _same_rows(source, path):
+            yield f"{path}: holds other sites than {source.relative_to(folder)}"
+
+
+def _same_rows(one: Path, other: Path) -> bool:
+    """Whether two files of sites hold the same rows."""
+    columns = arrow_schema("site_locations").names
+    blocks = (dataset_blocks("site_locations", path, columns) for path in (one, other))
+    return all(
+        left is not None and right is not None and left.equals(right)
+        for left, right in itertools.zip_longest(*blocks)
+    )
+
+
+def egress_path(folder: Path, seed: int) -> Path:
+    """File of a release that publishes the sites of a seed."""
+    return folder / f"egress/seed={seed}/site_locations.parquet"
 
 
 def refuse_changed(folder: Path) -> None:
@@ -200,8 +245,7 @@ def write_egress(folder: Path, certificate: Json, name: str) -> None:
         said = {"geo": footer(path).metadata[b"geo"].decode()}
         about = egress_metadata(certificate, name, seed)
         said["segment_1b"] = json.dumps(about, sort_keys=True)
-        target = folder / f"egress/seed={seed}/site_locations.parquet"
-        with dataset_stream("site_locations", target, said) as stream:
+        with dataset_stream("site_locations", egress_path(folder, seed), said) as stream:
             for block in dataset_blocks("site_locations", path, columns):
                 stream.write(block)
     entry = dataset("site_locations")
@@ -253,8 +297,14 @@ def changed_policies(manifest: Json) -> list[str]:
 
 def restore_policies(root: Path, name: str) -> list[str]:
     """Write the policies of a sealed release over those of the working folder that differ."""
-    manifest = read_release(folder_of(root, name))
+    folder = folder_of(root, name)
+    manifest = read_release(folder)
     differ = changed_policies(manifest)
+    for path in differ:
+        here = Path(path)
+        if here.is_absolute() or ".." in here.parts or here.suffix != ".yaml" or here.is_symlink():
+            line = f"{folder / 'release.json'}: holds {path}, which is no policy of this folder"
+            raise GovernanceError("EG98", folder, line, "restore the file from a copy")
     for path in differ:
         with publish(path) as temporary:
             temporary.write_bytes(manifest["policies"][path]["text"].encode())

@@ -21,6 +21,7 @@ COLUMNS = (
     ("nn_p99_p50_ratio", "NN ratio"),
     ("nn_contraction", "contr."),
 )
+_MOST_SEEDS = 10_000
 
 
 def seed_list(text: str) -> list[int]:
@@ -29,12 +30,13 @@ def seed_list(text: str) -> list[int]:
     Raises
     ------
     ConfigError
-        ``EC03`` for a part that is neither a number nor a range.
+        ``EC03`` for a part that is neither a number nor a rising range of at most 10,000.
     """
     seeds: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        whole = first.isdecimal() and (last.isdecimal() or not dash)
+        if not whole or (dash and not 0 <= int(last) - int(first) < _MOST_SEEDS):
             raise ConfigError(
                 "EC03", "--seeds", f"{part.strip()!r} is no seed", "seeds like 9-12,40"
             )

@@ -296,7 +296,7 @@ def test_seed_lists(text, seeds):
     assert margins.seed_list(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "-3", "1,,2"])
+@pytest.mark.parametrize("text", ["", "a", "1-", "-3", "1,,2", "5-1", "1-99999999999"])
 def test_bad_seed_lists_are_refused(text):
     with pytest.raises(ConfigError, match="EC03"):
         margins.seed_list(text)

@@ -87,6 +87,9 @@ def test_values_outside_their_range_are_refused(tmp_path, change):
         "a: 1\na: 2\n",
         "a: [1, 2\n",
         "!!python/object/apply:os.system [echo]\n",
+        "a: !!float 2_5.0\n",
+        "a: !!int 1:30\n",
+        "a: !!str 5\n",
         "\x00\n",
     ],
 )

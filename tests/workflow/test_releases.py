@@ -6,14 +6,17 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from scripts.contracts import dataset
+from scripts.errors import GovernanceError
 from scripts.governance import pointers, releases
 from scripts.records.identity import run_id
-from scripts.tables import file_digest, read_json
+from scripts.tables import file_digest, read_json, write_json
 from tests import small_world
 
 RUNS = Path("runs/fix-data-engine")
@@ -147,6 +150,69 @@ def test_a_changed_release_is_never_put_in_force(world):
     assert "EG98" in command(world, "rollback", folder.name, status=1)
     assert "EG97" in command(world, "rollback", "nothing", status=1)
     record.write_bytes(before)
+
+
+def relisted(folder, manifest):
+    """The folder's manifest with the digests of what its files hold now."""
+    files = {name: file_digest(folder / name) for name in manifest["files"]}
+    return {**manifest, "files": files}
+
+
+def flattened(folder, manifest):
+    path = folder / "egress/seed=7/site_locations.parquet"
+    table = pq.read_table(path)
+    at = table.schema.get_field_index("lat_deg")
+    flat = table.set_column(at, "lat_deg", pa.array(np.zeros(len(table))))
+    path.unlink()
+    pq.write_table(flat, path)
+    return relisted(folder, manifest)
+
+
+def renamed(folder, manifest):
+    return {**manifest, "certificate_sha256": "0" * 64}
+
+
+def with_a_link(folder, manifest):
+    (folder / "egress/seed=9").symlink_to(folder / "egress/seed=7")
+    return manifest
+
+
+@pytest.mark.parametrize(
+    ("forge", "told"),
+    [
+        (flattened, "holds other sites than segment_1B"),
+        (renamed, "is not about the certificate"),
+        (with_a_link, "seed=9: is no file of"),
+    ],
+)
+def test_a_release_that_agrees_with_itself_alone_is_never_put_in_force(
+    world, tmp_path, forge, told
+):
+    sealed = sealed_first(world)
+    folder = tmp_path / "runs" / releases.FOLDER / sealed.name
+    shutil.copytree(sealed, folder)
+    for inside in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        inside.chmod(0o755)
+    assert list(releases.verify_release(folder)) == []
+    write_json(folder / "release.json", forge(folder, read_json(folder / "release.json")))
+    with pytest.raises(GovernanceError, match=told):
+        releases.rollback(tmp_path / "runs", sealed.name)
+
+
+def test_policies_of_a_release_go_nowhere_else(world, tmp_path, monkeypatch):
+    sealed = sealed_first(world)
+    folder = tmp_path / "runs" / releases.FOLDER / sealed.name
+    folder.mkdir(parents=True)
+    manifest = read_json(sealed / "release.json")
+    (tmp_path / "tree").mkdir()
+    monkeypatch.chdir(tmp_path / "tree")
+    for path in ("../evil.yaml", str(tmp_path / "evil.yaml"), "scripts/evil.py"):
+        policies = {path: {"sha256": "0" * 64, "text": "x"}}
+        write_json(folder / "release.json", {**manifest, "policies": policies})
+        with pytest.raises(GovernanceError, match="no policy of this folder"):
+            releases.restore_policies(tmp_path / "runs", sealed.name)
+    assert list((tmp_path / "tree").iterdir()) == []
+    assert not (tmp_path / "evil.yaml").exists()
 
 
 def sealed_first(folder):

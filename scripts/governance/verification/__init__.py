@@ -13,6 +13,13 @@ signature on the attestation says who wrote them.
 and yields a line for every fault.
 """
 
-from scripts.governance.verification.verify import Findings, folder_of, lines, refuse, verify
+from scripts.governance.verification.verify import (
+    Findings,
+    folder_of,
+    has_run,
+    lines,
+    refuse,
+    verify,
+)
 
-__all__ = ["Findings", "folder_of", "lines", "refuse", "verify"]
+__all__ = ["Findings", "folder_of", "has_run", "lines", "refuse", "verify"]

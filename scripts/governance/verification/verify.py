@@ -137,6 +137,12 @@ def _told(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
         yield f"{check.__name__}: a record lacks what it must hold ({lacks})"
 
 
+def has_run(name: str, runs_root: Path) -> bool:
+    """Whether a runs root has a run of this id or name."""
+    runs = runs_root / SEGMENT
+    return (runs / name).is_dir() or (runs / run_id("1B", name)).is_dir()
+
+
 def folder_of(name: str, runs_root: Path) -> Path:
     """Folder of a run given by folder, id or name (``EG88`` when there is none)."""
     runs = runs_root / SEGMENT
