@@ -54,7 +54,11 @@ def verify(
         tree, reference = tree or Path(), reference or Path(settings.reference)
         policies = settings.policy_files
     root = runs_root or Path()
-    if run and not verification.has_run(run, root) and any(root.glob(f"{FOLDER}/{run}*")):
+    if (
+        run
+        and not verification.has_run(run, root)
+        and any(root.glob(f"{FOLDER}/{run}*/release.json"))
+    ):
         runs_root = folder_of(root, run)
         refuse_changed(runs_root)
         run, tree = read_release(runs_root)["run"]["run_id"], None

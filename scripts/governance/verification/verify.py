@@ -137,20 +137,27 @@ def _told(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
         yield f"{check.__name__}: a record lacks what it must hold ({lacks})"
 
 
+def _places(name: str, runs_root: Path) -> tuple[Path, Path]:
+    """Where a runs root has the run of an id, or of a name."""
+    runs = runs_root / SEGMENT
+    return runs / name, runs / run_id("1B", name)
+
+
 def has_run(name: str, runs_root: Path) -> bool:
     """Whether a runs root has a run of this id or name."""
-    runs = runs_root / SEGMENT
-    return (runs / name).is_dir() or (runs / run_id("1B", name)).is_dir()
+    return any(folder.is_dir() for folder in _places(name, runs_root))
 
 
 def folder_of(name: str, runs_root: Path) -> Path:
     """Folder of a run given by folder, id or name (``EG88`` when there is none)."""
-    runs = runs_root / SEGMENT
-    for folder in (Path(name), runs / name, runs / run_id("1B", name)):
+    for folder in (Path(name), *_places(name, runs_root)):
         if name and folder.is_dir():
             return folder
     raise GovernanceError(
-        "EG88", name or "verify", "is no run folder, run id or name", f"a run below {runs}"
+        "EG88",
+        name or "verify",
+        "is no run folder, run id or name",
+        f"a run below {runs_root / SEGMENT}",
     )
 
 
