@@ -18,9 +18,9 @@ app = typer.Typer()
 def verify(
     *,
     run: Annotated[
-        str,
+        str | None,
         typer.Argument(help="Name, run id, release or folder; by default the candidate."),
-    ] = "",
+    ] = None,
     public_key: Annotated[
         Path | None,
         typer.Option(help="Ed25519 public key (PEM) that must have signed the attestation."),
@@ -49,7 +49,7 @@ def verify(
     policies: list[str] = []
     if Path("Snakefile").is_file() or configfile or config:
         settings = options.configuration(configfile, config)
-        run = run or settings.run_named(settings.candidate).run_id
+        run = settings.run_named(settings.candidate).run_id if run is None else run
         runs_root = runs_root or Path(settings.runs_root)
         tree, reference = tree or Path(), reference or Path(settings.reference)
         policies = settings.policy_files
@@ -62,6 +62,7 @@ def verify(
         runs_root = folder_of(root, run)
         refuse_changed(runs_root)
         run, tree = read_release(runs_root)["run"]["run_id"], None
+    run = run or ""
     folder = verification.folder_of(run, runs_root or Path())
     result = verification.verify(
         folder, tree=tree, reference=reference, public_key=public_key, policies=policies

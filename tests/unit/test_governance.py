@@ -21,7 +21,8 @@ from scripts.governance import (
 from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
 from scripts.governance.verdict import failing_checks
-from scripts.governance.verification.view import Record, View
+from scripts.governance.verification import folder_of
+from scripts.governance.verification.view import SEGMENT, Record, View
 from scripts.records.identity import run_id
 from scripts.scorers import phase_rows
 from scripts.scorers.gates import load_gates
@@ -644,3 +645,17 @@ def test_a_red_p4_says_how_its_lane_is_opened(repository, lane, word):
     }
     with pytest.raises(GovernanceError, match=f"EG45 w: .*{word}"):
         enforce_phase.enforce_integrated(record, "w", found)
+
+
+def test_a_name_is_a_run_before_it_is_a_folder(tmp_path, monkeypatch):
+    """``verify mine`` beside a folder of policies called ``mine``; a copied run folder by path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    assert folder_of("mine", Path()) == Path("mine")
+    run = tmp_path / "runs" / SEGMENT / run_id("1B", "mine")
+    run.mkdir(parents=True)
+    for name in ("mine", run.name):
+        assert folder_of(name, Path("runs")) == Path("runs", SEGMENT, run.name)
+    assert folder_of("./mine", Path("runs")) == Path("mine")
+    with pytest.raises(GovernanceError, match="EG88"):
+        folder_of("", Path("runs"))

@@ -149,8 +149,8 @@ def has_run(name: str, runs_root: Path) -> bool:
 
 
 def folder_of(name: str, runs_root: Path) -> Path:
-    """Folder of a run given by folder, id or name (``EG88`` when there is none)."""
-    for folder in (Path(name), *_places(name, runs_root)):
+    """Folder of a run given by id, name or folder, in this order (``EG88`` when there is none)."""
+    for folder in (*_places(name, runs_root), Path(name)):
         if name and folder.is_dir():
             return folder
     raise GovernanceError(
