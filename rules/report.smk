@@ -98,8 +98,8 @@ def newest_releases(wildcards):
     if ROOT_OF_JOBS != RUNS:
         return []
     paths = []
-    for manifest, _ in releases.listed(Path(RUNS))[:2]:
-        folder = releases.folder_of(Path(RUNS), manifest["release"])
+    for folder in releases.listed(Path(RUNS))[:2]:
+        manifest = releases.read_release(folder)
         tokens = {"run_id": manifest["run"]["run_id"]}
         paths += [folder / "release.json", dataset_path(folder, "segment1b_p5_certification")]
         for seed in manifest["seeds"]:

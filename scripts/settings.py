@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.errors import ConfigError
+from scripts.overwriting import json_of, require_replaceable
 from scripts.policies import load_policy, load_schema, parse_text, parse_yaml, validate
 from scripts.records.identity import run_id
 
@@ -219,7 +220,8 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
     ------
     ConfigError
         ``EC16`` a NUL or line break, a brace, or a part of over 255 bytes; ``EC17`` no such file or
-        folder; ``EC21`` a runs root that is a file or below one.
+        folder; ``EC21`` a runs root that is a file, below one, or holds the workflow; ``EC22`` a
+        ``verdict_json`` that stands and is no verdict.
     """
     upstream, build = plain["upstream"], plain["reference_build"]
     external = upstream["external_root"] if upstream["kind"] == "external" else ""
@@ -262,6 +264,20 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
             raise ConfigError(
                 "EC21", CONFIG_FILE, f"key 'runs_root': {path} is no folder", "a folder of its own"
             )
+    if (root / "Snakefile").exists():
+        raise ConfigError(
+            "EC21", CONFIG_FILE, f"key 'runs_root': {root} holds a workflow", "a folder of its own"
+        )
+    if plain.get("verdict_json"):
+        require_replaceable(plain["verdict_json"], "verdict_json", "verdict", _is_verdict)
+
+
+def _is_verdict(content: bytes) -> bool:
+    """Whether a file is what ``verdict_json`` names: verdicts, one a target."""
+    found = json_of(content)
+    return isinstance(found, list) and all(
+        isinstance(entry, Mapping) and "target" in entry for entry in found
+    )
 
 
 def require_sources(paths: Iterable[str]) -> None:

@@ -39,14 +39,14 @@ def parse_sites(text: str) -> int:
     Raises
     ------
     ConfigError
-        ``EC03`` when it is none.
+        ``EC03`` when it is none, or not those of one merchant.
     """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM]?)", text)
-    if not match:
-        raise ConfigError(
-            "EC03", "sizes", f"{text!r} is no number of sites", "a number like 35k, 3.5M or 100000"
-        )
-    return round(float(match[1]) * _UNITS[match[2]])
+    sites = round(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if sites < SITES_PER_MERCHANT:
+        least = f"at least {SITES_PER_MERCHANT:g}, like 35k, 3.5M or 100000"
+        raise ConfigError("EC03", "sizes", f"{text!r} is no number of sites", least)
+    return sites
 
 
 def files_of(root: Path) -> dict[str, str]:

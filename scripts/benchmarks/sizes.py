@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.errors import ConfigError
 from scripts.ladder.margins import misses
 from scripts.markdown_table import markdown_table
 from scripts.tables import write_text
@@ -47,6 +48,14 @@ def size_table(reports: Sequence[tuple[int, Json]]) -> str:
     """Markdown: a row a size, by rising number of merchants."""
     ranked = sorted(reports, key=lambda item: item[0])
     return markdown_table(_HEAD, [size_row(report, merchants) for merchants, report in ranked])
+
+
+def require_markers(page: Path) -> None:
+    """Refuse a page without the markers that tables stand between (``EC23``)."""
+    if not page.is_file() or _END not in page.read_text(encoding="utf-8").partition(_START)[2]:
+        raise ConfigError(
+            "EC23", "--page", f"{page} has no table to renew", f"a page with {_START} and {_END}"
+        )
 
 
 def renew_page(page: Path, tables: str) -> None:

@@ -10,8 +10,8 @@ from scripts.benchmarks.collect import collect, run_workflow
 from scripts.tables import write_json
 
 
-def time_target(target: str, seeds: str, out: Path) -> list[str]:
-    """Run a target twice and write the cost of every rule; the table."""
+def time_target(target: str, seeds: str, out: Path) -> tuple[list[str], int]:
+    """Run a target twice and write the cost of every rule; the table, and the first exit status."""
     root = Path(tempfile.mkdtemp(prefix="bench-", dir="runs"))
     try:
         first, status = run_workflow(target, root, f"seeds=[{seeds}]")
@@ -20,7 +20,7 @@ def time_target(target: str, seeds: str, out: Path) -> list[str]:
     finally:
         shutil.rmtree(root)
     write_json(out, {"target": target, "wall_s": first, "again_wall_s": again, "rules": rules})
-    return [
+    table = [
         f"{'rule':32} {'jobs':>5} {'cpu s':>8} {'in all':>8} {'peak MB':>8}",
         *(
             f"{rule:32} {row['jobs']:5.0f} {row['cpu_s']:8.2f} {row['cpu_total_s']:8.2f}"
@@ -30,3 +30,4 @@ def time_target(target: str, seeds: str, out: Path) -> list[str]:
         f"{'all':32} {'':14} {sum(row['cpu_total_s'] for row in rules.values()):8.2f}",
         f"{target}: {first:.1f} s (exit status {status}), again: {again:.1f} s",
     ]
+    return table, status

@@ -76,13 +76,16 @@ def sizes(
     Example: segment1b sizes 35k,350k --seeds 42
     """
     from scripts.benchmarks.scales import SITES_PER_MERCHANT, parse_sites
-    from scripts.benchmarks.sizes import renew_page, size_table
+    from scripts.benchmarks.sizes import renew_page, require_markers, size_table
     from scripts.ladder.margins import read_report
     from scripts.scorers.gates import BELOW
 
+    sizes = [(size, round(parse_sites(size) / SITES_PER_MERCHANT)) for size in scales.split(",")]
+    if page is not None:
+        require_markers(page)
     reports = []
-    for size in scales.split(","):
-        merchants, root = round(parse_sites(size) / SITES_PER_MERCHANT), f"{runs_root}/{size}"
+    for size, merchants in sizes:
+        root = f"{runs_root}/{size}"
         values = [*config, f"seeds=[{seeds}]", f"runs_root={root}"]
         values.append(f"upstream={{merchants_total: {merchants}}}")
         settings = options.configuration(configfile, values)
@@ -199,10 +202,16 @@ def bench(
     options.check_folder()
     from scripts.benchmarks.scales import run_scales, table
     from scripts.benchmarks.target import time_target
+    from scripts.overwriting import json_of, require_replaceable
 
+    key, usual = ("runs", "bench-scales.json") if scales else ("rules", "bench.json")
+    path = out or Path("runs", usual)
+    require_replaceable(path, "--out", f"benchmark with {key}", lambda c: key in (json_of(c) or ()))
     Path("runs").mkdir(exist_ok=True)
     if scales:
-        path = out or Path("runs/bench-scales.json")
-        options.show([table(run_scales(scales.split(","), pair_seconds, str(path)))])
+        options.show([table(run_scales(scales.split(","), pair_seconds, path))])
     else:
-        options.show(time_target(target, seeds, out or Path("runs/bench.json")))
+        lines, status = time_target(target, seeds, path)
+        options.show(lines)
+        if status:
+            raise typer.Exit(status)

@@ -259,13 +259,15 @@ def write_egress(folder: Path, certificate: Json, name: str) -> None:
     write_object("data_dictionary", folder / "egress/data_dictionary.json", dictionary)
 
 
-def listed(root: Path) -> list[tuple[Json, Json]]:
-    """Manifest and seal of every release, the last sealed first."""
-    found = []
-    for path in sorted((root / FOLDER).glob("*/release.json")):
-        note = read_object("release_seal", path.parent / "sealed.json")
-        found.append((path.stat().st_mtime_ns, read_release(path.parent), note))
-    return [(manifest, note) for _, manifest, note in sorted(found, key=lambda f: -f[0])]
+def listed(root: Path) -> list[Path]:
+    """Folder of every release, the last sealed first."""
+    found = sorted((root / FOLDER).glob("*/release.json"))
+    return [path.parent for path in sorted(found, key=lambda path: -path.stat().st_mtime_ns)]
+
+
+def read_seal(folder: Path) -> Any:
+    """When a release was sealed, and from which commit and version."""
+    return read_object("release_seal", folder / "sealed.json")
 
 
 def rollback(root: Path, name: str) -> list[str]:

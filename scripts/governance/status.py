@@ -92,17 +92,25 @@ def pointer_lines(segment: Path, now: float) -> list[str]:
 
 
 def release_lines(root: Path) -> list[str]:
-    """One line a sealed release, the last one first; a star marks the one in force."""
+    """One line a sealed release, the last one first; a star marks the one in force.
+
+    One that cannot be read is named with what is wrong with it.
+    """
     pointer = _read(dataset_path(root, "last_good_pointer")) or {}
     lines = []
-    for manifest, note in releases.listed(root):
-        name, verdict = manifest["release"], manifest["verdict"]
-        star = "*" if name == pointer.get("release") else " "
+    for folder in releases.listed(root):
+        star = "*" if folder.name == pointer.get("release") else " "
+        try:
+            manifest, note = releases.read_release(folder), releases.read_seal(folder)
+        except SegmentError as error:
+            lines.append(f"{star} {folder.name:<32} {error}")
+            continue
+        verdict = manifest["verdict"]
         kind = "release" if verdict["release"] else "trial"
         seeds = ", ".join(map(str, manifest["seeds"]))
         lines.append(
-            f"{star} {name:<32} {note['date']}  grade {GRADE_NAMES[verdict['grade']]:<8} {kind}, "
-            f"seeds {seeds}, version {note['version']}, commit {note['commit'][:12]}"
+            f"{star} {folder.name:<32} {note['date']}  grade {GRADE_NAMES[verdict['grade']]:<8} "
+            f"{kind}, seeds {seeds}, version {note['version']}, commit {note['commit'][:12]}"
         )
     return lines or ["none is sealed yet: snakemake certify"]
 

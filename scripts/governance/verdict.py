@@ -5,7 +5,7 @@ One mapping, printed as text and written as JSON, on success and on failure alik
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.console import BAD, GOOD, STRONG, counted, paint
@@ -49,13 +49,15 @@ def gate_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
                 "grade": grade_of(found),
             }
         rows_of_gate = [row for found in by_seed.values() for row in found]
-        asked = {grade: {r["threshold"] for r in rows_of_gate if r["grade"] == grade}
+        shown = {cell["metric"] for cell in cells.values()}
+        asked = {grade: {r["threshold"] for r in rows_of_gate
+                         if r["grade"] == grade and r["metric"] in shown}
                  for grade in GRADES}  # fmt: skip
         margins = [cell["margin"] for cell in cells.values()]
         entries.append(
             {
                 "gate": name,
-                "title": _title(name, rows_of_gate[0]["metric"]),
+                "title": _title(name, shown),
                 "direction": rows_of_gate[0]["direction"],
                 "thresholds": {g: one.pop() if len(one) == 1 else None for g, one in asked.items()},
                 "accepted": rows_of_gate[0]["accepted"],
@@ -69,12 +71,14 @@ def gate_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
     )
 
 
-def _title(gate: str, metric: str) -> str:
-    """What a gate is called in the table: a test of truth with what it measures."""
+def _title(gate: str, metrics: Collection[str]) -> str:
+    """What a gate is called in the table, with what it measures where its name does not say it."""
     if gate == "checks":
         return "S9, structure, collapse"
-    test = gate.removeprefix("truth_")
-    return gate if test == gate else f"{test} {metric.removeprefix('truth.')}"
+    named = gate.removeprefix("truth_")
+    if len(metrics) > 1 or gate in metrics:
+        return named
+    return f"{named} {next(iter(metrics)).rpartition('.')[2]}"
 
 
 def failing_gates(

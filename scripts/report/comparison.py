@@ -17,6 +17,7 @@ from jinja2 import Environment, StrictUndefined
 from scripts.contracts import dataset_path, read_object
 from scripts.governance.releases import read_release
 from scripts.governance.verdict import gate_table, percent
+from scripts.overwriting import require_replaceable
 from scripts.policies import schema_name
 from scripts.scorers import companions
 from scripts.tables import write_text
@@ -176,7 +177,14 @@ def _map_of(folder: Path) -> str:
 
 
 def write_page(path: Path, document: Json, folders: Sequence[Path]) -> None:
-    """The comparison as one page without references, a map of each release on top."""
+    """The comparison as one page without references, a map of each release on top.
+
+    Raises
+    ------
+    ConfigError
+        ``EC22`` a file at ``path`` that is no page.
+    """
+    require_replaceable(path, "--html", "page", lambda content: content.startswith(b"<!doctype"))
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     maps = {folder.name: _map_of(folder) for folder in folders}

@@ -42,11 +42,11 @@ def require_guard(path: str, upstream_id: str, seed: int, catalogue_digest: str)
     """
     guard = read_json(path)
     if guard.get("status") != "PASS":
-        regressed = ", ".join(guard.get("regressed_B_metrics") or []) or "see guard_checks"
+        regressed = ", ".join(guard.get("regressed_B_metrics") or [])
         raise StateError(
             "E010",
             path,
-            f"freeze guard says {guard.get('status')}: {regressed}",
+            f"freeze guard says {guard.get('status')}: {regressed or guard.get('reason')}",
             "an upstream run that the freeze guard accepts",
         )
     digests = guard.get("candidate", {}).get("inputs", {}).get(str(seed), {})

@@ -8,7 +8,7 @@ from scripts.benchmarks.collect import collect
 from scripts.benchmarks.floors import WORK, Work, floor, pair_by_pair
 from scripts.benchmarks.page import draw
 from scripts.benchmarks.scales import CHAIN, SITE_STATES, combine, parse_sites, slopes, table
-from scripts.benchmarks.sizes import renew_page, size_table
+from scripts.benchmarks.sizes import renew_page, require_markers, size_table
 from scripts.contracts import datasets
 from scripts.entry import run
 from scripts.errors import ConfigError
@@ -22,8 +22,9 @@ def test_sizes_are_read():
         10_000_000,
         102_000,
     ]
-    with pytest.raises(ConfigError, match=r"EC03.*35 sites"):
-        parse_sites("35 sites")
+    for text in ("35 sites", "0", "0.5", ""):
+        with pytest.raises(ConfigError, match=f"EC03 sizes: {text!r} is no number of sites"):
+            parse_sites(text)
 
 
 def test_costs_of_a_job_come_from_its_log(tmp_path):
@@ -133,6 +134,11 @@ def test_a_page_is_renewed_between_its_markers(tmp_path):
     for tables in ("new", "newer"):
         renew_page(page, tables)
     assert page.read_text() == "a\n<!-- measured -->\n\nnewer\n\n<!-- end -->\nb\n"
+    require_markers(page)
+    page.write_text("a\n<!-- end -->\n<!-- measured -->\n")
+    for other in (page, tmp_path / "absent.md"):
+        with pytest.raises(ConfigError, match=r"EC23 --page: .* has no table to renew"):
+            require_markers(other)
 
 
 def report_of(sites, grade="BPLUS", missed=(), contraction=0.7):

@@ -1,6 +1,7 @@
 """Phases, locks, reopening, pointers, retention, forks: the rules without Snakemake."""
 
 import os
+import re
 import types
 from pathlib import Path
 
@@ -659,3 +660,14 @@ def test_a_name_is_a_run_before_it_is_a_folder(tmp_path, monkeypatch):
     assert folder_of("./mine", Path("runs")) == Path("mine")
     with pytest.raises(GovernanceError, match="EG88"):
         folder_of("", Path("runs"))
+
+
+def test_a_release_that_cannot_be_read_is_named_among_the_others(tmp_path):
+    manifest = '{"release": "wide-1", "verdict": {"grade": "A"}}'
+    for name, content in (("wide-1", manifest), ("wide-2", "{")):
+        folder = tmp_path / "releases" / name
+        folder.mkdir(parents=True)
+        (folder / "release.json").write_text(content, encoding="utf-8")
+    lines = status.release_lines(tmp_path)
+    assert len(lines) == 2
+    assert all(re.match(r"  wide-[12] +EX\d\d .*\.json: ", line) for line in lines)

@@ -126,6 +126,10 @@ def test_bad_configuration_gets_one_named_line(changes, code, words):
         ({"reference": "resources/refrence"}, "EC17", "no folder resources/refrence"),
         ({"runs_root": "README.md"}, "EC21", "README.md is no folder"),
         ({"runs_root": "README.md/runs"}, "EC21", "README.md is no folder"),
+        ({"runs_root": "."}, "EC21", ". holds a workflow"),
+        ({"verdict_json": "config/gates.yaml"}, "EC22", "gates.yaml is there and is no verdict"),
+        ({"verdict_json": "config"}, "EC22", "config is there"),
+        ({"verdict_json": "README.md/verdict.json"}, "EC22", "README.md is no folder"),
         (
             {"upstream": {"kind": "external", "external_root": "/nowhere", "merchants_total": 0}},
             "EC17",
@@ -149,3 +153,16 @@ def test_combined_digest_depends_on_names_and_digests_not_on_order():
     assert combined_digest(one) == combined_digest(dict(reversed(one.items())))
     assert combined_digest(one) != combined_digest({"a": "11" * 32, "b": "00" * 32})
     assert combined_digest(one) != combined_digest({"ab": "00" * 32, "": "11" * 32})
+
+
+def test_a_verdict_takes_the_place_of_an_earlier_one_or_of_an_empty_file(tmp_path):
+    path = tmp_path / "verdict.json"
+    for content in (None, "", "[]", '[{"target": "certify", "passed": true}]'):
+        if content is not None:
+            path.write_text(content, encoding="utf-8")
+        assert load_settings(config(verdict_json=str(path))).verdict_json == str(path)
+    for content in ("{}", '[{"run_id": 1}]', "seeds: [1]"):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"EC22 verdict_json: .* is no verdict"):
+            load_settings(config(verdict_json=str(path)))
+        assert path.read_text(encoding="utf-8") == content

@@ -64,7 +64,16 @@ def test_a_narrow_terminal_shows_the_thinnest_seed_of_every_gate():
     assert [line.split()[0] for line in narrow] == [line.split()[0] for line in wide]
     line = next(x for x in narrow if x.startswith("country_gini"))
     assert line.split()[1:3] == ["0.7**", "42"]
-    assert next(x for x in narrow if x.startswith("stability")).split()[2] == "all"
+    assert next(x for x in narrow if x.startswith("stability ")).split()[3] == "all"
+
+
+def test_a_gate_of_several_metrics_names_the_thinnest_and_its_threshold():
+    card = passing_card(7)
+    card["region_floors"] = {"Africa": 0.1, "Asia": 0.2, "Oceania": 0.0}
+    card["region_shares"] = {"Africa": 0.3, "Asia": 0.21, "Oceania": 0.49}
+    line = next(x for x in table_lines(gate_table(evaluate([card], SETTINGS)["rows"]))
+                if x.startswith("region_floor"))  # fmt: skip
+    assert line.split() == ["region_floor", "Asia", *[">=", "0.2"] * 2, "0.21", "+5.0", "%"]
 
 
 def test_the_longest_cells_stand_apart():

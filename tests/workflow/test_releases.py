@@ -122,6 +122,11 @@ def test_another_map_of_the_same_run_leaves_the_release_as_it_is(world):
     assert compared["policies"] == {"policy.s6.jitter: towns.open_share": [was, was - 0.1]}
     assert compared["releases"] == [folder.name, other.name]
     assert page.read_text().count("data:image/png;base64,") == 2
+    named = folder / "release.json"
+    refused = small_world.segment1b(world, "compare", folder.name, other.name, "--html", str(named))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("ConfigError: EC22 --html: ")
+    assert list(releases.verify_release(folder)) == []
     dossier = small_world.snakemake(world, "dossier", "--quiet", "rules")
     assert dossier.returncode == 0, (dossier.stdout + dossier.stderr)[-4000:]
     text_of_page = (world / DOSSIER).read_text(encoding="utf-8")
