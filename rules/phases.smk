@@ -9,7 +9,7 @@ from scripts.states import CHAIN
 BASELINE_REPORT = reports("segment1b_p0_baseline_{run_id}.json").format(run_id=BASELINE_RUN_ID)
 BASELINE_POINTER = declared("segment_1B/baseline_authority/baseline_pointer.json")
 PROTOCOL = declared("segment_1B/iteration_protocol.json")
-LOCK_FOLDER = Path(ROOT_OF_JOBS, "segment_1B/reports")
+LOCK_FOLDER = Path(ROOT_OF_JOBS, locks.FOLDER)
 LOCKS = locks.read_locks(LOCK_FOLDER)
 # Lock and reopen records that are there.
 LOCK_RECORDS = [str(lock.path) for lock in LOCKS.values()] + [

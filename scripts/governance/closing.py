@@ -136,7 +136,7 @@ def refused(target: str, because: Sequence[str]) -> Verdict:
 
 def refusals(settings: Settings, target: str) -> list[str]:
     """Why a promotion is refused before it begins."""
-    found = locks.read_locks(Path(settings.runs_root, "segment_1B/reports"))
+    found = locks.read_locks(Path(settings.runs_root, locks.FOLDER))
     candidate = settings.run_named(settings.candidate)
     if target == "certify":
         return promotion.faults(settings, found, candidate, None)

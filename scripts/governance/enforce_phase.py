@@ -122,7 +122,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     if hasattr(inputs, "integrated"):
         record = read_object("segment1b_p4_integrated", inputs.integrated)
         case = write_case(root, record, read_table(inputs.sensitivity))
-        enforce_integrated(record, case, locks.read_locks(root / "segment_1B/reports"))
+        enforce_integrated(record, case, locks.read_locks(root / locks.FOLDER))
     else:
         record = read_object("segment1b_phase_candidate", inputs.candidate)
         enforce_candidate(record, inputs.candidate)

@@ -112,7 +112,7 @@ def lock_record(
 
 def refuse_lock(settings: Settings, phase: str) -> None:
     """Refuse a lock before anything runs (``EG41`` for each fault)."""
-    found = locks.read_locks(Path(settings.runs_root) / "segment_1B/reports")
+    found = locks.read_locks(Path(settings.runs_root, locks.FOLDER))
     locks.refuse(lock_faults(settings, found, phase))
 
 
@@ -123,7 +123,7 @@ def lock_phase(settings: Settings, phase: str, keep: bool = False) -> list[str]:
     that no record refers to are superseded by then, and are deleted unless ``keep`` lists them.
     """
     root, run = Path(settings.runs_root), lock_run(settings, phase)
-    reports = root / "segment_1B/reports"
+    reports = root / locks.FOLDER
     refuse_lock(settings, phase)
     found = locks.read_locks(reports)
     stands_on(found, phase)

@@ -30,6 +30,8 @@ from scripts.tables import file_digest, to_json_bytes
 
 Json = Mapping[str, Any]
 PHASES = ("P1", "P2", "P3", "P4")
+# Of locks and reopen records, below the runs root.
+FOLDER = "segment_1B/reports"
 STANDING, REOPENED, UNDERMINED = "STANDING", "REOPENED", "UNDERMINED"
 # Source trees: the working folder, then the repository.
 TREES = (Path(), PACKAGE.parent)

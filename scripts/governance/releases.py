@@ -120,7 +120,7 @@ def _same_rows(one: Path, other: Path) -> bool:
 
 def egress_path(folder: Path, seed: int) -> Path:
     """File of a release that publishes the sites of a seed."""
-    return folder / f"egress/seed={seed}/site_locations.parquet"
+    return dataset_path(folder.parents[1], "release_sites", release=folder.name, seed=seed)
 
 
 def refuse_changed(folder: Path) -> None:

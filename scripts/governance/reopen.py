@@ -135,7 +135,7 @@ def reopen_phase(root: Path, phase: str, approved_by: str, reason: str, proof: s
     proof
         Path of the evidence.
     """
-    lock = locks.read_locks(root / "segment_1B/reports").get(phase)
+    lock = locks.read_locks(root / locks.FOLDER).get(phase)
     found = evidence(proof, root, phase)
     record = reopen_record(phase, lock, approved_by, reason, found)
     path = dataset_path(

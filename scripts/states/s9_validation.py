@@ -12,7 +12,7 @@ import functools
 import itertools
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -62,7 +62,7 @@ from scripts.states.sites import (
     workers_for,
 )
 from scripts.states.tiles import coverage_of, read_grid
-from scripts.states.validation_checks import FAIL, Findings, evaluate
+from scripts.states.validation_checks import FAIL, Findings, evaluate, listed_name
 from scripts.states.validation_evidence import AttemptTable, Evidence
 from scripts.tables import footer, open_parquet, published, row_count
 
@@ -524,22 +524,13 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "seed": int(wildcards.seed),
             "parameter_hash": receipt["parameter_hash"],
             "manifest_fingerprint": receipt["manifest_fingerprint"],
-            "inputs": by_listed_name(digests, receipt["outputs"]),
+            "inputs": {
+                listed_name(path, receipt["outputs"]): digest for path, digest in digests.items()
+            },
             "outputs": sorted([*named, INDEX]),
         },
     )
     write_index(Path(outputs.index).parent, named)
-
-
-def by_listed_name(digests: Mapping[str, str], listed: Iterable[str]) -> dict[str, str]:
-    """Digests by the names that the receipt gives the files; a file that it lacks by its own."""
-    names = {tuple(name.split("/")): name for name in listed}
-    found = {}
-    for path, digest in digests.items():
-        parts = path.split("/")
-        tails = (tuple(parts[start:]) for start in range(len(parts)))
-        found[next((names[tail] for tail in tails if tail in names), parts[-1])] = digest
-    return found
 
 
 def _resolved(receipt: Mapping[str, Any], name: str, listed: str) -> dict[str, Any]:
