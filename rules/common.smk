@@ -197,9 +197,7 @@ def reference(file):
     """A file of the reference snapshot in force: the shipped one, or that on own polygons."""
     if SETTINGS.polygons_path:
         return declared(f"own_reference/{file}")
-    path = f"{SETTINGS.reference}/{file}"
-    # A snapshot that is to be built need not be there.
-    return marked_source(path) if SETTINGS.reference_update else source(path)
+    return source(f"{SETTINGS.reference}/{file}")
 
 
 def upstream_id(wildcards):

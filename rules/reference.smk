@@ -1,21 +1,15 @@
 """The reference snapshot: rebuild it from its source packages, and hold it against census counts."""
 
-from scripts.geo.snapshot import DATA_FILES, OUTLET_FILES
+from scripts.geo.snapshot import DATA_FILES, FACTS, MANIFEST, OUTLET_FILES
 
 REFERENCE_PYTHON = SETTINGS.reference_python or ".venv-reference/bin/python"
 REFERENCE_ENVIRONMENT = [] if SETTINGS.reference_python else ".venv-reference/complete"
-# What a rebuild must repeat; nothing where it makes a new snapshot.
-IN_FORCE = (
-    []
-    if SETTINGS.reference_update
-    else [reference("manifest.json"), reference("country_facts.csv")]
-)
-REBUILT = SETTINGS.reference if SETTINGS.reference_update else f"{RUNS}/reference"
+REBUILT = f"{RUNS}/reference"
 
 
-def shipped_reference(wildcards):
-    """Folder of the shipped reference snapshot."""
-    return SETTINGS.reference
+def shipped(files):
+    """Files of the reference snapshot of the configuration, also where own polygons are given."""
+    return source([f"{SETTINGS.reference}/{file}" for file in files])
 
 
 rule reference_environment:
@@ -32,16 +26,19 @@ rule reference_environment:
     shell:
         "{{ python -m venv .venv-{wildcards.environment}"
         " && .venv-{wildcards.environment}/bin/pip install --quiet"
-        " --disable-pip-version-check --no-deps --require-hashes -r {input.lock}; }}"
-        " > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
+        " --disable-pip-version-check --no-deps --require-hashes -r {input.lock:q}; }}"
+        " > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule build_reference:
-    """Rebuild the reference snapshot from its sources, and compare it with the one in force."""
+    """Rebuild the reference snapshot from its sources, and compare it with the one in force.
+
+    A new one is not compared, and put in force by hand.
+    """
     input:
         environment=REFERENCE_ENVIRONMENT,
-        in_force=IN_FORCE,
-        outlets=source([f"{SETTINGS.reference}/{file}" for file in OUTLET_FILES]),
+        in_force=[] if SETTINGS.reference_update else shipped([MANIFEST, FACTS]),
+        outlets=shipped(OUTLET_FILES),
     output:
         data=[f"{REBUILT}/{file}" for file in DATA_FILES],
         manifest=f"{REBUILT}/manifest.json",
@@ -53,14 +50,14 @@ rule build_reference:
         code=code("reference.build_reference"),
         python=REFERENCE_PYTHON,
         folder=subpath(output.manifest, parent=True),
-        outlets=shipped_reference,
-        against=f"--against {SETTINGS.reference}" if IN_FORCE else "",
+        outlets=subpath(input.outlets[0], parent=True),
+        against=[] if SETTINGS.reference_update else ["--against", SETTINGS.reference],
     conda:
         "../envs/reference.yaml"
     shell:
-        "{params.python} -m scripts.reference.build_reference --output {params.folder}"
-        " --outlets {params.outlets} {params.against}"
-        " > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
+        "{params.python:q} -m scripts.reference.build_reference --output {params.folder:q}"
+        " --outlets {params.outlets:q} {params.against:q}"
+        " > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule validate_reference:
@@ -85,6 +82,7 @@ rule validate_reference:
     conda:
         "../envs/reference.yaml"
     shell:
-        "{params.python} -m scripts.reference.validate_reference --admin1 {input.admin1}"
-        " --snapshot {params.snapshot} --tile-policy {input.tile_policy} --policy {input.policy}"
-        " --output {output.report} > {log} 2>&1 || {{ cat {log} >&2; exit 1; }}"
+        "{params.python:q} -m scripts.reference.validate_reference --admin1 {input.admin1:q}"
+        " --snapshot {params.snapshot:q} --tile-policy {input.tile_policy:q}"
+        " --policy {input.policy:q} --output {output.report:q}"
+        " > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"

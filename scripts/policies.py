@@ -14,7 +14,8 @@ import difflib
 import functools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -218,19 +219,52 @@ def load_policy(path: str | Path) -> Mapping[str, Any]:
 def check_policy(policy: Any, name: str, where: str | Path) -> None:
     """Hold a policy against its schema and the rules between its keys (``EC10``, ``EC11``)."""
     validate(policy, load_schema(name), where)
-    for holds, key, rule, remedy in _relations(name, policy):
+    relations = _RELATIONS.get(name, _none)
+    for holds, key, rule, remedy in relations(policy):
         if not holds:
             raise ConfigError("EC11", where, f"key {key!r}: {rule}", remedy)
 
 
-def _relations(name: str, policy: Mapping[str, Any]) -> Iterator[tuple[bool, str, str, str]]:
-    """Rules between keys, which a JSON Schema cannot say: (holds, key, rule, remedy)."""
-    if name == "policy.s6.jitter" and "towns" in policy:
+# Rules between keys, which a JSON Schema cannot say: (holds, key, rule, remedy).
+Relations = Iterator[tuple[bool, str, str, str]]
+
+
+def _none(policy: Mapping[str, Any]) -> Relations:
+    yield from ()
+
+
+def _of_jitter(policy: Mapping[str, Any]) -> Relations:
+    if "towns" in policy:
         low, high = policy["towns"]["spread_min_km"], policy["towns"]["spread_max_km"]
         rule = f"{low} is above spread_max_km {high}"
         yield low <= high, "towns.spread_min_km", rule, "min at most max"
-    if name != "policy.s2.tile_weights":
-        return
+
+
+def _of_generator(policy: Mapping[str, Any]) -> Relations:
+    codes = [activity["mcc"] for activity in policy["activities"]]
+    yield len(set(codes)) == len(codes), "activities", "names an mcc twice", "each mcc once"
+    breaks = policy["gdp_bucket_breaks_usd"]
+    yield breaks == sorted(breaks), "gdp_bucket_breaks_usd", "falls", "rising limits"
+    for law in ("hurdle", "openness"):
+        found, buckets = len(policy[law]["gdp_bucket"]), len(breaks) + 1
+        rule = f"{found} values for {buckets} buckets"
+        yield found == buckets, f"{law}.gdp_bucket", rule, "one more than gdp_bucket_breaks_usd"
+    tiers = policy["split"]["home_floor"]
+    limits = [tier.get("max_outlets", math.inf) for tier in tiers]
+    rising = all(low < high for low, high in pairwise(limits)) and math.isinf(limits[-1])
+    rule = "is no list of rising max_outlets whose last tier has none"
+    yield rising, "split.home_floor", rule, "rising tiers, the last one open"
+    count = policy["candidates"]["count"]
+    rule = f"{count['minimum']} is above maximum {count['maximum']}"
+    yield (
+        count["minimum"] <= count["maximum"],
+        "candidates.count.minimum",
+        rule,
+        "minimum at most maximum",
+    )
+
+
+def _of_tile_weights(policy: Mapping[str, Any]) -> Relations:
     mass = policy["country_mass"]
     for key in ("tile_density", "country_mass"):
         total = sum(policy[key]["basis_mix"].values())
@@ -249,3 +283,10 @@ def _relations(name: str, policy: Mapping[str, Any]) -> Iterator[tuple[bool, str
         f"{soft} is above country_cap_share_hard {hard}",
         "soft at most hard",
     )
+
+
+_RELATIONS: Mapping[str, Callable[[Mapping[str, Any]], Relations]] = {
+    "policy.1a.generator": _of_generator,
+    "policy.s2.tile_weights": _of_tile_weights,
+    "policy.s6.jitter": _of_jitter,
+}

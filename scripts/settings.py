@@ -19,7 +19,19 @@ from scripts.records.identity import run_id
 CONFIG_FILE = "config/config.yaml"
 SHIPPED_POSTURES = Path("config/postures")
 WITNESS = "witness"
+# Starts of the file names of policies whose keys do not say them.
+POLICY_NAMES = {
+    "upstream_policy": "policy.1a.generator.",
+    "s1_tile_index": "policy.s1.tile_index.",
+    "s1_population": "policy.s1.population.",
+}
 TILE_POLICIES = ("s1_tile_index", "s1_population")
+PATHS_IN_BLOCKS = {
+    "upstream": ("external_root",),
+    "polygons": ("path",),
+    "population": ("raster",),
+    "reference_build": ("python", "admin1"),
+}
 _NAME_MAX = 255
 
 
@@ -227,8 +239,7 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
     external = upstream["external_root"] if upstream["kind"] == "external" else ""
     folders = {
         "postures": plain["postures"],
-        # A folder that the build is to fill need not be there.
-        "reference": "" if build["update"] else plain["reference"],
+        "reference": plain["reference"],
         "upstream.external_root": external,
     }
     files = {
@@ -237,7 +248,6 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
     }
     others = {
         "runs_root": plain["runs_root"],
-        "reference": plain["reference"],
         "upstream.external_root": upstream["external_root"],
         "reference_build.python": build["python"],
         "reference_build.admin1": build["admin1"],
@@ -272,6 +282,18 @@ def _check_paths(plain: Mapping[str, Any]) -> None:
         require_replaceable(plain["verdict_json"], "verdict_json", "verdict", _is_verdict)
 
 
+def _without_dots(plain: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with every path in one form: no ``./``, double or last slash."""
+
+    def short(path: str) -> str:
+        return Path(path).as_posix() if path else ""
+
+    named = {key: short(plain[key]) for key in ("runs_root", "reference", "postures")}
+    for block, keys in PATHS_IN_BLOCKS.items():
+        named[block] = {**plain[block], **{key: short(plain[block][key]) for key in keys}}
+    return {**plain, **named}
+
+
 def _is_verdict(content: bytes) -> bool:
     """Whether a file is what ``verdict_json`` names: verdicts, one a target."""
     found = json_of(content)
@@ -298,7 +320,7 @@ def load_posture(name: str, folder: Path) -> Posture:
     Raises
     ------
     ConfigError
-        ``EC04`` unknown posture; ``EC05`` a policy of another state; ``EC10`` a bad key.
+        ``EC04`` unknown posture; ``EC05`` a policy of another kind; ``EC10`` a bad key.
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
@@ -310,11 +332,13 @@ def load_posture(name: str, folder: Path) -> Posture:
     validate(entry, load_schema("posture"), path)
     if entry["posture"] != name:
         raise ConfigError("EC04", path, f"key 'posture' says {entry['posture']!r}", repr(name))
-    for key, policy in entry["policies"].items():
-        expected = f"policy.{key.split('_')[0]}."
+    policies = {"upstream_policy": entry["upstream_policy"], **entry["policies"]}
+    for key, policy in policies.items():
+        expected = POLICY_NAMES.get(key, f"policy.{key}.")
         if not Path(policy).name.startswith(expected):
-            raise ConfigError("EC05", path, f"policies.{key} is {policy}", f"{expected}*.yaml")
-    return Posture(name, entry["upstream_policy"], entry["policies"])
+            raise ConfigError("EC05", path, f"key {key!r} is {policy}", f"{expected}*.yaml")
+    plain = {key: Path(policy).as_posix() for key, policy in policies.items()}
+    return Posture(name, plain.pop("upstream_policy"), plain)
 
 
 def upstream_name(policy: str) -> str:
@@ -340,6 +364,7 @@ def load_settings(config: Mapping[str, Any], with_policies: bool = True) -> Sett
     plain = normalise(config)
     validate(plain, load_schema("config"), CONFIG_FILE)
     _check_paths(plain)
+    plain = _without_dots(plain)
     upstream, certification = plain["upstream"], plain["certification"]
     if upstream["kind"] == "external" and not upstream["external_root"]:
         raise ConfigError(
@@ -366,15 +391,21 @@ def load_settings(config: Mapping[str, Any], with_policies: bool = True) -> Sett
         base = "external" if kind == "external" else upstream_name(posture.upstream_policy)
         if kind == "external":
             posture = replace(posture, upstream_policy="")
-        upstream_id = run_id("1A", base)
-        policy = posture.upstream_policy
-        upstreams.setdefault(upstream_id, Upstream(upstream_id, kind, policy))
+        world = Upstream(run_id("1A", base), kind, posture.upstream_policy)
+        known = upstreams.setdefault(world.run_id, world)
+        if known != world:
+            raise ConfigError(
+                "EC09",
+                posture.upstream_policy or "upstream.kind external",
+                f"has the name {base!r}, as has {known.policy}",
+                "a policy.1a.generator.NAME.yaml of another NAME",
+            )
         for lineage in ("", WITNESS):
             identity = run_id("1B", name, lineage)
             policies = {key: posture.policies[key] for key in TILE_POLICIES}
             tiles_id = run_id("tiles", "\0".join((*policies.values(), *earth)), lineage)
             tile_sets.setdefault(tiles_id, TileSet(tiles_id, policies))
-            runs[identity] = Run(name, posture, identity, upstream_id, tiles_id)
+            runs[identity] = Run(name, posture, identity, world.run_id, tiles_id)
 
     for name, posture in postures.items():
         add(name, posture, "builtin")
@@ -386,10 +417,17 @@ def load_settings(config: Mapping[str, Any], with_policies: bool = True) -> Sett
             f"candidate {candidate!r} has the name of another posture than {plain['posture']!r}",
             "another name",
         )
+    if candidate == plain["baseline_posture"] and upstream["kind"] == "external":
+        raise ConfigError(
+            "EC08",
+            CONFIG_FILE,
+            f"candidate {candidate!r} is the baseline, which an external 1A would replace",
+            "another posture, or another candidate",
+        )
     add(candidate, postures[plain["posture"]], upstream["kind"])
     return Settings(
-        runs_root=plain["runs_root"].rstrip("/"),
-        reference=plain["reference"].rstrip("/"),
+        runs_root=plain["runs_root"],
+        reference=plain["reference"],
         seeds=tuple(plain["seeds"]),
         candidate=candidate,
         baseline_posture=plain["baseline_posture"],

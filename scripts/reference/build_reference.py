@@ -185,7 +185,7 @@ def require_same(folder: Path, in_force: Path) -> None:
             "ER11",
             manifest,
             f"the rebuilt {', '.join(differing)} differs",
-            "the environment of envs/reference.lock.txt; or reference_build.update for a new one",
+            "the environment of envs/reference.lock.txt; for a new one reference_build.update",
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from scripts.errors import ConfigError
-from scripts.policies import load_policy, parse_text, parse_yaml, validate
+from scripts.policies import check_policy, load_policy, parse_text, parse_yaml, validate
 
 POLICY_DIR = Path("config/layer1/1B/policy")
 ALL_POLICIES = sorted(Path("config/layer1").glob("*/policy/*.yaml"))
@@ -63,6 +63,27 @@ def test_relations_between_keys_are_checked(tmp_path, key, change):
     line = refusal(edited(tmp_path, change))
     assert line.startswith("EC11 ")
     assert key in line
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("activities", lambda p: p["activities"].append(p["activities"][0])),
+        ("gdp_bucket_breaks_usd", lambda p: p["gdp_bucket_breaks_usd"].reverse()),
+        ("hurdle.gdp_bucket", lambda p: p["hurdle"]["gdp_bucket"].pop()),
+        ("openness.gdp_bucket", lambda p: p["openness"]["gdp_bucket"].append(0.1)),
+        ("split.home_floor", lambda p: p["split"]["home_floor"].pop()),
+        ("split.home_floor", lambda p: p["split"]["home_floor"].reverse()),
+        ("candidates.count.minimum", lambda p: p["candidates"]["count"].update(minimum=15)),
+    ],
+)
+def test_relations_between_keys_of_1a_are_checked(key, change):
+    name = "policy.1a.generator"
+    policy = copy.deepcopy(load_policy(f"config/layer1/1A/policy/{name}.reopened.yaml"))
+    check_policy(policy, name, "mine.yaml")
+    change(policy)
+    with pytest.raises(ConfigError, match=f"EC11 mine.yaml: key '{key}'"):
+        check_policy(policy, name, "mine.yaml")
 
 
 @pytest.mark.parametrize(

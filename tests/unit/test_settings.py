@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from scripts.errors import ConfigError
+from scripts.policies import parse_yaml
 from scripts.records.identity import combined_digest, run_id
 from scripts.settings import command_line, load_settings, read_configuration
 
@@ -166,3 +167,60 @@ def test_a_verdict_takes_the_place_of_an_earlier_one_or_of_an_empty_file(tmp_pat
         with pytest.raises(ConfigError, match=r"EC22 verdict_json: .* is no verdict"):
             load_settings(config(verdict_json=str(path)))
         assert path.read_text(encoding="utf-8") == content
+
+
+def posture_of(folder, name, **policies):
+    """A folder of postures with one of its own: the shipped one with other policies."""
+    entry = parse_yaml("config/postures/reopened.yaml")
+    upstream = policies.pop("upstream_policy", entry["upstream_policy"])
+    entry |= {"posture": name, "upstream_policy": upstream}
+    entry["policies"] |= policies
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(entry), encoding="utf-8")
+    return {"postures": str(folder), "posture": name}
+
+
+@pytest.mark.parametrize("name", ["wide", "alone"])
+@pytest.mark.parametrize("variant", ["reopened", "external"])
+def test_two_worlds_of_one_name_are_refused(tmp_path, name, variant):
+    """The copy of a shipped 1A policy elsewhere; one named like the 1A of somebody else."""
+    copy = tmp_path / "policies" / f"policy.1a.generator.{variant}.yaml"
+    copy.parent.mkdir()
+    shipped = Path("config/layer1/1A/policy/policy.1a.generator.reopened.yaml")
+    copy.write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
+    changes = posture_of(tmp_path, name, upstream_policy=str(copy))
+    if variant == "external":
+        load_settings(config(**changes))
+        external = {**CONFIG["upstream"], "kind": "external", "external_root": str(tmp_path)}
+        changes = {**changes, "upstream": external}
+    with pytest.raises(ConfigError, match=f"EC09 .* has the name '{variant}'"):
+        load_settings(config(**changes))
+
+
+def test_the_baseline_stands_on_no_external_world(tmp_path):
+    external = {**CONFIG["upstream"], "kind": "external", "external_root": str(tmp_path)}
+    with pytest.raises(ConfigError, match="EC08 .* is the baseline"):
+        load_settings(config(posture="baseline", upstream=external))
+
+
+@pytest.mark.parametrize(
+    ("key", "policy"),
+    [
+        ("s1_tile_index", "config/layer1/1B/policy/policy.s1.population.yaml"),
+        ("s2", "config/layer1/1B/policy/policy.s4.alloc_plan.yaml"),
+        ("upstream_policy", "config/layer1/1A/policy/policy.1a.bands.yaml"),
+    ],
+)
+def test_a_policy_of_another_kind_is_refused(tmp_path, key, policy):
+    with pytest.raises(ConfigError, match=f"EC05 .*key '{key}' is {policy}"):
+        load_settings(config(**posture_of(tmp_path, "mixed", **{key: policy})))
+
+
+def test_a_path_has_one_form(tmp_path):
+    plain = load_settings(config())
+    dotted = load_settings(config(runs_root="./runs//x/", reference="./resources/reference/"))
+    assert dotted.runs_root == "runs/x"
+    assert dotted.reference == plain.reference
+    assert dotted.tile_sets == plain.tile_sets
+    policy = plain.postures["reopened"].policies["s2"]
+    changes = posture_of(tmp_path, "dotted", s2=f"./{policy}")
+    assert load_settings(config(**changes)).postures["dotted"].policies["s2"] == policy
