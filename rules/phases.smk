@@ -16,6 +16,7 @@ LOCK_RECORDS = [str(lock.path) for lock in LOCKS.values()] + [
     str(path) for phase in locks.PHASES for path in locks.reopen_records(LOCK_FOLDER, phase)
 ]
 UNLOCKED = promotion.unlocked(LOCKS)
+SCORERS = ("scorers.scorecard", "governance.score_phase", "governance.assess_p4")
 P4_RUNS = (promotion.phase_run(SETTINGS, "P4"), CANDIDATE)
 
 
@@ -202,6 +203,7 @@ rule authority_envelope:
         code=code("governance.authority_envelope", GATES),
         unlocked=UNLOCKED,
         runs={one.name: {"run_id": one.run_id, **one.policies} for one in P4_RUNS},
+        scorers={f"scripts/{name.replace('.', '/')}.py": code_digest(name) for name in SCORERS},
     conda:
         ENV
     script:

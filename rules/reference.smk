@@ -12,6 +12,11 @@ def shipped(files):
     return source([f"{SETTINGS.reference}/{file}" for file in files])
 
 
+def shipped_reference(wildcards):
+    """Params function: folder of these files."""
+    return SETTINGS.reference
+
+
 rule reference_environment:
     input:
         lock=source(f"{workflow.basedir}/envs/reference.lock.txt"),
@@ -31,10 +36,7 @@ rule reference_environment:
 
 
 rule build_reference:
-    """Rebuild the reference snapshot from its sources, and compare it with the one in force.
-
-    A new one is not compared, and put in force by hand.
-    """
+    """Rebuild the reference snapshot from its sources, and compare it with the one in force."""
     input:
         environment=REFERENCE_ENVIRONMENT,
         in_force=[] if SETTINGS.reference_update else shipped([MANIFEST, FACTS]),
@@ -50,7 +52,7 @@ rule build_reference:
         code=code("reference.build_reference"),
         python=REFERENCE_PYTHON,
         folder=subpath(output.manifest, parent=True),
-        outlets=subpath(input.outlets[0], parent=True),
+        outlets=shipped_reference,
         against=[] if SETTINGS.reference_update else ["--against", SETTINGS.reference],
     conda:
         "../envs/reference.yaml"

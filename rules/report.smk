@@ -1,5 +1,7 @@
 """What people look at: maps, figures, the dossier."""
 
+import itertools
+
 from scripts.contracts import dataset_path
 from scripts.governance import releases
 
@@ -98,8 +100,7 @@ def newest_releases(wildcards):
     if ROOT_OF_JOBS != RUNS:
         return []
     paths = []
-    for folder in releases.listed(Path(RUNS))[:2]:
-        manifest = releases.read_release(folder)
+    for folder, manifest in itertools.islice(releases.readable(Path(RUNS)), 2):
         tokens = {"run_id": manifest["run"]["run_id"]}
         paths += [folder / "release.json", dataset_path(folder, "segment1b_p5_certification")]
         for seed in manifest["seeds"]:

@@ -289,9 +289,11 @@ def _without_dots(plain: dict[str, Any]) -> dict[str, Any]:
         return Path(path).as_posix() if path else ""
 
     named = {key: short(plain[key]) for key in ("runs_root", "reference", "postures")}
-    for block, keys in PATHS_IN_BLOCKS.items():
-        named[block] = {**plain[block], **{key: short(plain[block][key]) for key in keys}}
-    return {**plain, **named}
+    blocks = {
+        block: {**plain[block], **{key: short(plain[block][key]) for key in keys}}
+        for block, keys in PATHS_IN_BLOCKS.items()
+    }
+    return {**plain, **named, **blocks}
 
 
 def _is_verdict(content: bytes) -> bool:

@@ -44,7 +44,7 @@ def verify(
     Example: segment1b verify reopened --public-key key.pub.pem
     """
     from scripts.governance import verification
-    from scripts.governance.releases import FOLDER, folder_of, read_release, refuse_changed
+    from scripts.governance.releases import folder_of, named, read_release, refuse_changed
 
     policies: list[str] = []
     if Path("Snakefile").is_file() or configfile or config:
@@ -53,17 +53,12 @@ def verify(
         runs_root = runs_root or Path(settings.runs_root)
         tree, reference = tree or Path(), reference or Path(settings.reference)
         policies = settings.policy_files
-    root = runs_root or Path()
-    if (
-        run
-        and not verification.has_run(run, root)
-        and any(root.glob(f"{FOLDER}/{run}*/release.json"))
-    ):
-        runs_root = folder_of(root, run)
-        refuse_changed(runs_root)
-        run, tree = read_release(runs_root)["run"]["run_id"], None
-    run = run or ""
-    folder = verification.folder_of(run, runs_root or Path())
+    run, root = run or "", runs_root or Path()
+    if not verification.has_run(run, root) and named(root, run):
+        root = folder_of(root, run)
+        refuse_changed(root)
+        run, tree = read_release(root)["run"]["run_id"], None
+    folder = verification.folder_of(run, root)
     result = verification.verify(
         folder, tree=tree, reference=reference, public_key=public_key, policies=policies
     )

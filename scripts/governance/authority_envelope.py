@@ -11,14 +11,7 @@ from typing import Any
 from scripts.contracts import read_object, write_object
 from scripts.entry import run
 from scripts.governance.locks import Lock, read_locks
-from scripts.records.code_digest import code_digest
 from scripts.tables import file_digest
-
-SCORERS = {
-    "scripts/scorers/scorecard.py": "scorers.scorecard",
-    "scripts/governance/score_phase.py": "governance.score_phase",
-    "scripts/governance/assess_p4.py": "governance.assess_p4",
-}
 
 
 def locked(lock: Lock) -> dict[str, Any]:
@@ -65,7 +58,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
             "runs": params.runs,
             "policies": {path: file_digest(path) for path in sorted(inputs.policies)},
             "gates": {inputs.gates: file_digest(inputs.gates)},
-            "scorers": {path: code_digest(module) for path, module in SCORERS.items()},
+            "scorers": params.scorers,
             "boundary": "P1, P2 and P3 stay as they are unless the integrated run contradicts them",
         },
     )

@@ -10,6 +10,7 @@ data dictionary. ``sealed.json`` says when and from which commit, and is no publ
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -31,7 +32,7 @@ from scripts.contracts import (
     read_object,
     write_object,
 )
-from scripts.errors import GovernanceError
+from scripts.errors import GovernanceError, SegmentError
 from scripts.governance.pointers import last_good_pointer
 from scripts.records.code_digest import PACKAGE
 from scripts.records.ledger import Ledger
@@ -49,14 +50,19 @@ def release_name(certificate: Json, digest: str) -> str:
 
 def folder_of(root: Path, name: str) -> Path:
     """Folder of a release by its name or the start of it (``EG97``: none, or several)."""
-    found = [path.parent for path in (root / FOLDER).glob("*/release.json")]
-    exact = [path for path in found if path.name == name]
-    alike = exact or [path for path in found if name and path.name.startswith(name)]
-    if len(alike) != 1:
-        names = ", ".join(sorted(path.name for path in found)) or "none"
-        rule = "is the start of several releases" if alike else "is no release"
+    found = named(root, name)
+    if len(found) != 1:
+        names = ", ".join(sorted(path.name for path in listed(root))) or "none"
+        rule = "is the start of several releases" if found else "is no release"
         raise GovernanceError("EG97", name or "release", rule, f"one of: {names}")
-    return alike[0]
+    return found[0]
+
+
+def named(root: Path, name: str) -> list[Path]:
+    """Folders of the releases of a name, or of those that it is the start of."""
+    found = listed(root) if name else []
+    exact = [path for path in found if path.name == name]
+    return exact or [path for path in found if path.name.startswith(name)]
 
 
 def read_release(folder: Path) -> Any:
@@ -263,6 +269,13 @@ def listed(root: Path) -> list[Path]:
     """Folder of every release, the last sealed first."""
     found = sorted((root / FOLDER).glob("*/release.json"))
     return [path.parent for path in sorted(found, key=lambda path: -path.stat().st_mtime_ns)]
+
+
+def readable(root: Path) -> Iterator[tuple[Path, Json]]:
+    """Folder and manifest of every release whose manifest can be read, the last sealed first."""
+    for folder in listed(root):
+        with contextlib.suppress(SegmentError):
+            yield folder, read_release(folder)
 
 
 def read_seal(folder: Path) -> Any:

@@ -132,7 +132,7 @@ def candidate_lines(segment: Path, names: Mapping[str, str], now: float) -> list
         passed = sum(bool(s) and s["verdict"] == "PASS" for s in summaries)
         integrated = _read(segment / f"reports/segment1b_p4_integrated_{run_id}.json")
         grade = graded.get(run_id) or (integrated["grade"] if integrated else "-")
-        newest = receipts[-1] if receipts else folder
+        newest = max(receipts, key=lambda path: path.stat().st_mtime, default=folder)
         parent = f", forked from {forked['parent']['name']}" if forked else ""
         lines.append(
             f"{run_id}  {name} ({posture}{parent}), "

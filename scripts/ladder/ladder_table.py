@@ -39,10 +39,11 @@ CAUSES = {
 
 
 def changed_policies(step: Json, before: Json | None) -> list[str]:
-    """Keys of the policies that differ from the previous step, sorted."""
+    """Keys of the policies that differ from the previous step, sorted; an external 1A has none."""
     if before is None:
         return []
-    return sorted(k for k in step["policies"] if step["policies"][k] != before["policies"][k])
+    now, then = step["policies"], before["policies"]
+    return sorted(key for key in {*now, *then} if now.get(key) != then.get(key))
 
 
 def cause_of(changed: Sequence[str], first: bool) -> str:

@@ -1,6 +1,6 @@
 """Two releases side by side: gates, metrics, policies, sites by country; text, JSON and HTML.
 
-The dossier shows the same of a release and the one sealed before it.
+The dossier shows the same of a release and the other one sealed last.
 """
 
 from __future__ import annotations

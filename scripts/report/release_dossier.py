@@ -72,7 +72,7 @@ def changes(
     policies: Iterable[str],
     shares: Sequence[str],
 ) -> dict[str, Any]:
-    """What differs from the release sealed before this one; without ``release`` when there is none.
+    """What differs from the other release sealed last; without ``release`` when there is none.
 
     Parameters
     ----------

@@ -75,6 +75,8 @@ _POINT_KM2 = 1e-6
 _HOME = 0
 _REDRAW = 32
 _CHUNK = 1 << 15
+# Of the weights of some countries, which summed-area tables add up.
+_LARGEST_TOTAL = 2.0**62
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ class NormalField:
 
 
 def field_weights(row: I64, col: I64, weight: I64, grid: Grid, law: Law, key: Key) -> I64:
-    """Weights of tiles under the field, at least one."""
+    """Weights of tiles under the field, at least one (``E418`` where 64 bits do not hold them)."""
     fields = [
         (
             part["sd"],
@@ -183,13 +185,22 @@ def field_weights(row: I64, col: I64, weight: I64, grid: Grid, law: Law, key: Ke
         for name, part in law["field"].items()
         if part["sd"] > 0.0
     ]
-    out = np.empty(len(weight), dtype=np.int64)
+    out, total = np.empty(len(weight), dtype=np.int64), 0.0
     for start in range(0, len(out), _CHUNK):
         some = slice(start, start + _CHUNK)
         g = np.zeros(len(out[some]))
         for sd, field in fields:
             g += sd * field.at(row[some], col[some])
-        out[some] = np.maximum(np.rint(weight[some] * exp(g)), 1.0)
+        under_field = np.maximum(np.rint(weight[some] * exp(g)), 1.0)
+        total += under_field.sum()
+        if total >= _LARGEST_TOTAL:
+            raise StateError(
+                "E418",
+                "policy.s4.alloc_plan",
+                "key 'outlets.field': weights under the field overflow 64 bits",
+                "a lower sd, or a lower dp in the policy of S2",
+            )
+        out[some] = under_field
     return out
 
 

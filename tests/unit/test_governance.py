@@ -671,3 +671,6 @@ def test_a_release_that_cannot_be_read_is_named_among_the_others(tmp_path):
     lines = status.release_lines(tmp_path)
     assert len(lines) == 2
     assert all(re.match(r"  wide-[12] +EX\d\d .*\.json: ", line) for line in lines)
+    assert [len(releases.named(tmp_path, name)) for name in ("wide", "wide-1", "w**", "")] == [
+        *(2, 1, 0, 0)
+    ]

@@ -90,6 +90,9 @@ def test_the_cause_of_a_step_is_read_off_its_policies():
     assert document["steps"][1]["changed"] == ["s2", "s9"]
     assert cause_of(["s4", "upstream"], False) == "S4, 1A"
     assert changed_policies(steps[1], None) == []
+    external = {"policies": {k: v for k, v in steps[1]["policies"].items() if k != "upstream"}}
+    assert changed_policies(external, steps[1]) == ["upstream"]
+    assert changed_policies(steps[1], external) == ["upstream"]
 
 
 def test_deltas_are_to_the_step_before_and_to_the_first():

@@ -182,6 +182,12 @@ def test_field_multiplies_weights_lognormally():
     assert np.array_equal(field_weights(row, col, weight, GRID, flat, KEY), weight)
 
 
+def test_weights_that_overflow_under_the_field_are_refused():
+    row, col = GRID.row_col(rectangle(400, 0, 200, 400))
+    with pytest.raises(StateError, match="E418"):
+        field_weights(row, col, np.full(len(row), 10**15), GRID, law_of(), KEY)
+
+
 def test_every_network_gets_its_outlets_on_tiles_of_its_country():
     boxes, code, tile, _ = world()
     home, abroad = networks_of([1, 2, 30, 7, 60]), networks_of([3, 1, 12], 1, True)

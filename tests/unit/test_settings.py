@@ -198,7 +198,7 @@ def test_two_worlds_of_one_name_are_refused(tmp_path, name, variant):
 
 def test_the_baseline_stands_on_no_external_world(tmp_path):
     external = {**CONFIG["upstream"], "kind": "external", "external_root": str(tmp_path)}
-    with pytest.raises(ConfigError, match="EC08 .* is the baseline"):
+    with pytest.raises(ConfigError, match=r"EC08 .* is the baseline"):
         load_settings(config(posture="baseline", upstream=external))
 
 
