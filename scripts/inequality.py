@@ -7,6 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+TOP_FRACTIONS = {"top1_share": 0.01, "top5_share": 0.05, "top10_share": 0.10}
+CONCENTRATION = ("country_gini", *TOP_FRACTIONS)
+
 
 def gini(counts: npt.ArrayLike) -> float:
     """Gini coefficient of non-negative counts or masses, zeros included.

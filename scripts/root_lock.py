@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.errors import GovernanceError
+from scripts.settings import OWN_REFERENCE
 from scripts.tables import is_temporary
 
 JOBS_LOCK = "SEGMENT1B_JOBS_LOCK"
@@ -32,7 +33,7 @@ WAIT_S = 600.0
 # A job takes longer than clocks of machines that share a file system differ.
 LATER_S = 5.0
 # What a runs root holds.
-OWN_FOLDERS = ("segment_1A", "segment_1B", "own_reference", "releases")
+OWN_FOLDERS = ("segment_1A", "segment_1B", OWN_REFERENCE, "releases")
 _NO_FLOCK = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 # Held until the process ends; a closed descriptor would drop its lock.
 _held: list[int] = []

@@ -19,6 +19,8 @@ from scripts.records.identity import run_id
 CONFIG_FILE = "config/config.yaml"
 SHIPPED_POSTURES = Path("config/postures")
 WITNESS = "witness"
+# Snapshot on a user's own polygons, below the runs root.
+OWN_REFERENCE = "own_reference"
 # Starts of the file names of policies whose keys do not say them.
 POLICY_NAMES = {
     "upstream_policy": "policy.1a.generator.",
@@ -116,6 +118,12 @@ class Settings:
         return sorted(
             {p for x in self.postures.values() for p in (x.upstream_policy, *x.policies.values())}
         )
+
+    @property
+    def snapshot(self) -> Path:
+        """Folder of the reference snapshot in force: the shipped one, or that on own polygons."""
+        own = Path(self.runs_root, OWN_REFERENCE)
+        return own if self.polygons_path else Path(self.reference)
 
     @property
     def authority_id(self) -> str:

@@ -64,11 +64,6 @@ class Dataset:
     final_in_layer: bool
 
     @property
-    def format(self) -> str:
-        """Suffix of the path."""
-        return self.path.rsplit(".", 1)[-1]
-
-    @property
     def is_passed_on(self) -> bool:
         """Whether it is a table of sites or their draws that only later jobs read."""
         return "site_order" in self.keys and not self.final_in_layer

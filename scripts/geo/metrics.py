@@ -18,14 +18,12 @@ import pyarrow as pa
 
 from scripts import countries
 from scripts.geo.distance import EARTH_RADIUS_M, unit_vectors
-from scripts.inequality import gini, top_share
+from scripts.inequality import CONCENTRATION, TOP_FRACTIONS, gini, top_share
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int16]
 
-TOP_FRACTIONS = {"top1_share": 0.01, "top5_share": 0.05, "top10_share": 0.10}
-CONCENTRATION = ("country_gini", *TOP_FRACTIONS)
 NN_QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
 _QUERY_CHUNK = 1 << 20
 
@@ -138,11 +136,6 @@ def eligible_country_nonzero_share(counts: IntArray, eligible: npt.NDArray[np.bo
     """Share of the countries of E that hold at least one site; NaN when E is empty."""
     size = int(eligible.sum())
     return float((counts[eligible] > 0).sum()) / size if size else math.nan
-
-
-def southern_hemisphere_share(lat_deg: FloatArray) -> float:
-    """Share of sites south of the equator, ``lat < 0``; NaN without sites."""
-    return float((lat_deg < 0.0).mean()) if len(lat_deg) else math.nan
 
 
 def region_shares(counts: IntArray, region_of: Mapping[int, str]) -> dict[str, float]:

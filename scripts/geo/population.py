@@ -36,6 +36,7 @@ from scripts.geo.distance import KM_PER_DEG
 from scripts.geo.grid import Grid
 from scripts.geo.population_kernels import mean_over_cells
 from scripts.geo.snapshot import IGBP_CLASSES, IGBP_URBAN, IGBP_WATER, Places
+from scripts.ordering import run_starts
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -165,7 +166,7 @@ def kernel_pairs(
     n_col = right - left
     pairs = n_row * n_col
     chunk = np.cumsum(pairs) // _PAIRS_AT_ONCE
-    for start, stop in _runs(chunk):
+    for start, stop in pairwise(run_starts(chunk).tolist()):
         here = slice(start, stop)
         place = np.repeat(np.arange(start, stop), pairs[here])
         down, across = np.divmod(_ranges(pairs[here]), n_col[place])
@@ -178,13 +179,6 @@ def kernel_pairs(
         y = np.clip(y, -limit, limit) / sigma_km[place]
         mass = _gaussian_share(x[0], x[1]) * _gaussian_share(y[1], y[0])
         yield place, row * grid.ncols + col % grid.ncols, mass
-
-
-def _runs(group: I64) -> Iterator[tuple[int, int]]:
-    """Start and stop of every run of equal values."""
-    edges = np.flatnonzero(np.diff(group)) + 1
-    bounds = [0, *edges.tolist(), len(group)]
-    return ((a, b) for a, b in pairwise(bounds) if b > a)
 
 
 def spread_places(
@@ -343,7 +337,7 @@ def population_surface(
     policy
         The population policy.
     """
-    starts = np.flatnonzero(np.diff(tiles.country, prepend=-1))
+    starts = run_starts(tiles.country)[:-1]
     present = tiles.country[starts]
     total = np.array([totals[int(code)] for code in present], dtype=np.float64)
 

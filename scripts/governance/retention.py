@@ -149,8 +149,7 @@ def prune(root: Path, named: Iterable[str], execute: bool) -> list[str]:
     if execute:
         for folder in removable:
             shutil.rmtree(folder)
-            for part in ("logs", "benchmarks"):
-                shutil.rmtree(root / part / "1B" / folder.name, ignore_errors=True)
+            shutil.rmtree(root / "logs/1B" / folder.name, ignore_errors=True)
     verb = "deleted" if execute else "to delete"
     lines.append(f"{len(folders) - len(removable)} kept, {len(removable)} {verb}")
     write_text(segment / CHECK, "\n".join(lines) + "\n")

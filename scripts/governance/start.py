@@ -34,7 +34,7 @@ ON_DISK = frozenset(
 # What every job does before its own work, and what scripts import inside functions.
 COMMON_TO_JOBS = (
     *("snakemake.script", "scripts.contracts:datasets", "jsonschema"),
-    *("scipy.sparse.csgraph", "scipy.spatial", "scipy.special"),
+    *("scipy.spatial", "scipy.special"),
 )
 # Below that the interpreters that are saved cost less than the one that waits.
 JOBS_WORTH_A_SERVER = 6

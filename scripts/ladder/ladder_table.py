@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from scripts.errors import ScoreError
+from scripts.inequality import CONCENTRATION
 from scripts.ladder.measures import (
-    CONCENTRATION,
     FAIL,
     GATED,
     MEASURES,

@@ -76,7 +76,6 @@ MEASURES = (
     ),
 )
 GATED = tuple(gate.metric for gate in GATES)
-CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
 
 
 def statuses(card: Json, settings: Json) -> dict[str, dict[str, str]]:

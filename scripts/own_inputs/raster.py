@@ -2,9 +2,9 @@
 
 Pixels hold persons, after the scale and offset that the file states. A geographic raster is split
 among cells by the share of each pixel, in degrees, that lies in the cell, which is exact. A pixel
-of an equal-area projection is split into
-``k * k`` points of equal weight, ``k`` such that a point stands for at most a sixteenth of a cell's
-height. Windows of whole rows are read one after the other: memory follows the width of the raster,
+of an equal-area projection is split into ``k * k`` points of equal weight, ``k`` such that a point
+stands for at most a sixteenth of a cell's height, and at most 16, as for a pixel as high as a cell.
+Windows of whole rows are read one after the other: memory follows the width of the raster,
 not its size.
 """
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts import countries
-from scripts.geo.metrics import CONCENTRATION, TOP_FRACTIONS, FloatArray, Sites
-from scripts.inequality import top_count
+from scripts.geo.metrics import FloatArray, Sites
+from scripts.inequality import CONCENTRATION, TOP_FRACTIONS, top_count
 from scripts.ordering import run_starts
 from scripts.progress import track
 from scripts.randomness import keyed_uniforms

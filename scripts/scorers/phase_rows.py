@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from scripts.inequality import CONCENTRATION
 from scripts.scorers.gates import GATES
 from scripts.scorers.truth.judgement import TESTS
 
@@ -46,7 +47,6 @@ TRUTH_TOLERANCE = 0.02
 REPORT = "report"
 # The phase whose run a phase is measured against; P0 is the baseline.
 REFERENCE = {"P1": "P0", "P2": "P1", "P3": "P2", "P4": "P3"}
-CONCENTRATION = ("country_gini", "top1_share", "top5_share", "top10_share")
 COVERED, SOUTH = COVERAGE = ("eligible_country_nonzero_share", "southern_hemisphere_share")
 # Tests of truth that a state is for.
 TRUTH_OF = {

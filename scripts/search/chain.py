@@ -18,12 +18,13 @@ from scripts import countries
 from scripts.contracts import dataset_blocks, read_dataset
 from scripts.geo.metrics import Sites
 from scripts.geo.snapshot import load_countries, load_facts
+from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.search.policy import Policies
 from scripts.states import s4_alloc_plan, s5_site_tile_assignment, s6_site_jitter
 from scripts.states.allocation_law import Tiles, group_by_country
 from scripts.states.pairs import CANDIDATES, Candidates, Pairs, mass_targets, read_candidates
-from scripts.states.s2_tile_weights import country_table, group_starts, tile_weights
+from scripts.states.s2_tile_weights import country_table, tile_weights
 from scripts.states.s3_requirements import OUTLETS, count_sites, require_tiles, requirements
 from scripts.states.s4_guard import guard, regions_of
 from scripts.states.s5_site_tile_assignment import Assignment
@@ -128,7 +129,7 @@ def read_merchants(outlet_catalogue: str, candidate_set: str, seed: int) -> Merc
 def densities(fixed: Fixed, s2: Mapping[str, Any], weights: Tiles | None = None) -> Density:
     """S2: weights of tiles, unless they are given, and mass of countries."""
     code = fixed.code
-    starts = group_starts(code)
+    starts = run_starts(code)
     if weights is None:
         weight, _ = tile_weights(starts, fixed.area_m2, fixed.people, s2)
         weights = group_by_country(code, fixed.tile_id, weight)

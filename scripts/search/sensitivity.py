@@ -10,7 +10,6 @@ gate is read from the table.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from scripts.contracts import dataset_path
+from scripts.cores import cores
 from scripts.errors import ConfigError, StateError
 from scripts.geo.metrics import Sites
+from scripts.geo.snapshot import COUNTRIES, FACTS, OUTLET_DENSITY, PLACES
 from scripts.policies import load_policy
 from scripts.records.code_digest import code_digest
 from scripts.scorers.gates import GATES_FILE, Row, evaluate, load_gates
@@ -226,7 +227,7 @@ def measure(
     entries = []
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(
-        max_workers=os.cpu_count(), mp_context=context, initializer=_hold, initargs=(world, base)
+        max_workers=cores(), mp_context=context, initializer=_hold, initargs=(world, base)
     ) as pool:
         for entry in pool.map(_entry_of_held, knobs):
             entries.append(entry)
@@ -251,7 +252,7 @@ def _entry_of_held(knob: Knob) -> dict[str, Any]:
 
 def candidate_world(settings: Settings, seed: int) -> World:
     """The world of the candidate's finished run, this seed first (``EC18``: it has none of it)."""
-    root, reference = Path(settings.runs_root), Path(settings.reference)
+    root, snapshot = Path(settings.runs_root), settings.snapshot
     run, baseline = (
         settings.run_named(name) for name in (settings.candidate, settings.baseline_posture)
     )
@@ -266,11 +267,11 @@ def candidate_world(settings: Settings, seed: int) -> World:
     files = Files(
         tile_index=of("tile_index", **tiles),
         tile_population=of("tile_population", **tiles),
-        countries=str(reference / "countries.parquet"),
-        facts=str(reference / "country_facts.csv"),
-        places=str(reference / "places.parquet"),
+        countries=str(snapshot / COUNTRIES),
+        facts=str(snapshot / FACTS),
+        places=str(snapshot / PLACES),
         near_urban=of("near_urban_cells", **tiles),
-        density=str(reference / "outlet_density.csv"),
+        density=str(snapshot / OUTLET_DENSITY),
         cells=of("fidelity_cells", **tiles),
         points=of("fidelity_points", **tiles),
         width=of("people_width", **tiles),

@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from scripts.errors import StateError
-from scripts.inequality import gini, top_share
+from scripts.inequality import TOP_FRACTIONS, gini, top_count, top_share
 
 F64 = npt.NDArray[np.float64]
-TOP_FRACTIONS = {"top1": 0.01, "top5": 0.05, "top10": 0.10}
+TOPS = {name.removesuffix("_share"): part for name, part in TOP_FRACTIONS.items()}
 _BISECTIONS = 100
 _SLACK = 1e-12
 
@@ -114,7 +114,7 @@ def _feasible(members: npt.NDArray[np.int64], floors: F64, hard: float) -> bool:
 
 
 def _meets(shares: F64, targets: Mapping[str, float]) -> bool:
-    return all(top_share(shares, TOP_FRACTIONS[k]) <= t + _SLACK for k, t in targets.items())
+    return all(top_share(shares, TOPS[k]) <= t + _SLACK for k, t in targets.items())
 
 
 def govern(
@@ -196,8 +196,8 @@ def govern(
     diagnostics = {
         "country_gini_proxy": gini(shares),
         "country_gini_proxy_raw": gini(raw),
-        "country_share_topk": {k: top_share(shares, f) for k, f in TOP_FRACTIONS.items()},
-        "country_share_topk_raw": {k: top_share(raw, f) for k, f in TOP_FRACTIONS.items()},
+        "country_share_topk": {k: top_share(shares, f) for k, f in TOPS.items()},
+        "country_share_topk_raw": {k: top_share(raw, f) for k, f in TOPS.items()},
         "region_share_vector": dict(zip(region_names, held.tolist(), strict=True)),
         "region_floor_share": dict(zip(region_names, floors.tolist(), strict=True)),
         "bound_regions": [region_names[r] for r in sorted(bound)],
@@ -219,8 +219,8 @@ def _refuse_contradictions(
     where: str,
 ) -> None:
     previous = 0.0
-    for key, fraction in TOP_FRACTIONS.items():
-        least = max(1, int(np.ceil(fraction * n))) / n
+    for key, fraction in TOPS.items():
+        least = top_count(n, fraction) / n
         if targets[key] < least - _SLACK:
             raise StateError(
                 "E112",

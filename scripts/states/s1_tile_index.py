@@ -158,7 +158,7 @@ def build_tile_index(countries: Countries, grid: Grid) -> pa.Table:
     names = pa.array(countries.iso, pa.string())
     return pa.table(
         {
-            "country_iso": pa.DictionaryArray.from_arrays(number.astype(np.int16), names),
+            "country_iso": pa.DictionaryArray.from_arrays(number.astype(np.int32), names),
             "tile_id": tile.astype(np.uint64),
             "coverage_fraction": fraction,
             "area_m2": grid.cell_area_m2(tile) * fraction,

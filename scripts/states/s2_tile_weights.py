@@ -24,18 +24,13 @@ from scripts.entry import run
 from scripts.errors import StateError
 from scripts.geo.blocks import country_blocks
 from scripts.geo.snapshot import MACRO_REGIONS, load_facts
+from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.states.country_mass import CountryMass, govern
 from scripts.tabulated import power
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-
-
-def group_starts(sorted_codes: npt.NDArray[np.integer]) -> I64:
-    """First row of every run of equal codes, and the row count at the end."""
-    edges = np.flatnonzero(np.diff(sorted_codes)) + 1
-    return np.concatenate(([0], edges, [len(sorted_codes)])).astype(np.int64)
 
 
 def tile_density(
@@ -46,7 +41,7 @@ def tile_density(
     Parameters
     ----------
     starts
-        Group boundaries of the countries, from :func:`group_starts`.
+        Group boundaries of the countries, from :func:`scripts.ordering.run_starts`.
     area_m2, population
         Shape (tiles,).
     policy
@@ -172,7 +167,7 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     code = countries.encode(index["country_iso"])
     area_m2 = index["area_m2"].to_numpy()
     people = population["population"].to_numpy()
-    starts = group_starts(code)
+    starts = run_starts(code)
 
     dp = policy["dp"]
     weight, fallback = tile_weights(starts, area_m2, people, policy)

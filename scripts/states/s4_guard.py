@@ -16,9 +16,8 @@ import pyarrow as pa
 from scripts import countries
 from scripts.contracts import dataset_blocks, read_dataset, write_dataset, write_object
 from scripts.entry import run
-from scripts.inequality import gini, top_share
+from scripts.inequality import TOP_FRACTIONS, gini, top_share
 from scripts.policies import load_policy
-from scripts.states.country_mass import TOP_FRACTIONS
 from scripts.states.pairs import (
     CANDIDATES,
     Candidates,
@@ -122,7 +121,7 @@ def guard(
 
 def concentration(sites: F64 | I64) -> dict[str, Any]:
     """Gini and top shares of sites by country, as they are published."""
-    tops = {f"{name}_share": top_share(sites, part) for name, part in TOP_FRACTIONS.items()}
+    tops = {name: top_share(sites, part) for name, part in TOP_FRACTIONS.items()}
     shares: dict[str, Any] = published({"country_gini": gini(sites), **tops})
     return shares
 

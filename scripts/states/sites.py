@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from scripts import countries
 from scripts.contracts import Check, arrow_schema, dataset_blocks
+from scripts.cores import cores
 from scripts.errors import ContractError, StateError
 from scripts.tables import ROW_GROUP, row_count
 
@@ -227,7 +227,7 @@ def rng_metadata(seed: int, namespace: str, family: str) -> dict[str, str]:
 
 def workers_for(rows: int) -> int:
     """Threads worth starting for this many rows; no result depends on it."""
-    return min(os.cpu_count() or 1, 4) if rows > _ROWS_WORTH_A_THREAD else 1
+    return min(cores(), 4) if rows > _ROWS_WORTH_A_THREAD else 1
 
 
 def map_ahead(

@@ -5,7 +5,8 @@ from scripts.geo import blocks
 from scripts.geo.blocks import country_blocks, line_blocks
 from scripts.geo.grid import Grid
 from scripts.geo.population import smooth
-from scripts.states.s2_tile_weights import group_starts, tile_weights
+from scripts.ordering import run_starts
+from scripts.states.s2_tile_weights import tile_weights
 
 
 def test_blocks_hold_whole_countries_and_all_rows(monkeypatch):
@@ -43,7 +44,7 @@ def test_weights_do_not_depend_on_the_blocks(monkeypatch, tiles_at_once):
     }
 
     def weights():
-        return tile_weights(group_starts(code), area, people, policy)
+        return tile_weights(run_starts(code), area, people, policy)
 
     whole = weights()
     monkeypatch.setattr(blocks, "TILES_AT_ONCE", tiles_at_once)

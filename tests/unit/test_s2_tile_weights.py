@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts import countries
+from scripts.ordering import run_starts
 from scripts.policies import load_policy
 from scripts.states.s2_tile_weights import (
     country_table,
-    group_starts,
     quantise,
     tile_density,
 )
@@ -34,7 +34,7 @@ PEOPLE = np.array([9.0, 1.0, 0.0, 0.0, 0.0])
 
 
 def test_density_worked_example():
-    starts = group_starts(CODES)
+    starts = run_starts(CODES)
     density, fallback = tile_density(
         starts, AREA, PEOPLE, density_policy(uniform=0.3, area=0.2, population=0.5)
     )
@@ -44,7 +44,7 @@ def test_density_worked_example():
 
 
 def test_population_exponent_flattens():
-    starts = group_starts(CODES)
+    starts = run_starts(CODES)
     steep, _ = tile_density(starts, AREA, PEOPLE, density_policy())
     flat, _ = tile_density(starts, AREA, PEOPLE, density_policy(exponent=0.5))
     assert np.isclose(steep[0], 0.9)
@@ -53,7 +53,7 @@ def test_population_exponent_flattens():
 
 def test_legacy_takes_one_basis_alone():
     density, fallback = tile_density(
-        group_starts(CODES), AREA, PEOPLE, density_policy(mode="legacy_basis_only")
+        run_starts(CODES), AREA, PEOPLE, density_policy(mode="legacy_basis_only")
     )
     assert np.allclose(density, [0.25, 0.25, 0.5, 0.75, 0.25])
     assert fallback == []
@@ -68,7 +68,7 @@ def test_integers_sum_exactly_and_stay_within_one(groups, dp):
     groups = [np.array(g) + 1e-3 for g in groups]
     density = np.concatenate([g / g.sum() for g in groups])
     codes = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
-    weight = quantise(group_starts(codes), density, dp)
+    weight = quantise(run_starts(codes), density, dp)
     assert (np.bincount(codes, weights=weight) == 10**dp).all()
     assert (np.abs(weight - density * 10**dp) < 1 + 1e-3).all()
 
@@ -84,7 +84,7 @@ def test_largest_remainders_round_up_and_ties_go_to_the_first():
 
 
 def test_unsettled_tiles_have_no_weight_unless_a_country_has_no_other():
-    starts = group_starts(CODES)
+    starts = run_starts(CODES)
     people = np.array([9.0, 1.0, 4.0, 0.3, 0.0])
     policy = density_policy(uniform=0.5, population=0.5, least=2e6)
     density, _ = tile_density(starts, AREA, people, policy)
@@ -111,7 +111,7 @@ def test_country_table_covers_every_country_and_sums_to_one():
     }
     people = np.array([0.0, 5.0, 4.0, 8.0, 1.0])
     table, mass = country_table(
-        code, group_starts(code), np.ones(5) * 1e9, people, facts, policy, "p"
+        code, run_starts(code), np.ones(5) * 1e9, people, facts, policy, "p"
     )
     rows = {row["country_iso"]: row for row in table.to_pylist()}
     assert rows["AQ"]["mass_share"] == 0

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from scripts.cores import cores
 from scripts.geo.people import Points, read_points
-from scripts.geo.snapshot import load_facts
+from scripts.geo.snapshot import FACTS, OUTLET_DENSITY, PLACES, load_facts
 from scripts.governance.verification.view import UNREADABLE, View, same
 from scripts.scorers import scorecard
 from scripts.scorers.gates import GATES_FILE, load_gates
@@ -39,9 +39,9 @@ _OF_EARTH = frozenset(
 # Files by what they are for, path and digest.
 Known = tuple[tuple[str, str, str], ...]
 _OF_SNAPSHOT = {
-    "facts": "country_facts.csv",
-    "places": "places.parquet",
-    "density": "outlet_density.csv",
+    "facts": FACTS,
+    "places": PLACES,
+    "density": OUTLET_DENSITY,
 }
 
 
@@ -50,7 +50,7 @@ class Measurements:
 
     def __init__(self, asked: Iterable[tuple[View, int, View | None]]):
         """Begin to measure these runs, seeds and baselines."""
-        self._pool = ProcessPoolExecutor(min(os.cpu_count() or 1, 4))
+        self._pool = ProcessPoolExecutor(min(cores(), 4))
         self._begun: dict[tuple[int, Known], Future[dict[str, Any]]] = {}
         for view, seed, baseline in asked:
             # The check tells of what cannot be read, and measures what was not begun.

@@ -12,11 +12,10 @@ from scripts.contracts import dataset, read_object
 from scripts.errors import GovernanceError, SegmentError
 from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger, digest_now
+from scripts.settings import OWN_REFERENCE
 from scripts.tables import to_json_bytes
 
 SEGMENT = "segment_1B"
-# Snapshot on a user's own polygons, below the runs root.
-OWN_REFERENCE = "own_reference"
 OF_RUN = f"{SEGMENT}/{{run_id}}/"
 OF_TILES = f"{SEGMENT}/tiles/{{tiles_id}}/"
 LONGEST_VALUE = 160
