@@ -20,7 +20,7 @@ from scripts.scorers import levers
 from scripts.scorers.gates import GATES_FILE, load_gates
 from scripts.search.policy import SEARCHES as SEARCH_NAMES, load_knobs, load_search, tuned_seed
 from scripts.resources import demand as demand_of
-from scripts.settings import OWN_REFERENCE, load_settings, read_configuration, require_sources
+from scripts.settings import load_settings, read_configuration, require_sources
 from scripts.snakemake_private import (
     configuration_given,
     is_job,
@@ -196,7 +196,7 @@ def policy(key):
 def reference(file):
     """A file of the reference snapshot in force: the shipped one, or that on own polygons."""
     if SETTINGS.polygons_path:
-        return declared(f"{OWN_REFERENCE}/{file}")
+        return declared(f"{root_lock.OWN_REFERENCE}/{file}")
     return source(f"{SETTINGS.reference}/{file}")
 
 

@@ -25,13 +25,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scripts.errors import GovernanceError
-from scripts.settings import OWN_REFERENCE
 from scripts.tables import is_temporary
 
 JOBS_LOCK = "SEGMENT1B_JOBS_LOCK"
 WAIT_S = 600.0
 # A job takes longer than clocks of machines that share a file system differ.
 LATER_S = 5.0
+# Snapshot on a user's own polygons, below the runs root.
+OWN_REFERENCE = "own_reference"
 # What a runs root holds.
 OWN_FOLDERS = ("segment_1A", "segment_1B", OWN_REFERENCE, "releases")
 _NO_FLOCK = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}

@@ -15,12 +15,11 @@ from scripts.errors import ConfigError
 from scripts.overwriting import json_of, require_replaceable
 from scripts.policies import load_policy, load_schema, parse_text, parse_yaml, validate
 from scripts.records.identity import run_id
+from scripts.root_lock import OWN_REFERENCE
 
 CONFIG_FILE = "config/config.yaml"
 SHIPPED_POSTURES = Path("config/postures")
 WITNESS = "witness"
-# Snapshot on a user's own polygons, below the runs root.
-OWN_REFERENCE = "own_reference"
 # Starts of the file names of policies whose keys do not say them.
 POLICY_NAMES = {
     "upstream_policy": "policy.1a.generator.",

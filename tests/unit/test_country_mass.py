@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from scripts.errors import StateError
 from scripts.inequality import gini, top_share
-from scripts.states.country_mass import TOP_FRACTIONS, bend, govern
+from scripts.states.country_mass import TOPS, bend, govern
 
 REGIONS = ["Africa", "Asia", "Europe"]
 
@@ -94,7 +94,7 @@ def test_floors_that_hold_everything_leave_other_regions_none():
 def test_topk_targets_hold_and_are_tight():
     targets = {"top1": 0.05, "top5": 0.09, "top10": 0.15}
     mass, _, _ = solve(policy(topk_cap_targets=targets))
-    reached = {k: top_share(mass.mass_share, TOP_FRACTIONS[k]) for k in targets}
+    reached = {k: top_share(mass.mass_share, TOPS[k]) for k in targets}
     assert all(reached[k] <= targets[k] + 1e-9 for k in targets)
     assert min(targets[k] - reached[k] for k in targets) < 1e-6
     assert "topk" in mass.binding

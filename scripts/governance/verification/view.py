@@ -12,7 +12,7 @@ from scripts.contracts import dataset, read_object
 from scripts.errors import GovernanceError, SegmentError
 from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger, digest_now
-from scripts.settings import OWN_REFERENCE
+from scripts.root_lock import OWN_REFERENCE
 from scripts.tables import to_json_bytes
 
 SEGMENT = "segment_1B"
