@@ -113,9 +113,19 @@ class Files:
         whole = (self.requirements, self.steering_ledger, self.reroute_ledger)
         parts = (self.plan, self.assignment, self.assignment_log, self.jitter, self.jitter_log)
         return [
-            *(*whole, self.site_locations, self.tile_index),
+            *(*whole, self.site_locations, self.tile_index, self.tile_weights),
             *itertools.chain(*parts, self.synthesis),
         ]
+
+    def sealed(self) -> dict[str, str]:
+        """What S0 sealed of them, by the names that the run receipt gives it."""
+        return {
+            "upstream/outlet_catalogue": self.outlet_catalogue,
+            "upstream/candidate_set": self.candidate_set,
+            "reference/countries": self.countries,
+            "reference/places": self.places,
+            "reference/facts": self.facts,
+        }
 
 
 F64 = npt.NDArray[np.float64]
@@ -286,10 +296,10 @@ def _ground(places: str, tile_policy: str, plan_policy: str) -> Ground:
 def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
     """Fields of the evidence that are the same for all countries, and pairs of all of them."""
     policies = {name: load_policy(path) for name, path in files.policies().items()}
-    listed = files.listed()
+    listed, sealed = files.listed(), files.sealed()
     with ThreadPoolExecutor(workers_for(row_count(files.site_locations))) as pool:
-        # Hashed while all that follows is read; taken last.
-        digests = pool.map(measured.digest, listed)
+        # Hashed while all that follows is read; taken last, and in this order.
+        digests = pool.map(measured.digest, [*listed, *sealed.values()])
         return {
             "seed": seed,
             "run_id": run_id,
@@ -315,9 +325,8 @@ def read_run(files: Files, run_id: str, seed: int) -> dict[str, Any]:
                 read_ledger("s3_steering_ledger", files.steering_ledger),
                 read_ledger("s4_reroute_ledger", files.reroute_ledger),
             ),
-            "input_digests": {
-                Path(path).as_posix(): digest for path, digest in zip(listed, digests, strict=True)
-            },
+            "input_digests": {Path(path).as_posix(): next(digests) for path in listed},
+            "sealed_digests": {name: next(digests) for name in sealed},
         }
 
 

@@ -149,13 +149,15 @@ def listed_name(path: str, listed: Container[str]) -> str:
 
 @_check("E926", STRUCTURAL, "a table that changed after the receipt was written", once=True)
 def ledger(e: Evidence) -> Outcome:
-    """Every table has the digest that the receipt's ledger holds for it."""
+    """Every table has the digest that the receipt holds for it, as an output or as sealed by S0."""
     listed = e.receipt["outputs"]
     wrong = [
         path
         for path, digest in sorted(e.input_digests.items())
         if listed.get(listed_name(path, listed)) != digest
     ]
+    sealed = e.receipt["sealed_inputs"]
+    wrong += [name for name, digest in e.sealed_digests.items() if sealed.get(name) != digest]
     return _none(len(wrong), f"{wrong[0]} is not as the receipt says" if wrong else "")
 
 

@@ -209,6 +209,7 @@ class Evidence:
     receipt: Mapping[str, Any]
     policy_digests: Mapping[str, str]
     input_digests: Mapping[str, str]
+    sealed_digests: Mapping[str, str]
     homes: Homes
     allowed: PairCounts
     whole: Flows

@@ -318,7 +318,11 @@ def write_receipt(folder: Path, path: dict[str, str]) -> str:
     policies = {
         Path(path[key]).name: file_digest(path[key]) for key in path if key.endswith("policy")
     }
-    sealed = {"reference/countries": file_digest(path["countries"])}
+    sealed = {
+        **{f"upstream/{name}": path[name] for name in ("outlet_catalogue", "candidate_set")},
+        **{f"reference/{name}": path[name] for name in ("countries", "places", "facts")},
+    }
+    sealed = {name: file_digest(file) for name, file in sealed.items()}
     outputs = {
         f"{folder.name}/{file.relative_to(folder).as_posix()}": file_digest(file)
         for file in sorted(folder.rglob("*.parquet"))

@@ -18,6 +18,7 @@ from scripts.geo import metrics
 from scripts.geo.snapshot import Countries
 from scripts.ordering import run_starts
 from scripts.records.bundle import verify_bundle
+from scripts.records.identity import manifest_fingerprint
 from scripts.states import s6_site_jitter, s9_passed_flag, s9_validation
 from scripts.states.jitter_law import DIRECT, JitterLaw
 from scripts.states.pair_counts import (
@@ -891,3 +892,20 @@ def test_an_extreme_value_in_any_column_gets_a_verdict(valid):
                 found = failing(with_column(valid, table, column, changed))
                 same = np.array_equal(changed, values)
                 assert same or found, f"{table}.{column} {extreme} in {rows}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("upstream/outlet_catalogue", "upstream/candidate_set"),
+        *("reference/countries", "reference/places", "reference/facts"),
+    ],
+)
+def test_what_s0_sealed_is_held_against_the_receipt(valid, name):
+    sealed = {**valid.receipt["sealed_inputs"], name: "0" * 64}
+    receipt = {
+        **valid.receipt,
+        "sealed_inputs": sealed,
+        "manifest_fingerprint": manifest_fingerprint(sealed),
+    }
+    assert failing(fresh(valid, receipt=receipt)) == ["ledger"]
