@@ -54,10 +54,14 @@ def verify(
         tree, reference = tree or Path(), reference or Path(settings.reference)
         policies = settings.policy_files
     run, root = run or "", runs_root or Path()
-    if not verification.has_run(run, root) and named(root, run):
-        root = folder_of(root, run)
-        refuse_changed(root)
-        run, tree = read_release(root)["run"]["run_id"], None
+    release = None
+    if not verification.has_run(run, root):
+        # By its name, or the start of it, else by its folder, which may have been copied.
+        copied = Path(run) if run and Path(run, "release.json").is_file() else None
+        release = folder_of(root, run) if named(root, run) else copied
+    if release is not None:
+        refuse_changed(release)
+        root, run, tree = release, read_release(release)["run"]["run_id"], None
     folder = verification.folder_of(run, root)
     result = verification.verify(
         folder, tree=tree, reference=reference, public_key=public_key, policies=policies

@@ -90,7 +90,8 @@ def new(
         typer.Option(
             default_factory=lambda: ["s2", "s4", "s6"],
             show_default="s2, s4, s6",
-            help="Policy to copy: upstream, s2, s4, s5, s6, s9; once for each.",
+            help="Policy to copy, once for each: upstream, s1_tile_index, s1_population, s2, s4, "
+            "s5, s6, s9.",
         ),
     ],
     source: Annotated[

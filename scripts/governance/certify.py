@@ -16,6 +16,8 @@ from scripts.governance.locks import refuse
 from scripts.governance.pointers import last_good_pointer
 from scripts.governance.releases import seal
 from scripts.governance.verification import verify
+from scripts.governance.verification.of_records import other_files_of_phases
+from scripts.governance.verification.view import View
 from scripts.scorers.gates import reaches
 from scripts.tables import file_digest
 
@@ -102,11 +104,13 @@ def promote(
     """
     lock_set = dataset_path(root, "segment1b_p5_lock_set")
     write_object("segment1b_p5_lock_set", lock_set, locked)
+    segment = root / "segment_1B"
+    others = other_files_of_phases(View(segment / document["run"]["run_id"], root))
     folder = seal(
         root,
         document,
         file_digest(certificate),
-        [*files, lock_set, *record_files(root / "segment_1B")],
+        [*files, lock_set, *record_files(segment), *others],
         texts,
     )
     good = last_good_pointer(document, root, folder, certificate)

@@ -15,7 +15,7 @@ from typing import Any
 from scripts.console import counted
 from scripts.contracts import dataset_path, read_object
 from scripts.errors import SegmentError
-from scripts.governance import locks, promotion
+from scripts.governance import locks, promotion, releases
 from scripts.governance.recover import summary
 from scripts.governance.verdict import failing_checks, failing_gates, gate_table, grade_text
 from scripts.scorers import phase_rows
@@ -32,6 +32,7 @@ from scripts.scorers.gates import (
 from scripts.scorers.levers import read_table
 from scripts.search.policy import STATES
 from scripts.settings import Run, Settings
+from scripts.tables import file_digest
 
 Json = Mapping[str, Any]
 Verdict = dict[str, Any]
@@ -191,6 +192,11 @@ def _certify(records: Records) -> Verdict:
     graded = document["verdict"]
     certified = "" if records.outcome.passed else ", not certified"
     verdict = _judged(document["rows"], graded["minimum_grade"])
+    path = records.path("segment1b_p5_certification")
+    made = [path]
+    if records.outcome.passed:
+        name = releases.release_name(document, file_digest(records.outcome.local(path)))
+        made.append(f"{records.settings.runs_root}/{releases.FOLDER}/{name}")
     return {
         **verdict,
         "grade": graded["grade"],
@@ -199,8 +205,8 @@ def _certify(records: Records) -> Verdict:
         "seeds": document["seeds"],
         "says": f"{candidate.name}, {grade_text(graded)}{certified}",
         "because": [f"no release: {why}" for why in graded["not_a_release_because"]],
-        "made": [records.path("segment1b_p5_certification")],
-        "next": verdict["next"] or ["snakemake dossier"],
+        "made": made,
+        "next": verdict["next"] or [shlex.join(["snakemake", "dossier", *records.outcome.given])],
     }
 
 
@@ -210,8 +216,14 @@ def _candidate(records: Records) -> Verdict:
         records.path("segment1b_scorecard", run_id=run_id, seed=seed)
         for seed in verdict.get("seeds", [])
     ]
-    certify = shlex.join(["snakemake", "certify", *records.outcome.given])
-    after = [certify] if records.outcome.passed else []
+    settings, given = records.settings, [*records.outcome.given]
+    if settings.release and (settings.polygons_path or settings.population_raster):
+        # Stands on inputs of the user: graded, and no release.
+        given += [
+            *(["--config"] if "--config" not in given else []),
+            "certification={release: false}",
+        ]
+    after = [shlex.join(["snakemake", "certify", *given])] if records.outcome.passed else []
     return {**verdict, "made": made, "next": [*verdict.get("next", []), *after]}
 
 

@@ -324,4 +324,4 @@ def restore_policies(root: Path, name: str) -> list[str]:
         with publish(path) as temporary:
             temporary.write_bytes(manifest["policies"][path]["text"].encode())
     same = len(manifest["policies"]) - len(differ)
-    return [*(f"{path} overwritten" for path in differ), f"{same} policies were those of it"]
+    return [*(f"{path} written" for path in differ), f"{same} policies already match"]

@@ -11,6 +11,7 @@ id, neither it nor anything in it is a symbolic link, and it is not read-only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -18,8 +19,8 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from scripts.errors import GovernanceError
-from scripts.tables import write_text
+from scripts.errors import GovernanceError, SegmentError
+from scripts.tables import read_json, write_text
 
 RUN_ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 CHECK = "reports/segment1b_p0_prune_check.txt"
@@ -119,6 +120,14 @@ def size_of(folder: Path, seen: set[tuple[int, int]] | None = None) -> int:
     return total
 
 
+def _name_of(folder: Path) -> str:
+    """Name of a run in parentheses, by its own records; nothing where these do not say it."""
+    for record in (path for pattern in RUN_RECORDS for path in sorted(folder.glob(pattern))):
+        with contextlib.suppress(SegmentError, KeyError, TypeError):
+            return f" ({read_json(record)['name']})"
+    return ""
+
+
 def prune(root: Path, named: Iterable[str], execute: bool) -> list[str]:
     """Delete superseded run folders, or only list them; writes and returns the check file's lines.
 
@@ -145,7 +154,7 @@ def prune(root: Path, named: Iterable[str], execute: bool) -> list[str]:
             lines.append(f"refuse {run_id}: {error.code} {error.rule}")
             continue
         removable.append(folder)
-        lines.append(f"{'delete' if execute else 'would delete'} {run_id}")
+        lines.append(f"{'delete' if execute else 'would delete'} {run_id}{_name_of(folder)}")
     if execute:
         for folder in removable:
             shutil.rmtree(folder)

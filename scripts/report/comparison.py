@@ -6,6 +6,7 @@ The dossier shows the same of a release and the other one sealed last.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,12 @@ def _changes(pairs: Mapping[str, Sequence[Any]]) -> list[tuple[str, float, float
     return sorted(moved, key=lambda entry: -abs(entry[2] - entry[1]))
 
 
+def _change(pair: Sequence[float | None]) -> float:
+    """How far two values are apart; infinite where one is undefined."""
+    first, second = pair
+    return math.inf if first is None or second is None else abs(second - first)
+
+
 def _text(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else "none" if value is None else str(value)
 
@@ -139,13 +146,13 @@ def sections(document: Json) -> dict[str, list[tuple[str, str, str]]]:
     """What a person reads: rows of a name and both sides, by section."""
     margins = {
         gate: [percent(side) for side in pair]
-        for gate, pair in document["margins"].items()
-        if gate != "checks"
+        for gate, pair in sorted(document["margins"].items(), key=lambda item: -_change(item[1]))
+        if gate != "checks" and pair[0] != pair[1]
     }
     moved = _changes(document["sites_by_country"])
     rows = {
         "grade": [("grade", *document["grades"])],
-        "thinnest margin of each gate": [(gate, *pair) for gate, pair in margins.items()],
+        "thinnest margins that differ": [(gate, *pair) for gate, pair in margins.items()],
         "policies that differ": _pairs(document["policies"]),
         "metrics that differ": _pairs(document["metrics"]),
         "fidelity that differs": _pairs(document["fidelity"]),

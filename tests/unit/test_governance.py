@@ -22,7 +22,7 @@ from scripts.governance import (
 from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
 from scripts.governance.verdict import failing_checks
-from scripts.governance.verification import folder_of
+from scripts.governance.verification import folder_of, of_records
 from scripts.governance.verification.view import SEGMENT, Record, View
 from scripts.records.identity import run_id
 from scripts.scorers import phase_rows
@@ -674,3 +674,21 @@ def test_a_release_that_cannot_be_read_is_named_among_the_others(tmp_path):
     assert [len(releases.named(tmp_path, name)) for name in ("wide", "wide-1", "w**", "")] == [
         *(2, 1, 0, 0)
     ]
+
+
+def test_a_release_holds_what_an_accepted_record_was_measured_on(tmp_path, monkeypatch):
+    """Files of other runs, such as the scorecards of P3 that P4 was measured against."""
+    receipt = Record(Path("r"), {"upstream_run_id": C, "tiles_id": D})
+    other = f"segment_1B/{B}/seed=7/scorecard/segment1b_scorecard.json"
+    files = dict.fromkeys((other, f"{of_records.OF_RUN}seed=7/x.json", "gates.yaml"), HEX)
+    record = Record(Path("p4"), {of_records.MEASURED_ON: {"files": files}})
+    view = View(tmp_path / "segment_1B" / A, tmp_path)
+    for accepted, expected in ((True, [tmp_path / other]), (False, [])):
+        found = [(record, receipt, accepted)]
+        monkeypatch.setattr(of_records, "_of_phases", lambda _, found=found: iter(found))
+        assert list(of_records.other_files_of_phases(view)) == expected
+
+
+def test_what_is_pruned_is_told_by_name(tree):
+    write_json(tree / "segment_1B" / D / "candidate.json", {"name": "wide"})
+    assert f"would delete {D} (wide)" in retention.prune(tree, [], execute=False)

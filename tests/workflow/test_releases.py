@@ -89,6 +89,17 @@ def test_a_release_is_verified_by_its_name(world):
 
 
 @pytest.mark.slow
+def test_a_release_that_was_copied_is_verified_by_its_folder(world, tmp_path):
+    copied = tmp_path / "elsewhere"
+    shutil.copytree(sealed(world), copied / sealed(world).name)
+    assert "0 faults" in command(world, "verify", str(copied / sealed(world).name))
+    (tmp_path / "folder").mkdir()
+    told = small_world.segment1b(world, "verify", str(tmp_path / "folder"))
+    assert told.returncode == 1
+    assert "holds no run receipt" in told.stderr
+
+
+@pytest.mark.slow
 def test_another_map_of_the_same_run_leaves_the_release_as_it_is(world):
     folder, before = sealed(world), (world / POINTER).read_bytes()
     document = yaml.safe_load((world / S6).read_text())
@@ -140,8 +151,8 @@ def test_another_map_of_the_same_run_leaves_the_release_as_it_is(world):
     assert read_json(world / POINTER)["release"] == folder.name
     (world / S6).write_text("towns: 1\n")
     told = command(world, "rollback", folder.name, "--policies")
-    assert f"{S6} overwritten" in told
-    assert "14 policies were those of it" in told
+    assert f"{S6} written" in told
+    assert "14 policies already match" in told
     assert (world / S6).read_text() == text
 
 

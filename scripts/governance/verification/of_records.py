@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from scripts.contracts import datasets, state_datasets
 from scripts.contracts.measured import MEASURED_ON, asks, path_of
@@ -68,6 +69,28 @@ def reports_were_measured_on_what_is_here(view: View, certificate: Record) -> It
 
 def phases_were_measured_on_what_is_here(view: View) -> Iterator[str]:
     """Records that a standing lock accepted this run by name the files here; others are told of."""
+    for record, receipt, accepted in _of_phases(view):
+        lines = list(_held(view, record, receipt, {}))
+        if accepted:
+            yield from lines
+        elif lines:
+            view.skipped.add(f"{record.path}: was superseded, {lines[0]}")
+
+
+def other_files_of_phases(view: View) -> Iterator[Path]:
+    """Files of other runs on which records that a standing lock accepted this run by were measured.
+
+    A release holds them, so that these records can be verified in it.
+    """
+    for record, receipt, accepted in _of_phases(view):
+        for name in record.content.get(MEASURED_ON, {"files": {}})["files"] if accepted else ():
+            if "/" in name and not name.startswith(OF_RUN):
+                path = path_of(name, receipt["upstream_run_id"], receipt["tiles_id"])
+                yield view.below_root(path)
+
+
+def _of_phases(view: View) -> Iterator[tuple[Record, Record, bool]]:
+    """Records of phases about the run, a receipt of it, and whether a standing lock names them."""
     accepted = {
         path
         for lock in locks.standing_records(view.below_root(f"{SEGMENT}/reports"))
@@ -79,11 +102,7 @@ def phases_were_measured_on_what_is_here(view: View) -> Iterator[str]:
             phase = path.name.split("_")[1]
             record = view.record(name, phase=phase, run_id=view.folder.name)
             receipt = view.record("run_receipt", seed=record["seeds"][0])
-            lines = list(_held(view, record, receipt, {}))
-            if path.relative_to(view.below_root("")).as_posix() in accepted:
-                yield from lines
-            elif lines:
-                view.skipped.add(f"{path}: was superseded, {lines[0]}")
+            yield record, receipt, path.relative_to(view.below_root("")).as_posix() in accepted
 
 
 def _held(view: View, record: Record, receipt: Record, sources: Mapping[str, str]) -> Iterator[str]:

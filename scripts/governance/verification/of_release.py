@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from scripts.contracts import dataset
 from scripts.governance import attestation, locks, releases
@@ -159,8 +160,16 @@ def locks_are_sealed(view: View, certificate: Record | None) -> Iterator[str]:
         report = view.path("segment1b_p0_baseline", run_id=baseline["run_id"])
         yield from view.expect(report, baseline["report_sha256"], lock.path)
     if certificate is not None:
-        standing = locks.lock_set(reports)
-        yield from same(certificate.path, "locks", certificate["locks"], standing, "the disk")
+        then, now = certificate["locks"], locks.lock_set(reports)
+        for phase in sorted({*then, *now}):
+            if then.get(phase) != now.get(phase):
+                said, stands = (_lock_text(found.get(phase)) for found in (then, now))
+                change = "has other content" if said == stands else f"was {said} and is {stands}"
+                yield f"{certificate.path}: lock {phase} {change} since: certify again"
+
+
+def _lock_text(lock: Mapping[str, Any] | None) -> str:
+    return f"{lock['status']} number {lock['sequence']}" if lock else "not there"
 
 
 def locked_files_are_those_of_the_tree(view: View, certificate: Record | None) -> Iterator[str]:
