@@ -137,10 +137,10 @@ def _told(check: Callable[..., Any], *arguments: Any) -> Iterator[str]:
         yield f"{check.__name__}: a record lacks what it must hold ({lacks})"
 
 
-def _places(name: str, runs_root: Path) -> tuple[Path, Path]:
-    """Where a runs root has the run of an id, or of a name."""
+def _places(name: str, runs_root: Path) -> tuple[Path, ...]:
+    """Where a runs root has the run of an id, or of a name; nowhere for a path."""
     runs = runs_root / SEGMENT
-    return runs / name, runs / run_id("1B", name)
+    return () if "/" in name else (runs / name, runs / run_id("1B", name))
 
 
 def has_run(name: str, runs_root: Path) -> bool:
