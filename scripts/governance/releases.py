@@ -125,8 +125,9 @@ def _same_rows(one: Path, other: Path) -> bool:
 
 
 def egress_path(folder: Path, seed: int) -> Path:
-    """File of a release that publishes the sites of a seed."""
-    return dataset_path(folder.parents[1], "release_sites", release=folder.name, seed=seed)
+    """File of a release, wherever that lies, that publishes the sites of a seed."""
+    path = dataset_path("", "release_sites", release=folder.name, seed=seed)
+    return folder / path.relative_to(Path(FOLDER, folder.name))
 
 
 def refuse_changed(folder: Path) -> None:
