@@ -115,18 +115,20 @@ def write_gpkg(path: Path, table: pa.Table) -> None:
         layer.unlink(missing_ok=True)
 
 
-WRITERS: dict[str, Callable[[Path, pa.Table], None]] = {
-    "csv": write_csv,
-    "geojson": write_geojson,
-    "gpkg": write_gpkg,
+# What writes a format, and the columns that it takes.
+WRITERS: dict[str, tuple[Callable[[Path, pa.Table], None], list[str]]] = {
+    "csv": (write_csv, COLUMNS),
+    "geojson": (write_geojson, COLUMNS),
+    "gpkg": (write_gpkg, [*COLUMNS[:3], "geometry"]),
 }
 
 
 def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     """Rule ``export_sites``."""
-    table = read_dataset("site_locations", inputs.site_locations, [*COLUMNS, "geometry"])
+    write, columns = WRITERS[wildcards.suffix]
+    table = read_dataset("site_locations", inputs.site_locations, columns)
     with publish(outputs.sites) as temporary:
-        WRITERS[wildcards.suffix](temporary, table)
+        write(temporary, table)
 
 
 if "snakemake" in globals():

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import geopandas
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 
@@ -73,6 +74,14 @@ def test_geojson_is_a_collection_of_points(sites, tmp_path):
     columns = (table["lon_deg"].to_pylist(), table["lat_deg"].to_pylist())
     assert found == [list(pair) for pair in zip(*columns, strict=True)]
     assert len(geopandas.read_file(tmp_path / "sites.geojson")) == table.num_rows
+
+
+@pytest.mark.parametrize("suffix", ["csv", "geojson"])
+def test_text_is_written_without_reading_geometry(sites, tmp_path, suffix):
+    path, table = sites
+    pq.write_table(table.drop_columns(["geometry"]), path)
+    export(path, tmp_path / f"sites.{suffix}")
+    assert (tmp_path / f"sites.{suffix}").stat().st_size
 
 
 def test_geopackage_holds_points_ids_and_no_clock(sites, tmp_path):
