@@ -44,10 +44,12 @@ def new_run(settings: Settings, name: str, source: str, states: Iterable[str]) -
     for key in states:
         if key not in policies:
             raise GovernanceError("EG99", "new", f"no policy {key!r}", ", ".join(policies))
+        if key == "upstream" and name == "external":
+            raise GovernanceError("EG99", "new", f"{name!r} is a 1A made elsewhere", "another name")
         before = Path(policies[key])
         stem = before.name.removesuffix(".yaml")
-        known_variant = stem.count(".") > (3 if key == "upstream" else 2)
-        base = stem.rpartition(".")[0] if key == "upstream" or known_variant else stem
+        has_variant = key == "upstream" or stem.count(".") > 2
+        base = stem.rpartition(".")[0] if has_variant else stem
         copies[key] = before.with_name(f"{base}.{name}.yaml")
     for made in (path, *copies.values()):
         if made.exists():

@@ -21,6 +21,7 @@ from scripts.governance import (
 )
 from scripts.governance.check_reproduction import contents
 from scripts.governance.lock import lock_record
+from scripts.governance.new_run import new_run
 from scripts.governance.verdict import failing_checks
 from scripts.governance.verification import folder_of, of_records
 from scripts.governance.verification.view import SEGMENT, Record, View
@@ -692,3 +693,23 @@ def test_a_release_holds_what_an_accepted_record_was_measured_on(tmp_path, monke
 def test_what_is_pruned_is_told_by_name(tree):
     write_json(tree / "segment_1B" / D / "candidate.json", {"name": "wide"})
     assert f"would delete {D} (wide)" in retention.prune(tree, [], execute=False)
+
+
+def test_a_new_run_names_its_policies_after_itself_and_no_1a_external(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("config/postures").mkdir(parents=True)
+    names = {"s4": "policy.s4.alloc_plan.legacy.yaml", "s6": "policy.s6.jitter.yaml"}
+    for name in ("policy.1a.generator.reopened.yaml", *names.values()):
+        Path(name).write_text("a: 1\n", encoding="utf-8")
+    posture = Posture("old", "policy.1a.generator.reopened.yaml", names)
+    settings = types.SimpleNamespace(postures={"old": posture})
+    with pytest.raises(GovernanceError, match="EG99 .*'external'"):
+        new_run(settings, "external", "old", ["s6", "upstream"])
+    assert not list(Path("config/postures").iterdir())
+    new_run(settings, "mine", "old", ["upstream", *names])
+    made = {path.name for path in Path().glob("*.mine.yaml")}
+    assert made == {
+        "policy.1a.generator.mine.yaml",
+        "policy.s4.alloc_plan.mine.yaml",
+        "policy.s6.jitter.mine.yaml",
+    }
