@@ -14,6 +14,7 @@ from scipy import special
 
 from scripts import countries
 from scripts.contracts import arrow_schema
+from scripts.ordering import run_starts
 from scripts.upstream import laws
 from scripts.upstream.generator import (
     CHANNELS,
@@ -218,12 +219,8 @@ def pairs(catalogue: pa.Table) -> tuple[npt.NDArray[np.uint64], I64, I64]:
     """Merchant, country code and outlets of each (merchant, country) of a sorted catalogue."""
     merchant = catalogue.column("merchant_id").to_numpy()
     country = countries.encode(catalogue.column("legal_country_iso")).astype(np.int64)
-    if not len(merchant):
-        return merchant, country, country
-    first = np.flatnonzero(
-        np.r_[True, (merchant[1:] != merchant[:-1]) | (country[1:] != country[:-1])]
-    )
-    return merchant[first], country[first], np.diff(np.r_[first, len(merchant)])
+    starts = run_starts(merchant, country)
+    return merchant[starts[:-1]], country[starts[:-1]], np.diff(starts)
 
 
 class SiteSums:

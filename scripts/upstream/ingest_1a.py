@@ -60,7 +60,7 @@ def publish_world(
     Raises
     ------
     UpstreamError
-        ``EU20`` to ``EU29``, as :mod:`scripts.upstream.ingest_external` says.
+        ``EU20`` to ``EU29`` and ``EU35``, as :mod:`scripts.upstream.ingest_external` says.
     """
     with contextlib.ExitStack() as stack:
         copies = {name: str(stack.enter_context(publish(published[name]))) for name in files}

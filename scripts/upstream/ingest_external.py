@@ -22,6 +22,7 @@ from scripts.contracts import TableCheck, arrow_schema, dataset_stream
 from scripts.errors import ContractError, UpstreamError
 from scripts.ordering import is_among, run_starts
 from scripts.tables import open_parquet, readable, row_blocks
+from scripts.upstream import laws
 from scripts.upstream.egress import pairs
 from scripts.upstream.prior import Facts
 from scripts.upstream.stored import ROWS_EACH, merchant_slices, padded_numbers
@@ -114,8 +115,9 @@ def check_worlds_agree(files: Mapping[str, str], seed: int, paths: Mapping[str, 
     ------
     UpstreamError
         ``EU26`` gap in site_order or a site_id that does not follow it; ``EU27`` an outlet outside
-        its merchant's candidate countries, or a home that is not rank 0; ``EU28`` another seed;
-        ``EU29`` counts or flags that disagree with the rows; with file, column and row.
+        its merchant's candidate countries, a candidate twice, a gap in candidate_rank, or a home
+        that is not rank 0; ``EU28`` another seed; ``EU29`` counts or flags that disagree with the
+        rows; with file, column and row. ``EU35`` a catalogue without rows.
     """
     first = dict.fromkeys(REQUIRED_TABLES, 0)
     for tables in merchant_slices(files, _REQUIRED):
@@ -125,6 +127,9 @@ def check_worlds_agree(files: Mapping[str, str], seed: int, paths: Mapping[str, 
         _check_slice(outlets, candidates, seed)
         for name, table in tables.items():
             first[name] += table.num_rows
+    if not first["outlet_catalogue"]:
+        where = paths["outlet_catalogue"]
+        raise UpstreamError("EU35", where, "has no rows", "a row for each outlet")
 
 
 @dataclass(frozen=True)
@@ -166,7 +171,10 @@ def _check_slice(outlets: _Rows, candidates: _Rows, seed: int) -> None:
 
     merchant = listed.column("merchant_id").to_numpy()
     ids = merchant[run_starts(merchant)[:-1]]
-    at_home = listed.column("candidate_rank").to_numpy() == 0
+    rank = listed.column("candidate_rank").to_numpy()
+    gap = rank != laws.position_in_segment(np.searchsorted(ids, merchant))
+    candidates.refuse("EU27", "candidate_rank", gap, "contiguous from 0 per merchant")
+    at_home = rank == 0
     homes = countries.encode(catalogue.column("home_country_iso")).astype(np.int64)
 
     def keys(of: npt.NDArray[np.uint64], code: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -174,7 +182,12 @@ def _check_slice(outlets: _Rows, candidates: _Rows, seed: int) -> None:
         return np.where(is_among(ids, of), key, -1)
 
     allowed = keys(merchant, countries.encode(listed.column("country_iso")).astype(np.int64))
-    outside = ~is_among(np.sort(allowed), keys(owner, country))
+    by_key = np.argsort(allowed, kind="stable")
+    ranked = allowed[by_key]
+    again = np.zeros(len(allowed), dtype=bool)
+    again[by_key[1:]] = ranked[1:] == ranked[:-1]
+    candidates.refuse("EU27", "country_iso", again, "each country once per merchant")
+    outside = ~is_among(ranked, keys(owner, country))
     rule = "a candidate country of the merchant"
     outlets.refuse("EU27", "legal_country_iso", np.repeat(outside, count), rule)
     not_rank = listed.column("is_home").to_numpy() != at_home

@@ -172,6 +172,19 @@ CATALOGUE, CANDIDATES = REQUIRED_TABLES
             "'is_home' row 1: False",
         ),
         (
+            CANDIDATES,
+            lambda t: _set(t, "candidate_rank", 3, 5),
+            "EU27",
+            "'candidate_rank' row 3: 5",
+        ),
+        (
+            CANDIDATES,
+            lambda t: _set(t, "country_iso", 3, "FR"),
+            "EU27",
+            "'country_iso' row 3: 'FR'",
+        ),
+        (CATALOGUE, lambda t: t.slice(0, 0), "EU35", "has no rows"),
+        (
             CATALOGUE,
             lambda t: replace(t, "home_country_iso", ["FR", *["FR"] * 4, *["US"] * 7]),
             "EU27",
