@@ -73,9 +73,14 @@ def test_ids_of_the_egress_stay(tmp_path: Path):
     assert sites.order.tolist() == [1, 2, 1]
 
 
-def _geoparquet(path: Path, crs: object) -> Path:
+NO_KEY = object()
+
+
+def _geoparquet(path: Path, crs: object = NO_KEY) -> Path:
     points = shapely.to_wkb(shapely.points([[2.0, 48.0], [3.0, 49.0]]))
-    column = {"encoding": "WKB", "geometry_types": ["Point"]} | ({"crs": crs} if crs else {})
+    column: dict[str, object] = {"encoding": "WKB", "geometry_types": ["Point"]}
+    if crs is not NO_KEY:
+        column["crs"] = crs
     geo = {"version": "1.1.0", "primary_column": "where", "columns": {"where": column}}
     table = pa.table({"chain": ["a", "b"], "country": ["FR", "FR"], "where": points.tolist()})
     pq.write_table(table.replace_schema_metadata({"geo": json.dumps(geo)}), path)
@@ -83,15 +88,47 @@ def _geoparquet(path: Path, crs: object) -> Path:
 
 
 def test_points_of_geoparquet(tmp_path: Path):
-    sites = read_map(_geoparquet(tmp_path / "a.geoparquet", None))
+    sites = read_map(_geoparquet(tmp_path / "a.geoparquet"))
     assert sites.lon.tolist() == [2.0, 3.0]
     assert sites.lat.tolist() == [48.0, 49.0]
 
 
-def test_geoparquet_in_metres_is_refused(tmp_path: Path):
-    crs = {"id": {"authority": "EPSG", "code": 3857}}
-    with pytest.raises(ScoreError, match=r"ES41 .*EPSG:3857"):
+METRES = {"id": {"authority": "EPSG", "code": 3857}}
+
+
+def _geographic(datum: str, unit: str = "degree") -> dict[str, object]:
+    system = {"axis": [{"unit": unit}, {"unit": unit}]}
+    return {"type": "GeographicCRS", "datum": {"name": datum}, "coordinate_system": system}
+
+
+@pytest.mark.parametrize(
+    ("crs", "told"),
+    [
+        (METRES, "EPSG:3857"),
+        (None, "an unknown"),
+        ("OGC:CRS84", "an unknown"),
+        ({"type": "ProjectedCRS", "name": "of our own"}, "an unknown"),
+        (_geographic("European Datum 1950"), "an unknown"),
+        (_geographic("World Geodetic System 1984", "grad"), "an unknown"),
+    ],
+)
+def test_geoparquet_in_another_reference_system_is_refused(tmp_path: Path, crs: object, told: str):
+    with pytest.raises(ScoreError, match=f"ES41 .*geometry is in {told}"):
         read_map(_geoparquet(tmp_path / "a.parquet", crs))
+
+
+def test_geoparquet_in_wgs84_needs_no_code(tmp_path: Path):
+    crs = _geographic("World Geodetic System 1984")
+    assert read_map(_geoparquet(tmp_path / "a.parquet", crs)).lon.tolist() == [2.0, 3.0]
+
+
+def test_geometry_is_not_looked_at_beside_columns_of_degrees(tmp_path: Path):
+    path = _geoparquet(tmp_path / "a.parquet", METRES)
+    table = pq.read_table(path)
+    for name, values in (("e", [4.0, 5.0]), ("n", [48.0, 49.0])):
+        table = table.append_column(name, pa.array(values))
+    pq.write_table(table, path)
+    assert read_map(path, Columns(lon="e", lat="n")).lon.tolist() == [4.0, 5.0]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +142,7 @@ def test_geoparquet_in_metres_is_refused(tmp_path: Path):
     ],
 )
 def test_geoparquet_whose_metadata_name_no_column_is_refused(tmp_path: Path, geo: str):
-    path = _geoparquet(tmp_path / "a.parquet", None)
+    path = _geoparquet(tmp_path / "a.parquet")
     pq.write_table(pq.read_table(path).replace_schema_metadata({"geo": geo}), path)
     with pytest.raises(ScoreError, match=r"ES40 .*geometry column"):
         read_map(path)
@@ -113,7 +150,7 @@ def test_geoparquet_whose_metadata_name_no_column_is_refused(tmp_path: Path, geo
 
 @pytest.mark.parametrize("values", [[b"no", b"points"], ["POINT (2 48)", "POINT (3"], [1, 2]])
 def test_geoparquet_without_points_is_refused(tmp_path: Path, values: list[object]):
-    path = _geoparquet(tmp_path / "a.parquet", None)
+    path = _geoparquet(tmp_path / "a.parquet")
     table = pq.read_table(path)
     pq.write_table(table.set_column(2, "where", pa.array(values)), path)
     with pytest.raises(ScoreError, match=r"ES41 .*where"):
@@ -133,12 +170,40 @@ def test_geoparquet_without_points_is_refused(tmp_path: Path, values: list[objec
         ("chain,country,lon,lat\na,FR,2,48\na,FR,181,48\n", "ES41 .*row 1: position"),
         ("chain,country,lon,lat\na,FR,2,\n", "ES41 .*row 0: position"),
         ("chain,country,lon,lat\na,FR,east,48\n", "ES41 .*positions"),
+        ("chain,country,lon,lat,lon\na,FR,2,48,3\n", "ES40 .*column 'lon' stands twice"),
     ],
 )
 def test_what_is_no_map_is_told_in_one_line(tmp_path: Path, text: str, message: str):
     with pytest.raises(ScoreError, match=message) as error:
         read_map(_csv(tmp_path, text))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("chain,country,lon,lat\ncafé,FR,2,48\n", "ES41"), ("café,country\na,FR\n", "ES40")],
+)
+def test_text_in_latin_1_is_told_in_one_line(tmp_path: Path, text: str, code: str):
+    path = tmp_path / "map.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ScoreError, match=f"{code} .*UTF-8"):
+        read_map(path)
+
+
+@pytest.mark.parametrize("chain", [["a"], {"name": "a"}, b"caf\xe9"])
+def test_merchants_that_are_no_names_are_refused(tmp_path: Path, chain: object):
+    table = pa.table({"chain": [chain], "country": ["FR"], "lon": [2.0], "lat": [48.0]})
+    pq.write_table(table, tmp_path / "map.parquet")
+    with pytest.raises(ScoreError, match=r"ES41 .*merchants: ") as error:
+        read_map(tmp_path / "map.parquet")
+    assert "\n" not in str(error.value)
+
+
+def test_a_merchant_that_is_not_a_number_is_alone(tmp_path: Path):
+    values = [1.0, float("nan"), float("nan")]
+    table = pa.table({"chain": values, "country": ["FR"] * 3, "lon": [2.0] * 3, "lat": [48.0] * 3})
+    pq.write_table(table, tmp_path / "map.parquet")
+    assert len(np.unique(read_map(tmp_path / "map.parquet").merchant)) == 3
 
 
 def test_a_file_that_is_not_there(tmp_path: Path):

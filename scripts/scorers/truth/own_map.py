@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,10 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "lat": ("lat_deg", "lat", "latitude", "y"),
 }
 ORDER = "site_order"
-WGS84 = (None, "EPSG:4326", "OGC:CRS84")
+WGS84 = ("EPSG:4326", "OGC:CRS84")
+# What GeoParquet means where it names no reference system, and datums of WGS84 in PROJJSON.
+CRS84 = {"id": {"authority": "OGC", "code": "CRS84"}}
+DATUMS = ("World Geodetic System 1984", "World Geodetic System 1984 ensemble")
 PARQUET = (".parquet", ".geoparquet", ".pq")
 
 
@@ -57,8 +61,9 @@ def read_map(path: str | Path, columns: Columns = USUAL) -> Sites:
     Raises
     ------
     ScoreError
-        ``ES40`` not a readable table, or no such column; ``ES41`` a value that is no country or no
-        position in degrees, with its row.
+        ``ES40`` not a readable table, a name twice, or no such column; ``ES41`` a value that is no
+        country or no position in degrees, with its row; merchants that are neither numbers nor
+        text; points of another reference system than WGS84.
     """
     table = _read_table(Path(path))
     country = _column(table, "country", columns.country, path)
@@ -66,7 +71,7 @@ def read_map(path: str | Path, columns: Columns = USUAL) -> Sites:
         raise _missing("country", path, table)
     code = _country_codes(country, path)
     lon, lat = _position(table, columns, path)
-    merchant = _merchant_ids(_column(table, "merchant", columns.merchant, path), len(code))
+    merchant = _merchant_ids(_column(table, "merchant", columns.merchant, path), len(code), path)
     if ORDER in table.column_names:
         order = _order(table[ORDER], path)
     else:
@@ -101,13 +106,19 @@ def _order(column: pa.ChunkedArray, path: object) -> npt.NDArray[np.int32]:
 def _read_table(path: Path) -> pa.Table:
     try:
         if path.suffix.lower() in PARQUET:
-            return require_text(pq.read_table(path))
-        options = pa_csv.ConvertOptions(null_values=[""], strings_can_be_null=True)
-        return pa_csv.read_csv(path, convert_options=options)
-    except (pa.ArrowException, OSError) as error:
+            table = require_text(pq.read_table(path))
+        else:
+            options = pa_csv.ConvertOptions(null_values=[""], strings_can_be_null=True)
+            table = pa_csv.read_csv(path, convert_options=options)
+        names = table.column_names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ScoreError(
-            "ES40", path, f"not a readable table ({error})", "CSV or Parquet"
+            "ES40", path, f"not a readable table ({error})", "CSV in UTF-8, or Parquet"
         ) from None
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ScoreError("ES40", path, f"column {twice!r} stands twice", "each name once")
+    return table
 
 
 def _missing(role: str, path: object, table: pa.Table) -> ScoreError:
@@ -150,8 +161,8 @@ def _is_code(value: object) -> bool:
 def _position(table: pa.Table, columns: Columns, path: object) -> tuple[FloatArray, FloatArray]:
     lon = _column(table, "lon", columns.lon, path)
     lat = _column(table, "lat", columns.lat, path)
-    geometry = _geometry(table, path)
-    if lon is None and lat is None and geometry is not None:
+    geometry = _geometry(table, path) if lon is None and lat is None else None
+    if geometry is not None:
         try:
             points = shapely.from_wkb(table[geometry].to_numpy(zero_copy_only=False))
         except (TypeError, shapely.GEOSException) as error:
@@ -175,8 +186,7 @@ def _geometry(table: pa.Table, path: object) -> str | None:
     try:
         document = json.loads(described)
         name = str(document["primary_column"])
-        identity = (document["columns"][name].get("crs") or {}).get("id")
-        crs = f"{identity['authority']}:{identity['code']}" if identity else None
+        crs = document["columns"][name].get("crs", CRS84)
     except (ValueError, LookupError, TypeError, AttributeError):
         name, crs = "", None
     if name not in table.column_names:
@@ -186,9 +196,28 @@ def _geometry(table: pa.Table, path: object) -> str | None:
             "GeoParquet metadata name no geometry column of it",
             "a `geo` entry as in GeoParquet 1.1",
         )
-    if crs not in WGS84:
-        raise ScoreError("ES41", path, f"geometry is in {crs}", "WGS84 degrees, EPSG:4326")
+    system = _reference_system(crs)
+    if system not in WGS84:
+        remedy = "WGS84 degrees, EPSG:4326, or columns of degrees by --lon and --lat"
+        raise ScoreError("ES41", path, f"geometry is in {system}", remedy)
     return name
+
+
+def _reference_system(crs: Any) -> str:
+    """Authority and code of a reference system in PROJJSON.
+
+    One without them is WGS84 when its datum is and its axes are in degrees; else it is unknown.
+    """
+    unknown = "an unknown reference system"
+    try:
+        if "id" in crs:
+            return f"{crs['id']['authority']}:{crs['id']['code']}"
+        datum = crs.get("datum") or crs["datum_ensemble"]
+        units = {axis["unit"] for axis in crs["coordinate_system"]["axis"]}
+        geographic = crs["type"] == "GeographicCRS" and units == {"degree"}
+        return "OGC:CRS84" if geographic and datum["name"] in DATUMS else unknown
+    except (LookupError, TypeError, AttributeError):
+        return unknown
 
 
 def _degrees(lon: FloatArray, lat: FloatArray, path: object) -> tuple[FloatArray, FloatArray]:
@@ -204,20 +233,27 @@ def _degrees(lon: FloatArray, lat: FloatArray, path: object) -> tuple[FloatArray
     return lon, lat
 
 
-def _merchant_ids(column: pa.ChunkedArray | None, rows: int) -> npt.NDArray[np.uint64]:
+def _merchant_ids(
+    column: pa.ChunkedArray | None, rows: int, path: object
+) -> npt.NDArray[np.uint64]:
     """Ids of merchants: whole numbers as they are, names by their rank; a missing one is alone."""
     top = np.uint64(2**64 - 1)
     alone: npt.NDArray[np.uint64] = top - np.arange(rows, dtype=np.uint64)
     if column is None:
         return alone
     ids: npt.NDArray[np.uint64]
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    missing = pc.is_null(column, nan_is_null=True).to_numpy(zero_copy_only=False)
+    try:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        missing = pc.is_null(column, nan_is_null=True).to_numpy(zero_copy_only=False)
+        if not pa.types.is_integer(column.type):
+            column = column.cast(pa.string())
+    except pa.ArrowException as error:
+        raise ScoreError("ES41", path, f"merchants: {error}", "numbers, or text in UTF-8") from None
     if pa.types.is_integer(column.type):
         ids = pc.fill_null(column, 0).to_numpy().astype(np.uint64)
     else:
-        names = pc.fill_null(column.cast(pa.string()), "").to_numpy(zero_copy_only=False)
+        names = pc.fill_null(column, "").to_numpy(zero_copy_only=False)
         missing = missing | (names == "")
         _, rank = np.unique(names.astype(str), return_inverse=True)
         ids = np.asarray(rank, dtype=np.uint64)
