@@ -703,7 +703,7 @@ def test_a_new_run_names_its_policies_after_itself_and_no_1a_external(tmp_path, 
         Path(name).write_text("a: 1\n", encoding="utf-8")
     posture = Posture("old", "policy.1a.generator.reopened.yaml", names)
     settings = types.SimpleNamespace(postures={"old": posture})
-    with pytest.raises(GovernanceError, match="EG99 .*'external'"):
+    with pytest.raises(GovernanceError, match=r"EG99 .*'external'"):
         new_run(settings, "external", "old", ["s6", "upstream"])
     assert not list(Path("config/postures").iterdir())
     new_run(settings, "mine", "old", ["upstream", *names])
