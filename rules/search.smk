@@ -83,6 +83,13 @@ def asked(*keys):
     return of_job
 
 
+def p3_of_search(wildcards):
+    """Scorecards of P3 by seed of the search, which a recovery may not fall behind."""
+    before = promotion.reference_run(SETTINGS, "P4")
+    path = run("scorecard/segment1b_scorecard.json")
+    return each_seed(path, before.run_id, seeds_of_search(wildcards))
+
+
 def zoom_of_cycle(wildcards):
     """Part of each range that the attempts of a job's cycle search."""
     return zoom_of(SEARCHES[wildcards.search], int(wildcards.cycle))
@@ -113,8 +120,7 @@ rule start_search:
 rule search_attempt:
     input:
         base=base_of_attempt,
-        # Scorecards of P3 that a recovery may not fall behind.
-        p3=branch(RECOVERS, then=of_reference("scorecard/segment1b_scorecard.json", "P4")),
+        p3=branch(RECOVERS, then=p3_of_search),
         gate=over_search_seeds(run("s0_gate/s0_gate_receipt_1B.json")),
         tile_index=tiles("s1_tile_index/tile_index.parquet"),
         tile_population=tiles("s1_tile_index/tile_population.parquet"),

@@ -1,7 +1,10 @@
 """Ladder, calibration and recovery by the real Snakefile on the small world."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,16 @@ RANGES = {
     "outlets.entry.share": {"low": 0.35, "high": 0.8},
     "outlets.company.km": {"low": 4.0, "high": 8.0},
 }
+
+PLAN = """
+import sys
+from scripts.snakemake_private import jobs_of, plan
+
+for job in jobs_of(plan([sys.argv[1]], {"seeds": [7, 42]})):
+    if job.rule.name == "search_attempt":
+        for path in job.input.p3:
+            print("P3", path)
+"""
 
 
 def edit(path: Path, **changes: object) -> None:
@@ -167,6 +180,22 @@ def test_a_red_run_may_not_recover(climbed_world):
     assert "p4 is RED_REOPEN_REQUIRED" in output
     assert "Traceback" not in output
     assert not list((climbed_world / ROOT).glob("*/recovery/**/*.json"))
+
+
+def test_a_recovery_over_some_seeds_is_held_against_p3_on_these(tmp_path):
+    small_world.copy_parts(tmp_path)
+    (tmp_path / "resources/reference").symlink_to(small_world.REPOSITORY / "resources/reference")
+    edit(tmp_path / "config/recovery.yaml", seeds=[42])
+    target = ROOT / RELEASE / "recovery/cycle=0/attempt=0/attempt.json"
+    asked = subprocess.run(
+        [sys.executable, "-c", PLAN, str(target)],
+        cwd=tmp_path,
+        env=small_world.without_package(os.environ),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert re.findall("P3 .*seed=([0-9]+)/", asked.stdout) == ["42"], asked.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
