@@ -28,16 +28,11 @@ from scripts.search.chain import (
     read_fixed,
     read_merchants,
 )
-from scripts.search.policy import Policies
+from scripts.search.policy import SCHEMAS, Policies
 from scripts.states.pair_counts import Homes
 from scripts.tables import published
 
 Json = Mapping[str, Any]
-SCHEMAS = {
-    "s2": "policy.s2.tile_weights",
-    "s4": "policy.s4.alloc_plan",
-    "s6": "policy.s6.jitter",
-}
 # S9 needs a published run.
 NOT_VALIDATED = {"verdict": "NOT_RUN", "failing_structural": [], "failing_realism": []}
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts.policies import load_schema
-from scripts.search.evaluate import SCHEMAS
-from scripts.search.policy import STATES, Policies
+from scripts.search.policy import SCHEMAS, STATES, Policies
 from scripts.search.proposal import get_key, with_keys
 
 Json = Mapping[str, Any]

@@ -18,23 +18,26 @@ from scripts.errors import ConfigError
 from scripts.search.policy import Group, Knob, Policies
 
 DIGITS = 4
+KNOBS_FILE = "config/knobs.yaml"
 
 
-def get_key(policy: Mapping[str, Any], key: str) -> Any:
-    """Value of a dotted key; ``EC11`` when the policy does not have it."""
+def get_key(policy: Mapping[str, Any], key: str, where: str = KNOBS_FILE) -> Any:
+    """Value of a dotted key; ``EC11`` when the policy does not have what a file names."""
     node: Any = policy
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:
-            raise ConfigError("EC11", "config/knobs.yaml", f"no knob {key!r}", "a policy key")
+            raise ConfigError("EC11", where, f"no knob {key!r}", "a key of the policy in force")
         node = node[part]
     return node
 
 
-def with_keys(policy: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy of a policy with dotted keys set."""
+def with_keys(
+    policy: Mapping[str, Any], changes: Mapping[str, Any], where: str = KNOBS_FILE
+) -> dict[str, Any]:
+    """Copy of a policy with dotted keys set; ``EC11`` as :func:`get_key`."""
     made: dict[str, Any] = copy.deepcopy(dict(policy))
     for key, value in changes.items():
-        get_key(made, key)
+        get_key(made, key, where)
         *trail, last = key.split(".")
         node = made
         for part in trail:
@@ -68,9 +71,12 @@ def value_of(knob: Knob, zoom: float, centre: float, u: float) -> float:
     return stepped if isinstance(step, int) else round(stepped, 2 * DIGITS)
 
 
-def start(changes: Policies, in_force: Policies) -> tuple[dict[str, float], Policies]:
-    """Knobs that a start of a search sets, and its policies by state."""
-    made = {state: with_keys(in_force[state], changes.get(state, {})) for state in in_force}
+def start(changes: Policies, in_force: Policies, where: str) -> tuple[dict[str, float], Policies]:
+    """Knobs that a start of the search in a file sets, and its policies by state."""
+    made = {
+        state: with_keys(policy, changes.get(state, {}), where)
+        for state, policy in in_force.items()
+    }
     return {key: value for state in changes.values() for key, value in state.items()}, made
 
 

@@ -70,7 +70,8 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     knobs: dict[str, float] = {}
     policies, group, idle = base["policies"], None, ""
     if before is None:
-        knobs, policies = start(starts_of(params.search)[attempt], policies)
+        changes = starts_of(params.search)[attempt]
+        knobs, policies = start(changes, policies, f"config/{wildcards.search}.yaml")
     elif reached(before, params.search.get("goal")):
         idle = "an earlier cycle reached the goal"
     else:
@@ -89,15 +90,15 @@ def main(inputs: Any, outputs: Any, params: Any, wildcards: Any) -> None:
     else:
         upstream = zip(inputs.outlet_catalogue, inputs.candidate_set, strict=True)
         sites = inputs.baseline_sites
+        world = read_world(
+            Files(*(getattr(inputs, field.name) for field in fields(Files))),
+            dict(zip(params.seeds, upstream, strict=True)),
+            dict(zip(params.seeds, sites, strict=True)) if sites else {},
+            settings,
+        )
+        p3 = [read_object("segment1b_scorecard", path) for path in inputs.p3]
         try:
-            world = read_world(
-                Files(*(getattr(inputs, field.name) for field in fields(Files))),
-                dict(zip(params.seeds, upstream, strict=True)),
-                dict(zip(params.seeds, sites, strict=True)) if sites else {},
-                settings,
-            )
             cards = list(scorecards(world, policies))
-            p3 = [read_object("segment1b_scorecard", path) for path in inputs.p3]
             found = score(cards, p3, settings, params.search, excused)
         except (ConfigError, StateError) as error:
             found = no_score(REFUSED, str(error), excused or [])

@@ -1,5 +1,7 @@
 """The bounded search: ranges, constraints, objectives, order of attempts, the rules' scripts."""
 
+from dataclasses import fields
+
 import pytest
 import yaml
 
@@ -11,11 +13,13 @@ from scripts.scorers.gates import load_gates
 from scripts.scorers.levers import read_table
 from scripts.scorers.margins import lack
 from scripts.search import best_of_cycle, record_search, search_attempt, start_search
+from scripts.search.chain import Files
 from scripts.search.choice import TOGETHER, choose, reach
 from scripts.search.policy import (
     attempts_of,
     load_knobs,
     load_search,
+    names_of,
     seeds_of,
     tuned_seed,
     zoom_of,
@@ -76,14 +80,14 @@ def test_every_proposal_within_the_shipped_ranges_is_a_policy(tmp_path, group):
 @pytest.mark.parametrize("name", ["calibration", "recovery"])
 def test_every_start_of_a_shipped_search_is_a_policy(tmp_path, name):
     for changes in load_search(f"config/{name}.yaml").get("starts", [{}]):
-        _, policies = start(changes, START)
+        _, policies = start(changes, START, name)
         for state, file in FILES.items():
             load_policy(written(tmp_path / file, dict(policies[state])))
 
 
 def test_the_first_attempt_is_the_policies_in_force():
     assert attempts_of(SHIPPED)[0] == len(SHIPPED["starts"]) == 2
-    assert start(SHIPPED["starts"][0], START) == ({}, START)
+    assert start(SHIPPED["starts"][0], START, "calibration.yaml") == ({}, START)
 
 
 def test_a_search_may_start_from_policies_that_are_written_down(tmp_path):
@@ -91,7 +95,7 @@ def test_a_search_may_start_from_policies_that_are_written_down(tmp_path):
     search = load_search(edited(tmp_path, starts=starts))
     assert attempts_of(search)[0] == 2
     assert zoom_of(search, 0) == 1.0
-    knobs, policies = start(search["starts"][1], START)
+    knobs, policies = start(search["starts"][1], START, "calibration.yaml")
     assert knobs == {"outlets.national.few": 0.02, "max_attempts": 200}
     assert policies["s2"] == START["s2"]
     assert policies["s4"]["outlets"]["national"]["few"] == 0.02
@@ -208,6 +212,8 @@ def test_a_step_gives_its_multiples_and_whole_steps_integers():
 def test_unknown_knobs_are_refused():
     with pytest.raises(ConfigError, match="no knob"):
         with_keys(START["s4"], {"outlets.sise": 1.0})
+    with pytest.raises(ConfigError, match=r"calibration\.yaml: no knob"):
+        start({"s4": {"outlets.sise": 1.0}}, START, "calibration.yaml")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +226,20 @@ def test_unknown_knobs_are_refused():
         ({"constraints": []}, "EC10"),
         ({"constraints": [{"grade": "A+"}]}, "EC10"),
         ({"seeds": "some"}, "EC10"),
+        ({"constraints": [{"grade": "p3"}]}, r"EC11 .*calibration\.yaml.*p3 is for a recovery"),
+        (
+            {"constraints": [{"grade": "B"}, {"grade": "BPLUS", "rows": ["concentraton"]}]},
+            r"'constraints\.1\.rows': 'concentraton' is no gate .*mean 'concentration'",
+        ),
+        (
+            {"objective": {"kind": "shortfall", "grade": "B", "rows": ["truth_T1"]}},
+            r"EC11 .*'objective\.rows': 'truth_T1' is no gate or family of B",
+        ),
+        ({"constraints": [{"grade": "B", "rows": ["stability"]}]}, "'stability' is no gate"),
+        (
+            {"starts": [{}, {"s4": {"outlets.entry.shar": 0.5}}]},
+            r"EC11 .*calibration\.yaml.*'starts\.1\.s4': .*did you mean 'outlets.entry.share'",
+        ),
     ],
 )
 def test_contradictions_in_a_search_are_refused(tmp_path, changes, message):
@@ -232,6 +252,8 @@ def test_contradictions_in_a_search_are_refused(tmp_path, changes, message):
     [
         ({"max_moved_share": {"low": 1, "high": 1}}, "no range"),
         ({"max_moved_share": {"low": 0, "high": 1, "scale": "log"}}, "no logarithm"),
+        ({"max_moved_shar": {"low": 0, "high": 1}}, "EC11 .*did you mean 'max_moved_share'"),
+        ({"mode": {"low": 0, "high": 1}}, "EC11 .*'mode' is no number of the s4 policy"),
         ({}, "EC10"),
     ],
 )
@@ -302,6 +324,16 @@ def test_s9_and_the_stability_of_one_seed_are_no_part_of_a_search():
     assert "stability" not in gates
     cards = [passing_card(), {**passing_card(), "seed": 7}]
     assert "stability" in {row["gate"] for row in margin_rows(cards, [], GATES)}
+
+
+@pytest.mark.parametrize("seeds", [[42], [7, 42]])
+def test_rows_may_be_named_as_an_attempt_has_them(seeds):
+    cards = [{**passing_card(), "seed": seed} for seed in seeds]
+    rows = margin_rows(cards, cards, GATES)
+    for grade in ("B", "BPLUS", "A", "report", "p3"):
+        found = [row for row in rows if row["grade"] == grade]
+        names = {row["gate"] for row in found} | {row["family"] for row in found}
+        assert names == names_of(grade, len(seeds))
 
 
 def test_calibration_maximises_the_least_margin_of_truth():
@@ -475,3 +507,23 @@ def test_the_best_of_a_cycle_and_the_record_of_a_search(tmp_path):
     assert yaml.safe_load(won["s4"].read_text(encoding="utf-8"))["max_moved_share"] == 0.01
     for state in ("s2", "s6"):
         assert file_digest(won[state]) == file_digest(IN_FORCE[state])
+
+
+def test_a_world_that_cannot_be_read_is_no_refusal_of_the_policies(tmp_path, monkeypatch):
+    def unreadable(*_):
+        raise ConfigError("EC10", "policy.s1.tile_index.yaml", "no policy")
+
+    monkeypatch.setattr(search_attempt, "read_world", unreadable)
+    begin = tmp_path / "start.json"
+    start_search.main(Named(integrated=[], **IN_FORCE), Named(start=begin), Named(), Named())
+    shared = {field.name: "" for field in fields(Files)}
+    seeded = {"outlet_catalogue": [""], "candidate_set": [""], "baseline_sites": [], "p3": []}
+    outputs = {state: tmp_path / name for state, name in FILES.items()}
+    with pytest.raises(ConfigError, match=r"EC10 policy\.s1"):
+        search_attempt.main(
+            Named(gates="config/gates.yaml", base=begin, **shared, **seeded),
+            Named(attempt=tmp_path / "attempt.json", **outputs),
+            Named(seeds=[42], search=SHIPPED, ranges=KNOBS, zoom=1.0, name="n"),
+            Named(search="calibration", cycle="0", attempt="0"),
+        )
+    assert not (tmp_path / "attempt.json").exists()
