@@ -20,6 +20,7 @@ from scripts.governance import (
     write_anchors,
 )
 from scripts.governance.locks import SURFACES
+from scripts.records.identity import OWN_INPUTS
 from scripts.records.ledger import Ledger
 from scripts.scorers import companions, p0_baseline
 from scripts.tables import file_digest, write_json
@@ -281,6 +282,18 @@ def test_a_policy_changed_after_the_run_is_refused(runs):
         runs.certify_release()
 
 
+def test_a_policy_that_no_receipt_lists_is_refused():
+    now = {"policy.s2.tile_weights.yaml": "0" * 64}
+    with pytest.raises(ScoreError, match=r"ES23 policy.s2.tile_weights.yaml"):
+        certify_release.verify_policies([{"seed": 7, "policies": {}}], now)
+
+
+def test_a_baseline_of_other_seeds_is_refused():
+    cards, baseline = ([passing_card(seed) for seed in seeds] for seeds in ((7, 42), (7, 101)))
+    with pytest.raises(ScoreError, match=r"ES24.*other seeds"):
+        certify_release.check_alike(cards, baseline, "cards")
+
+
 @pytest.mark.parametrize("run_id", [RELEASE, BASELINE])
 @pytest.mark.parametrize(
     "edit",
@@ -331,6 +344,27 @@ def test_a_small_world_is_scored_but_never_a_release(runs):
     found = runs.certify_release(trial)
     assert not found["verdict"]["release"]
     certify.enforce(found, trial, "certificate")
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "fault"),
+    [
+        (
+            "run_receipt.json",
+            lambda receipt: receipt["sealed_inputs"].update({f"{OWN_INPUTS}raster": "0" * 64}),
+            "stands on inputs of the user",
+        ),
+        (
+            "card.json",
+            lambda card: card["counts"].update(eligible_countries=24),
+            "24 eligible countries",
+        ),
+    ],
+)
+def test_one_seed_of_a_small_world_or_of_own_inputs_makes_no_release(runs, name, edit, fault):
+    runs.change(RELEASE, 202, edit, name)
+    (told,) = runs.certify_release()["verdict"]["not_a_release_because"]
+    assert told.startswith(fault)
 
 
 def test_missing_seeds_make_no_release(runs):

@@ -104,10 +104,11 @@ def test_sentinel_flags_a_diagonal_corridor():
     assert row["reasons"] == ["line"]
 
 
-def test_sentinel_flags_a_line_without_width():
-    row = judged(sites(np.zeros(60), np.linspace(-5, 5, 60)))
-    assert math.isnan(row["anisotropy"])
-    assert "line" in row["reasons"]
+def test_sentinel_flags_a_line_without_width_wherever_people_live():
+    for people in (round_people(), people_at(*islands_in_a_row(2048, 2))):
+        row = judged(sites(np.zeros(60), np.linspace(-5, 5, 60)), people=people)
+        assert math.isnan(row["anisotropy"])
+        assert "line" in row["reasons"]
 
 
 def test_a_country_across_the_antimeridian_is_no_stripe():
@@ -175,6 +176,13 @@ def test_a_stripe_is_a_fault_also_where_people_live_in_a_long_country():
     )
     world = cloud(200, 0.0, 0.0, 0.02, 3.0)
     assert judged(world, people=long_country)["reasons"] == ["line"]
+
+
+def test_a_stripe_is_no_fault_where_people_are_a_stripe_themselves():
+    stripe = people_at(*(np.random.default_rng(3).standard_normal((2, 2048)) * [[0.3], [5.0]]))
+    row = judged(cloud(200, 0.0, 0.0, 0.03, 5.0), people=stripe)
+    assert row["anisotropy"] > 5 * row["people_anisotropy"]
+    assert "line" not in row["reasons"]
 
 
 def test_where_nobody_lives_the_limits_stand_alone():

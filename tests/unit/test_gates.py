@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scripts.errors import ConfigError
-from scripts.scorers import classification, gates
+from scripts.scorers import classification, gates, margins
 from scripts.scorers.triage import answers_for
 from scripts.scorers.truth.judgement import TESTS, judge
 
@@ -183,7 +183,12 @@ def test_margin_is_signed_and_names_the_distance():
     assert row["reason"] == "0.1 is below 0.12"
 
 
-def cards_with(metric: str, values: list[float]) -> list[dict]:
+def test_a_margin_to_a_negative_threshold_keeps_its_sign():
+    assert margins.relative_margin({"margin": 0.03, "threshold": -0.06}) == pytest.approx(0.5)
+    assert margins.lack({"margin": -0.03, "threshold": -0.06}) == pytest.approx(0.5)
+
+
+def cards_with(metric: str, values: list[float | None]) -> list[dict]:
     cards = [passing_card(seed) for seed in (7, 42, 101, 202)]
     for card, value in zip(cards, values, strict=True):
         card["metrics"][metric] = value
@@ -199,6 +204,12 @@ def test_stability_limits_each_core_metric_across_seeds():
     assert wild["grade"] == "BELOW_B"
     failed = {row["metric"] for row in wild["rows"] if not row["passed"]}
     assert failed == {"cv.nn_p99_p50_ratio"}
+
+
+def test_a_metric_without_a_value_in_one_seed_is_not_stable():
+    cards = cards_with("nn_p99_p50_ratio", [7, 7, None, 7])
+    rows = gates.stability_rows(cards, SETTINGS)
+    assert {row["metric"] for row in rows if not row["passed"]} == {"cv.nn_p99_p50_ratio"}
 
 
 def test_one_seed_has_no_stability_and_no_grade():

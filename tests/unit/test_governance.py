@@ -174,6 +174,31 @@ def test_p3_bears_sites_that_fall_beyond_the_equator(metric, value, refused):
 S6 = {"mode": "towns_v3"}
 
 
+def test_no_phase_accepts_a_run_whose_structure_s9_refuses():
+    still = [s4(0.0, 0.0)]
+    entry = {**card(**BETTER), "validation": {"failing_structural": ["quotas"]}}
+    for rows in (
+        phase_rows.p1_rows([entry], [card()], S2),
+        phase_rows.p2_rows([entry], [card()], still, still, GATES),
+        phase_rows.p3_rows([entry], [card()], [S6], GATES, 7),
+    ):
+        assert failing(rows) == ["s9_structural"]
+        assert not phase_rows.accepted(rows)
+
+
+@pytest.mark.parametrize(
+    ("metric", "by"),
+    [
+        ("southern_hemisphere_share", -0.01),
+        ("eligible_country_nonzero_share", -0.01),
+        ("top1_share", 0.01),
+    ],
+)
+def test_p4_vetoes_what_is_worse_than_in_p3(metric, by):
+    worse = card(**{metric: card()["metrics"][metric] + by})
+    assert failing(phase_rows.p4_rows([worse], [card()])) == [f"{metric}_not_worse_than_p3"]
+
+
 def p3(cards, tuned, **before):
     references = [card(entry["seed"], **before) for entry in cards]
     rows = phase_rows.p3_rows(cards, references, [S6] * len(cards), GATES, tuned)
@@ -348,6 +373,23 @@ def test_a_changed_file_is_named_with_both_digests(repository):
         locks.refuse([line, "more"])
 
 
+def test_a_phase_is_promoted_on_the_policy_that_it_locked(repository):
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    other = Path("config/other.yaml")
+    other.write_text("s2: 9\n")
+    found = locks.read_locks(folder / "reports")
+    (line,) = locks.faults(found, {**policies, "s2": str(other)}, "P1")
+    assert line.startswith(f"lock P1: the run uses {other} with digest")
+
+
+def test_the_schemas_of_its_policies_are_locked(repository):
+    folder, policies = repository
+    lock = locked(folder / "reports", "P1", policies)
+    ((schema, digest),) = lock["files"]["schemas"].items()
+    assert digest == file_digest(locks.PACKAGE.parent / schema)
+
+
 def test_code_is_locked_by_its_syntax(repository):
     folder, policies = repository
     locked(folder / "reports", "P1", policies)
@@ -445,20 +487,44 @@ def test_evidence_is_a_scorecard_below_the_runs_root(tmp_path):
         reopen.evidence(str(runs / "protocol.json"), runs, "P1")
 
 
+FAILING = {"check": "gini", "seed": 7, "passed": False, "kind": "hold", "triage": "S2"}
+
+
+def test_evidence_is_of_the_phase_itself_or_of_a_later_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(reopen, "check_object", lambda *_: None)
+    for phase in ("P1", "P2"):
+        row = {**FAILING, "triage": "S2, S4"}
+        write_json(tmp_path / phase, {"phase": phase, "rows": [row]})
+        assert reopen.evidence(str(tmp_path / phase), tmp_path, "P1")["failing"] == ["gini seed 7"]
+    with pytest.raises(GovernanceError, match="EG61"):
+        reopen.evidence(str(tmp_path / "P1"), tmp_path, "P2")
+
+
 @pytest.mark.parametrize(
     ("phase", "state", "named"),
     [("P1", "S2", True), ("P1", "S2, S4", True), ("P1", "S4", False), ("P2", "S2", False),
      ("P3", "S6", True), ("P1", "1A", False)],
 )  # fmt: skip
 def test_only_what_a_phase_answers_for_opens_it_again(phase, state, named):
-    row = {"check": "gini", "seed": 7, "passed": False, "kind": "hold", "triage": state}
+    row = {**FAILING, "triage": state}
     found = reopen.contradictions("segment1b_phase_candidate", {"rows": [row]}, phase)
     assert found == (["gini seed 7"] if named else [])
 
 
-def test_reopening_an_open_phase_is_refused():
+@pytest.mark.parametrize("changes", [{"kind": "report"}, {"grade": "BPLUS"}, {"passed": True}])
+def test_what_is_reported_or_of_a_higher_grade_opens_nothing(changes):
+    document = {"rows": [{**FAILING, **changes}]}
+    assert reopen.contradictions("segment1b_phase_candidate", document, "P1") == []
+
+
+def test_reopening_an_open_phase_is_refused(repository):
     with pytest.raises(GovernanceError, match="EG63"):
         reopen.reopen_record("P1", None, "x", "y", {})
+    folder, policies = repository
+    locked(folder / "reports", "P1", policies)
+    reopened(folder / "reports", "P1")
+    with pytest.raises(GovernanceError, match="EG63 phase P1: is reopened already"):
+        reopened(folder / "reports", "P1")
 
 
 def test_baseline_pointer_needs_go():
@@ -467,10 +533,11 @@ def test_baseline_pointer_needs_go():
         pointers.baseline_pointer(report, [], {}, "w")
 
 
-def test_candidate_pointer_needs_a_scorecard_for_every_receipt():
+@pytest.mark.parametrize("others", [[], [card(101)], [{**card(42), "run_id": B}]])
+def test_candidate_pointer_needs_a_scorecard_for_every_receipt(others):
     receipts = [{"run_id": A, "seed": seed} for seed in (7, 42)]
     with pytest.raises(GovernanceError, match="EG31"):
-        pointers.candidate_pointer([card(7)], receipts, {}, "w")
+        pointers.candidate_pointer([card(7), *others], receipts, {}, "w")
 
 
 def test_last_good_needs_the_minimum_grade():
@@ -509,6 +576,33 @@ def test_prune_keeps_what_records_refer_to_through_others(tree):
     retention.prune(tree, [C], execute=True)
     assert not (segment / D).exists()
     assert all((segment / identity).exists() for identity in (A, B, C))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "baseline_authority/baseline_pointer.json",
+        "current_candidate/current_candidate_pointer.json",
+        "last_good/last_good_pointer.json",
+        "reports/segment1b_p5_certification.json",
+        "reports/segment1b_p4_authority_envelope.json",
+        "reports/segment1b_p2_lock_record.json",
+        "reports/segment1b_p3_reopen_record_1.json",
+    ],
+)
+def test_prune_keeps_what_any_record_names(tree, record):
+    write_json(tree / "segment_1B" / record, {"run_id": A})
+    lines = retention.prune(tree, [], execute=False)
+    assert f"keep {A}: {Path(record).name} refers to it" in lines
+    assert f"would delete {B}" in lines
+
+
+@pytest.mark.parametrize("record", ["candidate.json", "seed=7/run_receipt.json"])
+def test_prune_keeps_what_records_of_a_kept_run_name(tree, record):
+    write_json(tree / "segment_1B" / A / record, {"inherited": {"run_id": B}})
+    lines = retention.prune(tree, [A], execute=False)
+    assert f"keep {B}: {Path(record).name} of {A} refers to it" in lines
+    assert f"would delete {D}" in lines
 
 
 def test_a_file_that_vanishes_while_sizes_are_added_up_counts_nothing(tree, monkeypatch):
@@ -647,6 +741,25 @@ def test_a_red_p4_says_how_its_lane_is_opened(repository, lane, word):
     }
     with pytest.raises(GovernanceError, match=f"EG45 w: .*{word}"):
         enforce_phase.enforce_integrated(record, "w", found)
+
+
+def test_a_run_whose_witness_differs_is_not_pointed_to(tmp_path, monkeypatch):
+    accepted = {"phase": "P1", "lane": "fast", "rows": [], "checks_all_pass": True}
+    records = {
+        "baseline_pointer": {"digests": {}},
+        "segment1b_phase_candidate": accepted,
+        "segment1b_repro_check": {"identical": False, "differing": ["x"]},
+    }
+    pointed = []
+    monkeypatch.setattr(enforce_phase, "read_object", lambda name, _: records[name])
+    monkeypatch.setattr(enforce_phase, "point", lambda *found: pointed.append(found))
+    inputs = types.SimpleNamespace(
+        baseline_pointer="b", candidate="c", check="w", scorecards=[], receipts=[]
+    )
+    params = types.SimpleNamespace(faults=[], runs_root=str(tmp_path))
+    with pytest.raises(GovernanceError, match="EG44 w"):
+        enforce_phase.main(inputs, None, params, None)
+    assert pointed == []
 
 
 def test_a_name_is_a_run_before_it_is_a_folder(tmp_path, monkeypatch):

@@ -182,6 +182,16 @@ def test_field_multiplies_weights_lognormally():
     assert np.array_equal(field_weights(row, col, weight, GRID, flat, KEY), weight)
 
 
+def test_parts_of_the_field_have_draws_of_their_own():
+    row, col = GRID.row_col(rectangle(500, 2200, 60, 80))
+    weight, part = np.full(len(row), 10**6), {"sd": 1.0, "spacing_deg": 1.0}
+    broad, local = (
+        np.log(field_weights(row, col, weight, GRID, {"field": {name: part}}, KEY))
+        for name in SHIPPED["field"]
+    )
+    assert abs(np.corrcoef(broad, local)[0, 1]) < 0.5
+
+
 def test_weights_that_overflow_under_the_field_are_refused():
     row, col = GRID.row_col(rectangle(400, 0, 200, 400))
     with pytest.raises(StateError, match="E418"):

@@ -188,6 +188,11 @@ def test_guard_is_bounded_and_can_be_switched_off():
     assert (share_of(pairs, 3), moves.total) == (80, 0)
 
 
+def test_guard_and_refill_share_one_budget():
+    _, moves = guard(*guard_world(0.0, 0.5), guard_policy(max_moved_share=0.25), 1.0)
+    assert moves.total == 25
+
+
 def test_the_report_parts_what_is_wanted_from_what_whole_sites_hold():
     before, candidates, homes, regions = guard_world(0.0, 0.0, targets=(49.5, 50.5))
     after, moves = guard(before, candidates, homes, regions, guard_policy(), 1.0)

@@ -1,5 +1,6 @@
 """Every check of S9 against the one violation that it exists for."""
 
+import functools
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
+from scripts import countries
 from scripts.contracts import arrow_schema, check_object, write_dataset
 from scripts.errors import ContractError, StateError
 from scripts.geo import metrics
 from scripts.geo.snapshot import Countries
 from scripts.ordering import run_starts
 from scripts.records.bundle import verify_bundle
-from scripts.records.identity import manifest_fingerprint
+from scripts.records.identity import manifest_fingerprint, parameter_hash
 from scripts.states import s6_site_jitter, s9_passed_flag, s9_validation
 from scripts.states.jitter_law import DIRECT, JitterLaw
 from scripts.states.pair_counts import (
@@ -30,8 +32,9 @@ from scripts.states.s9_validation import read_allowed
 from scripts.states.sites import (
     SiteKeys,
     absolute_deg,
+    read_site_blocks,
 )
-from scripts.states.validation_checks import CHECKS, REALISM, evaluate, plan_replay
+from scripts.states.validation_checks import CHECKS, REALISM, evaluate, listed_name, plan_replay
 from scripts.states.validation_evidence import AttemptTable, computed_once, match_keys
 from scripts.tables import read_json, write_parquet
 from tests.unit import s5_s9_world
@@ -181,6 +184,12 @@ def _pairs(e):
 
 def other_receipt(e):
     return fresh(e, receipt={**e.receipt, "seed": SEED + 1})
+
+
+def unlisted_policy(e):
+    policies = {k: v for k, v in e.receipt["policies"].items() if k != "policy.s6.jitter.yaml"}
+    receipt = {**e.receipt, "policies": policies, "parameter_hash": parameter_hash(policies)}
+    return fresh(e, receipt=receipt)
 
 
 def other_ledger(e):
@@ -354,15 +363,15 @@ def other_component(e):
     return with_value(e, "jitter", "component", 12, component[12] % 3 + 1)
 
 
-def needless_rejection(e):
-    """S6 run by hand with a test that turns the first good point of one site away."""
+def needless_rejection(e, attempt=0):
+    """S6 run by hand with a test that turns a good point of one site away."""
     honest = s6_site_jitter.is_inside
     calls = []
 
     def strict(*args):
         inside = honest(*args)
-        if not calls:
-            inside[np.flatnonzero(inside)[5]] = False
+        if len(calls) == attempt:
+            inside[np.flatnonzero(inside)[0]] = False
         calls.append(1)
         return inside
 
@@ -373,9 +382,10 @@ def needless_rejection(e):
         s6_site_jitter.is_inside = honest
 
 
-def high_floor(e):
+def with_floors(e, **shares):
+    """Other floors of some regions in S2's policy."""
     mass = e.policies["weights"]["country_mass"]
-    floors = {**mass["region_floor_share"], "Asia": 0.9}
+    floors = {**mass["region_floor_share"], **shares}
     weights = {**e.policies["weights"], "country_mass": {**mass, "region_floor_share": floors}}
     return fresh(e, policies={**e.policies, "weights": weights})
 
@@ -393,6 +403,15 @@ def unbounded_moves(e):
     return fresh(e, policies={**e.policies, "plan": plan})
 
 
+def moves_of_no_guard(e):
+    """The guard is off, and yet its ledger holds moves."""
+    plan = e.policies["plan"]
+    off = {
+        name: {**plan[name], "enabled": False} for name in ("reroute", "residual_redistribution")
+    }
+    return fresh(e, policies={**e.policies, "plan": {**plan, **off}})
+
+
 def with_steering(e, **changes):
     """Another bound of S3's policy."""
     weights = e.policies["weights"]
@@ -407,6 +426,13 @@ def sent_abroad(e):
     steering = [replace(taken, country=home), replace(given, country=(home + 1).astype(np.int16))]
     none = with_steering(e, max_home_legal_mismatch=0.0)
     return fresh(none, whole=replace(e.whole, steering=steering))
+
+
+def sent_beyond(e):
+    """The same where the policy lets those that were abroad before be there, and no more."""
+    pairs = e.whole.upstream
+    abroad = pairs.n_sites[pairs.country != e.homes.of(pairs.merchant)].sum()
+    return with_steering(sent_abroad(e), max_home_legal_mismatch=abroad / pairs.n_sites.sum())
 
 
 VIOLATIONS = {
@@ -448,7 +474,7 @@ VIOLATIONS = {
         e, eligible_country_nonzero_share_min=1.01
     ),
     "southern_hemisphere_share": lambda e: with_realism(e, southern_hemisphere_share_min=0.7),
-    "region_floors": high_floor,
+    "region_floors": lambda e: with_floors(e, Asia=0.9),
     "nn_tail_ratio": lambda e: with_realism(e, nn_tail_ratio_max=1.5),
     "collapse": lambda e: with_realism(
         e, collapse={**e.policies["validation"]["realism"]["collapse"], "distinct_ratio_min": 1.1}
@@ -502,6 +528,7 @@ def test_a_tile_beyond_the_grid_is_a_violation(valid):
             ),
             "identity",
         ),
+        (unlisted_policy, "identity"),
         (lambda e: fresh(e, receipt={**e.receipt, "outputs": {}}), "ledger"),
         (lambda e: fresh(e, geometry=None), "egress_geometry"),
         (lambda e: with_rows(e, "jitter", np.append(np.arange(len(e.sites)), 0)), "chain_keys"),
@@ -556,10 +583,28 @@ def test_a_tile_beyond_the_grid_is_a_violation(valid):
         (lambda e: with_steering(e, enabled=False), "moves_within_bounds"),
         (lambda e: with_steering(e, max_moved_share=0.0), "moves_within_bounds"),
         (sent_abroad, "moves_within_bounds"),
+        (sent_beyond, "moves_within_bounds"),
+        (moves_of_no_guard, "moves_within_bounds"),
+        (lambda e: needless_rejection(e, attempt=1), "jitter_rejections"),
     ],
 )
 def test_other_forms_of_the_violations(valid, violation, expected):
     assert failing(violation(valid)) == [expected]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("requirements", "steering_ledger", "reroute_ledger", "plan", "assignment"),
+        *("assignment_log", "jitter", "jitter_log", "synthesis", "site_locations", "tile_index"),
+        "tile_weights",
+    ],
+)
+def test_each_table_is_held_against_the_ledger(path, valid, name):
+    file = path[name] if isinstance(path[name], str) else path[name][0]
+    outputs = valid.receipt["outputs"]
+    outputs = {**outputs, listed_name(file, outputs): "0" * 64}
+    assert failing(fresh(valid, receipt={**valid.receipt, "outputs": outputs})) == ["ledger"]
 
 
 def test_a_nudged_offset_and_a_dropped_site_of_s5_do_not_pass(valid):
@@ -602,6 +647,22 @@ def test_realism_gates_see_unreal_maps_and_fail_closed(valid):
         for row in realism_rows(valid, nothing).values()
         if row["check"] != "collapse"
     )
+
+
+def test_a_region_may_lack_its_floor_by_the_slack_alone(valid):
+    codes = countries.encode(valid.facts.column("country_iso")).tolist()
+    region_of = dict(zip(codes, valid.facts.column("macro_region").to_pylist(), strict=True))
+    share = metrics.region_shares(valid.map.counts, region_of)["Asia"]
+    floors = valid.policies["weights"]["country_mass"]["region_floor_share"]
+    short = with_floors(valid, **{**dict.fromkeys(floors, 0.0), "Asia": share + 0.004})
+    assert failing(with_realism(short, region_floor_slack=0.005)) == []
+    assert failing(with_realism(short, region_floor_slack=0.003)) == ["region_floors"]
+
+
+def test_a_realism_check_that_fails_fails_the_run(path, valid):
+    run = s9_validation.read_run(files_of(path), RUN_ID, SEED)
+    findings = evaluate([with_realism(valid, top1_share_max=0.01)])
+    assert s9_validation.summarise(run, findings)["verdict"] == "FAIL"
 
 
 def test_report_mode_reports_realism_and_enforces_structure(valid):
@@ -649,6 +710,12 @@ def test_a_failed_run_leaves_its_evidence_and_no_flag(path, tmp_path, capsys):
     assert read_json(tmp_path / "s9_summary.json")["verdict"] == "FAIL"
     assert (tmp_path / "index.json").is_file()
     assert not (tmp_path / "_passed.flag").exists()
+
+
+def test_a_failed_check_withholds_the_flag_whatever_the_verdict_says():
+    row = {"check": "quotas", "code": "E923", "status": "FAIL", "reason": "x"}
+    with pytest.raises(StateError, match=r"E910 .*E923 quotas"):
+        s9_passed_flag.refuse_failure({"verdict": "PASS", "checks": [row]}, "summary")
 
 
 def _column(name, values):
@@ -723,6 +790,16 @@ def test_a_wrong_egress_schema_is_told(path, tmp_path, change, fault):
     write_parquet(tmp_path / "x.parquet", change(pq.read_table(path["site_locations"])))
     assert fault in s9_validation.egress_fault(tmp_path / "x.parquet")
     assert s9_validation.egress_fault(path["site_locations"]) == ""
+
+
+def test_a_fall_between_two_blocks_is_out_of_order(path, tmp_path, monkeypatch):
+    in_blocks = functools.partial(read_site_blocks, rows=64)
+    monkeypatch.setattr(s9_validation, "read_site_blocks", in_blocks)
+    table = pq.read_table(path["site_locations"])
+    assert s9_validation.order_fault(path["site_locations"]) == ""
+    swapped = pa.concat_tables([table.slice(64, 64), table.slice(0, 64), table.slice(128)])
+    write_parquet(tmp_path / "x.parquet", swapped)
+    assert "out of order" in s9_validation.order_fault(str(tmp_path / "x.parquet"))
 
 
 def test_groups_are_validated_like_one_job(path, tmp_path):

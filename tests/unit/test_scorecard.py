@@ -491,6 +491,18 @@ def test_the_rule_scores_files_and_repeats_to_the_byte(world, tmp_path):
     assert card["truth"]["T1"]["measured"]
 
 
+def test_every_site_of_a_country_without_tiles_is_counted(world, tmp_path):
+    table = read_parquet(world / "candidate.parquet")
+    merchant = table["merchant_id"].to_numpy()
+    last = merchant == merchant.max()
+    iso = np.where(last, "DE", table["legal_country_iso"].to_pylist())
+    moved = tmp_path / "moved.parquet"
+    write_parquet(moved, table.set_column(1, "legal_country_iso", pa.array(iso)))
+    score(world, tmp_path / "out", site_locations=moved)
+    card = read_object("segment1b_scorecard", tmp_path / "out/card.json")
+    assert card["counts"]["sites_outside_eligible"] == last.sum() > 1
+
+
 def test_no_byte_depends_on_the_rows_in_memory(world, tmp_path, monkeypatch):
     whole = score(world, tmp_path / "a")
     monkeypatch.setattr(outline, "_ROWS", 37)

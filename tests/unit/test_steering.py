@@ -70,6 +70,13 @@ def test_budget_and_abroad_bound_the_moves():
     assert steer(*args, 0, 100)[1].total == 0
 
 
+def test_sites_of_a_merchant_without_a_home_are_not_abroad():
+    pairs = pairs_of([(0, FR, 50), (1, FR, 50)])
+    candidates = candidates_of([(0, 0, FR), (0, 1, KE)])
+    _, moves = steer(pairs, candidates, np.array([FR, -1]), levels(), levels(KE=99), 100, 9)
+    assert moves.total == 9
+
+
 def test_order_decides_who_gives_first():
     pairs = pairs_of([(0, FR, 10), (1, FR, 4)])
     candidates = candidates_of([(0, 0, FR), (0, 1, KE), (1, 0, FR), (1, 1, KE)])

@@ -19,6 +19,7 @@ from scripts.geo.thinning import (
     nearest_in_maps_m,
     thinning_rank,
 )
+from scripts.scorers.scorecard import tail_against_baseline
 
 
 def scattered(n: int, seed: int = 0) -> Sites:
@@ -74,6 +75,14 @@ def test_sizes_are_matched_only_beyond_the_tolerance():
     assert sizes(world, far) == [[100, 100], [100]]
     assert sizes(far, world) == [[100], [100, 100]]
     assert sizes(world, near, reference=60) == [[60, 60, 60], [60, 60, 60]]
+
+
+@pytest.mark.parametrize("seed", [7, 42])
+def test_a_larger_baseline_is_thinned_by_the_seed_of_the_run(seed):
+    world, baseline = scattered(300), scattered(2000, 1)
+    found = tail_against_baseline(world, thinning_rank(world, seed), baseline, 0.02, 10_000, seed)
+    maps = maps_at(baseline, thinning_rank(baseline, seed), 300)
+    assert found["baseline_ratio"] == tail_ratio(nearest_in_maps_m(maps))
 
 
 def test_maps_share_no_site_and_are_at_most_eight():

@@ -95,6 +95,12 @@ def test_what_a_map_has_too_little_of_is_not_measured():
         assert rows[test].reason
 
 
+@pytest.mark.parametrize(("sites", "measured"), [(999, False), (1000, True)])
+def test_empty_land_is_measured_on_a_thousand_sites(sites, measured):
+    row = {row.test: row for row in measure(_sites(sites), _earth(), 1)}["T10"]
+    assert row.measured == measured
+
+
 def test_no_sites_fail_every_test():
     rows = measure(_sites(0), _earth(), 1)
     assert [row.test for row in rows] == list(TESTS)
@@ -204,25 +210,34 @@ def test_networks_of_narrow_countries_are_not_looked_at():
     assert row.reason.startswith("0 merchants")
 
 
-def test_entries_into_a_country():
-    # 20 merchants of three outlets in BB enter AA with one: 15 of them in its city.
+# Place of the city, and the northern end of the country. People of BB live 114 km apart: too near
+# for T5 and far enough for T9.
+CITY_AND_NORTH = {AA: (2.0, 2.0, 4.0), BB: (11.0, 1.0, 2.0)}
+
+
+@pytest.mark.parametrize(("at_home", "entered"), [(BB, AA), (AA, BB)])
+def test_entries_into_a_country(at_home, entered):
+    # 20 merchants of three outlets at home enter with one: 15 of them in the city.
+    lon, _, north = CITY_AND_NORTH[at_home]
     home = Sites(
         np.repeat(np.arange(1, 21), 3).astype(np.uint64),
-        np.full(60, BB, dtype=np.int16),
+        np.full(60, at_home, dtype=np.int16),
         np.tile([1, 2, 3], 20).astype(np.int32),
-        np.full(60, 11.0),
-        np.linspace(0.1, 1.9, 60),
+        np.full(60, lon),
+        np.linspace(0.1, north - 0.1, 60),
     )
+    lon, city, north = CITY_AND_NORTH[entered]
     abroad = Sites(
         np.arange(1, 21).astype(np.uint64),
-        np.full(20, AA, dtype=np.int16),
+        np.full(20, entered, dtype=np.int16),
         np.ones(20, dtype=np.int32),
-        np.full(20, 2.0),
-        np.where(np.arange(20) < 15, 2.0, 3.5),
+        np.full(20, lon),
+        np.where(np.arange(20) < 15, city, north - 0.1),
     )
     row = {row.test: row for row in measure(_joined(home, abroad), _earth(), 1)}["T9"]
     assert (row.value, row.count) == (0.75, 20)
-    assert row.details[0] == {"country_iso": "AA", "outlets": 20, "T9": 0.75}
+    iso = countries.decode_one(entered)
+    assert row.details[0] == {"country_iso": iso, "outlets": 20, "T9": 0.75}
 
 
 def test_places_within_a_kilometre():

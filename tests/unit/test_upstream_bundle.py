@@ -28,9 +28,14 @@ def bundle(tmp_path):
     return folder
 
 
-def test_flag_is_the_digest_of_the_files_in_ascii_order(bundle):
+def _in_ascii_order(bundle):
+    """Digest of the files of the bundle one after another."""
     parts = [(bundle / p).read_bytes() for p in ("B.json", "b.json", INDEX, "sub/a.json")]
-    digest = hashlib.sha256(b"".join(parts)).hexdigest()
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def test_flag_is_the_digest_of_the_files_in_ascii_order(bundle):
+    digest = _in_ascii_order(bundle)
     assert (bundle / FLAG).read_text() == f"sha256_hex = {digest}\n"
     assert verify_bundle(bundle) == bundle_digest(bundle) == digest
 
@@ -51,6 +56,11 @@ def _index(change):
         (folder / INDEX).write_text(json.dumps(rows))
 
     return edit
+
+
+def test_files_stand_in_ascii_order_whatever_the_order_of_the_index(bundle):
+    _index(lambda rows: rows.reverse())(bundle)
+    assert bundle_digest(bundle) == _in_ascii_order(bundle)
 
 
 @pytest.mark.parametrize(

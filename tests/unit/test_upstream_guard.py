@@ -40,9 +40,16 @@ def test_grade_below_b_alone():
     assert verdict(weak, weak) == (["grade_not_below_B"], [])
 
 
-def test_hard_gate_regression_alone():
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda checks: checks.update(required_outputs_emitted=False),
+        lambda checks: checks.pop("required_outputs_emitted"),
+    ],
+)
+def test_hard_gate_regression_alone(spoil):
     candidate = graded()
-    candidate["hard_gates"]["checks"]["required_outputs_emitted"] = False
+    spoil(candidate["hard_gates"]["checks"])
     assert verdict(candidate) == (["hard_gates_not_regressed"], [])
 
 
@@ -228,6 +235,13 @@ def test_another_bundle_is_refused(files, tmp_path):
     write_json(folder / "s9_summary.json", {"seed": 43})
     write_index(folder, ["s9_summary.json"])
     write_flag(folder)
+    with pytest.raises(UpstreamError, match="other validation bundles") as caught:
+        enforce_now(files)
+    assert caught.value.code == "EU31"
+
+
+def test_a_bundle_that_is_not_there_is_refused(files):
+    files["flags"].pop()
     with pytest.raises(UpstreamError, match="other validation bundles") as caught:
         enforce_now(files)
     assert caught.value.code == "EU31"

@@ -184,6 +184,20 @@ def flattened(folder, manifest):
     return relisted(folder, manifest)
 
 
+def other_validation(folder, manifest):
+    path = next(folder.glob("segment_1B/*/seed=7/s9_validation/s9_summary.json"))
+    summary = read_json(path)
+    path.unlink()
+    write_json(path, {**summary, "verdict": "FAIL"})
+    return relisted(folder, manifest)
+
+
+def laxer_policy(folder, manifest):
+    path, held = next(iter(manifest["policies"].items()))
+    laxer = {**held, "text": held["text"] + "# laxer\n"}
+    return {**manifest, "policies": {**manifest["policies"], path: laxer}}
+
+
 def renamed(folder, manifest):
     return {**manifest, "certificate_sha256": "0" * 64}
 
@@ -197,6 +211,8 @@ def with_a_link(folder, manifest):
     ("forge", "told"),
     [
         (flattened, "holds other sites than segment_1B"),
+        (other_validation, "is not the file that was certified"),
+        (laxer_policy, "holds another .* than it says"),
         (renamed, "is not about the certificate"),
         (with_a_link, "seed=9: is no file of"),
     ],
@@ -222,12 +238,16 @@ def test_policies_of_a_release_go_nowhere_else(world, tmp_path, monkeypatch):
     manifest = read_json(sealed / "release.json")
     (tmp_path / "tree").mkdir()
     monkeypatch.chdir(tmp_path / "tree")
-    for path in ("../evil.yaml", str(tmp_path / "evil.yaml"), "scripts/evil.py"):
+    (tmp_path / "outside.yaml").write_text("y")
+    Path("link.yaml").symlink_to(tmp_path / "outside.yaml")
+    evil = ("../evil.yaml", str(tmp_path / "evil.yaml"), "scripts/evil.py", "link.yaml")
+    for path in evil:
         policies = {path: {"sha256": "0" * 64, "text": "x"}}
         write_json(folder / "release.json", {**manifest, "policies": policies})
         with pytest.raises(GovernanceError, match="no policy of this folder"):
             releases.restore_policies(tmp_path / "runs", sealed.name)
-    assert list((tmp_path / "tree").iterdir()) == []
+    assert list(Path().iterdir()) == [Path("link.yaml")]
+    assert (tmp_path / "outside.yaml").read_text() == "y"
     assert not (tmp_path / "evil.yaml").exists()
 
 
