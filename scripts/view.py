@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from scripts.console import VIEW, draws
+from scripts.console import VIEW, counted, draws
 
 STREAM = "DefaultStreamHandler"
 NOTHING = "Nothing to be done"
@@ -192,7 +192,7 @@ class View(logging.Handler):
             )
             self._live.start()
         else:
-            self.tell(f"{len(jobs)} jobs to run")
+            self.tell(f"{counted(len(jobs), 'job')} to run")
 
     def tell(self, text: str) -> None:
         """Print lines above the progress."""

@@ -30,7 +30,7 @@ def lines(table: Json) -> list[str]:
         said += [_step_text(step) for step in entry["steps"]]
         told.append(f"{name:<46}{value_text(entry['value']):>9}  {'; '.join(said)}")
     if stale:
-        told.append(f"measured under another law of {', '.join(stale)}: --measure makes it anew")
+        told.append(f"measured under another law of {', '.join(stale)}: --measure renews it")
     return told
 
 
@@ -45,12 +45,12 @@ def room_text(entry: Json) -> str:
     whole = abs(value) or 1.0
     near = {side for side, at in sides.items() if abs(at - value) <= BINDS * whole}
     if near:
-        return "" if len(near) == len(begins) else f"binds {near.pop()}wards alone"
+        return "" if len(near) == len(begins) else f"binds {near.pop()}wards only"
     where = [
-        f"{side} at {value_text(round(at, 4))} ({100 * (at - value) / whole:+.0f} %)"
+        f"{value_text(round(at, 4))} ({100 * (at - value) / whole:+.0f} %)"
         for side, at in sides.items()
     ]
-    return f"idle, begins {' and '.join(where)}"
+    return f"idle, moves sites from {' and '.join(where)}"
 
 
 def _step_text(step: Json) -> str:
@@ -60,7 +60,7 @@ def _step_text(step: Json) -> str:
         return f"{value} refused ({step['refused'].split()[0]})"
     if elsewhere := step.get("elsewhere"):
         seeds = ", ".join(f"{100 * share:.2g} % of seed {s}" for s, share in elsewhere.items())
-        return f"{value}: no site, but {seeds}"
+        return f"{value}: no site of this seed, {seeds}"
     if step["moved"] == 0.0:
         return f"{value}: no site"
     most = sorted(step["margins"].items(), key=lambda change: -abs(change[1]))[:3]
@@ -89,12 +89,15 @@ def used(settings: Settings) -> list[str]:
 def mass_lines(report: Json, policy: Json) -> list[str]:
     """Shares of regions and of the largest countries beside floors, targets and the hard cap."""
     regions, floors = report["region_share_vector"], policy["region_floor_share"]
-    held = ", ".join(f"{name} {regions[name]:.4f} of {floors[name]:g}" for name in sorted(floors))
+    held = ", ".join(f"{name} {regions[name]:.4f} (>= {floors[name]:g})" for name in sorted(floors))
     tops, targets = report["country_share_topk"], policy["topk_cap_targets"]
-    most = ", ".join(f"{top} {tops[top]:.4f} of {targets[top]:g}" for top in targets)
+    most = ", ".join(f"{top} {tops[top]:.4f} (<= {targets[top]:g})" for top in targets)
     cap, hard = report["effective_hard_cap"], policy["country_cap_share_hard"]
     lowered = f"lowered to {cap:.4f} by the targets" if cap < hard else "not lowered by a target"
-    return [f"floors: {held}", f"targets: {most}; hard cap {hard:g}, {lowered}"]
+    return [
+        f"shares of regions and their floors: {held}",
+        f"shares of the largest countries and their targets: {most}; hard cap {hard:g}, {lowered}",
+    ]
 
 
 def seed_line(seed: int, steering: Json, counts: Json) -> str:

@@ -184,7 +184,7 @@ def test_a_gate_that_no_knob_moves_says_so():
 def test_a_listing_shows_what_binds_and_where_the_others_begin():
     told = "\n".join(lines(TABLE))
     assert "25: 50 % of sites, tail +30.0 %, gini -5.0 %" in told
-    assert "idle, begins up at 0.298 (+49 %); 0.25: no site" in told
+    assert "idle, moves sites from 0.298 (+49 %); 0.25: no site" in told
 
 
 def entry(value, down, up, **step):
@@ -198,10 +198,10 @@ def entry(value, down, up, **step):
     [
         (0.2, None, None, "no value of its range moves a site"),
         (0.2, 0.1999, 0.2001, ""),
-        (0.2, 0.1999, 0.3, "binds downwards alone"),
-        (0.2, 0.15, 0.3, "idle, begins down at 0.15 (-25 %) and up at 0.3 (+50 %)"),
-        (0.2, 0.15, None, "idle, begins down at 0.15 (-25 %)"),
-        (0.0, None, 0.001, "binds upwards alone"),
+        (0.2, 0.1999, 0.3, "binds downwards only"),
+        (0.2, 0.15, 0.3, "idle, moves sites from 0.15 (-25 %) and 0.3 (+50 %)"),
+        (0.2, 0.15, None, "idle, moves sites from 0.15 (-25 %)"),
+        (0.0, None, 0.001, "binds upwards only"),
     ],
 )
 def test_a_limit_says_how_far_it_is_from_moving_a_site(value, down, up, text):
@@ -210,7 +210,7 @@ def test_a_limit_says_how_far_it_is_from_moving_a_site(value, down, up, text):
 
 def test_a_knob_that_moves_other_seeds_alone_says_so():
     table = {**TABLE, "knobs": [entry(0.2, None, 0.3, elsewhere={"7": 0.0003})]}
-    assert "2: no site, but 0.03 % of seed 7" in lines(table)[1]
+    assert "2: no site of this seed, 0.03 % of seed 7" in lines(table)[1]
 
 
 def test_what_a_run_used_stands_beside_its_limits():
@@ -219,8 +219,9 @@ def test_what_a_run_used_stands_beside_its_limits():
     policy = {"region_floor_share": {"Africa": 0.2}, "topk_cap_targets": {"top1": 0.062},
               "country_cap_share_hard": 0.026}  # fmt: skip
     assert mass_lines(report, policy) == [
-        "floors: Africa 0.3000 of 0.2",
-        "targets: top1 0.0620 of 0.062; hard cap 0.026, lowered to 0.0200 by the targets",
+        "shares of regions and their floors: Africa 0.3000 (>= 0.2)",
+        "shares of the largest countries and their targets: top1 0.0620 (<= 0.062); "
+        "hard cap 0.026, lowered to 0.0200 by the targets",
     ]
     assert (
         "not lowered by a target" in mass_lines({**report, "effective_hard_cap": 0.026}, policy)[1]
