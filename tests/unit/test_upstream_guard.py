@@ -40,16 +40,15 @@ def test_grade_below_b_alone():
     assert verdict(weak, weak) == (["grade_not_below_B"], [])
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda checks: checks.update(required_outputs_emitted=False),
-        lambda checks: checks.pop("required_outputs_emitted"),
-    ],
-)
-def test_hard_gate_regression_alone(spoil):
+def test_hard_gate_regression_alone():
     candidate = graded()
-    spoil(candidate["hard_gates"]["checks"])
+    candidate["hard_gates"]["checks"]["required_outputs_emitted"] = False
+    assert verdict(candidate) == (["hard_gates_not_regressed"], [])
+
+
+def test_a_hard_gate_that_the_candidate_lacks_is_regressed():
+    candidate = graded()
+    del candidate["hard_gates"]["checks"]["required_outputs_emitted"]
     assert verdict(candidate) == (["hard_gates_not_regressed"], [])
 
 
