@@ -91,8 +91,12 @@ def _other_than_certified(folder: Path, manifest: Json) -> Iterator[str]:
     record = dataset_path(folder, "segment1b_p5_certification")
     digest = manifest["certificate_sha256"]
     held = manifest["files"].get(record.relative_to(folder).as_posix())
-    if held != digest or release_name(manifest, digest) != folder.name:
+    name = release_name(manifest, digest)
+    if held != digest:
         yield f"{folder / 'release.json'}: is not about the certificate of {folder.name}"
+        return
+    if name != folder.name:
+        yield f"{folder}: has another name than its release, {name}"
         return
     certificate = read_object("segment1b_p5_certification", record)
     if list(manifest["seeds"]) != list(certificate["seeds"]):

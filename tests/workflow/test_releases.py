@@ -213,7 +213,7 @@ def with_a_link(folder, manifest):
         (flattened, "holds other sites than segment_1B"),
         (other_validation, "is not the file that was certified"),
         (laxer_policy, "holds another .* than it says"),
-        (renamed, "is not about the certificate"),
+        (renamed, "has another name than its release"),
         (with_a_link, "seed=9: is no file of"),
     ],
 )

@@ -136,7 +136,7 @@ class View:
         path = self.path(name, **tokens)
         if path.exists() or path.is_symlink():
             return self.record(name, **tokens)
-        self.skipped.add(f"{path} is not there")
+        self.skipped.add(f"{path}: an optional record that is not there")
         return None
 
     def hold(
