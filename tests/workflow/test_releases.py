@@ -213,7 +213,7 @@ def with_a_link(folder, manifest):
         (flattened, "holds other sites than segment_1B"),
         (other_validation, "is not the file that was certified"),
         (laxer_policy, "holds another .* than it says"),
-        (renamed, "has another name than its release"),
+        (renamed, "is not about the certificate"),
         (with_a_link, "seed=9: is no file of"),
     ],
 )
@@ -229,6 +229,14 @@ def test_a_release_that_agrees_with_itself_alone_is_never_put_in_force(
     write_json(folder / "release.json", forge(folder, read_json(folder / "release.json")))
     with pytest.raises(GovernanceError, match=told):
         releases.rollback(tmp_path / "runs", sealed.name)
+
+
+def test_a_release_keeps_its_name(world, tmp_path):
+    sealed = sealed_first(world)
+    folder = tmp_path / "runs" / releases.FOLDER / "other"
+    shutil.copytree(sealed, folder)
+    with pytest.raises(GovernanceError, match=f"another name than its release, {sealed.name}"):
+        releases.rollback(tmp_path / "runs", "other")
 
 
 def test_policies_of_a_release_go_nowhere_else(world, tmp_path, monkeypatch):
