@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import ConfigError, SegmentError
+from scripts.errors import ConfigError
 from scripts.tables import read_bytes
 
 
@@ -45,7 +45,7 @@ def require_replaceable(
         return
     try:
         content = read_bytes(path)
-    except (OSError, SegmentError):
+    except OSError:
         content = None
     if content is None or (content and not is_kind(content)):
         rule = f"{path} is there and is no {kind}"

@@ -93,7 +93,7 @@ def _of_phases(view: View) -> Iterator[tuple[Record, Record, bool]]:
     """Records of phases about the run, a receipt of it, and whether a standing lock names them."""
     accepted = {
         path
-        for lock in locks.standing_records(view.below_root(f"{SEGMENT}/reports"))
+        for lock in locks.standing_records(view.below_root(locks.FOLDER))
         for path in lock.record["evidence"]
     }
     for name in OF_PHASES:

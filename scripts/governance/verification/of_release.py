@@ -11,7 +11,6 @@ from scripts.governance import attestation, locks, releases
 from scripts.governance.anchors import ANCHORS, BANDS
 from scripts.governance.certify_release import certificate as judge
 from scripts.governance.verification.view import (
-    SEGMENT,
     Record,
     View,
     agree,
@@ -23,7 +22,6 @@ from scripts.tables import published
 
 CERTIFICATE = "segment1b_p5_certification"
 DIGEST_GROUPS = ("state_outputs", "scorecards", "receipts", "validation")
-REPORTS = f"{SEGMENT}/reports"
 
 
 def certificate_can_be_read(view: View) -> Iterator[str]:
@@ -148,7 +146,7 @@ def _pinned(view: View, pointer: Record, kind: str) -> Iterator[str]:
 
 def locks_are_sealed(view: View, certificate: Record | None) -> Iterator[str]:
     """Lock records are as sealed, stand on the baseline and locks named, and are the certified."""
-    reports = view.below_root(REPORTS)
+    reports = view.below_root(locks.FOLDER)
     for lock in locks.read_locks(reports).values():
         if lock.fault:
             yield f"{lock.path}: {lock.fault}"
@@ -175,14 +173,14 @@ def _lock_text(lock: Mapping[str, Any] | None) -> str:
 def locked_files_are_those_of_the_tree(view: View, certificate: Record | None) -> Iterator[str]:
     """Policies, schemas and code that standing locks hold are those of the source tree."""
     if view.tree is not None:
-        for lock in locks.standing_records(view.below_root(REPORTS)):
+        for lock in locks.standing_records(view.below_root(locks.FOLDER)):
             for path, locked, now in locks.changed_files(lock.record["files"], (view.tree,)):
                 yield f"{view.tree / path}: has digest {now}, lock {lock.phase} says {locked}"
 
 
 def locks_keep_their_evidence(view: View, certificate: Record | None) -> Iterator[str]:
     """The records that a standing lock was accepted on are still those."""
-    for lock in locks.standing_records(view.below_root(REPORTS)):
+    for lock in locks.standing_records(view.below_root(locks.FOLDER)):
         yield from view.hold(lock.record["evidence"], lock.path)
 
 
