@@ -14,7 +14,7 @@ import difflib
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,13 @@ def _validator() -> Any:
     return validators.extend(Draft202012Validator, type_checker=types)
 
 
+def nearest(unknown: str, known: Iterable[str]) -> str:
+    """Remedy for a name that is not known: the one that it is nearest to, or all."""
+    names = sorted(known)
+    close = difflib.get_close_matches(unknown, names, n=1)
+    return f"did you mean {close[0]!r}" if close else f"one of {', '.join(names)}"
+
+
 def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str = "EC10") -> None:
     """Hold a parsed document against a JSON Schema; an error names the key and the remedy."""
     from jsonschema.exceptions import best_match
@@ -178,10 +185,8 @@ def validate(value: Any, schema: Mapping[str, Any], where: str | Path, code: str
     if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
         allowed = sorted(error.schema.get("properties", {}))
         unknown = sorted(str(k) for k in error.instance if k not in allowed)[0]
-        close = difflib.get_close_matches(unknown, allowed, n=1)
-        remedy = f"did you mean {close[0]!r}" if close else f"one of {', '.join(allowed)}"
         full = f"{key}.{unknown}" if key else unknown
-        raise ConfigError(code, where, f"key {full!r} is unknown", remedy)
+        raise ConfigError(code, where, f"key {full!r} is unknown", nearest(unknown, allowed))
     rule = " ".join(error.message.split())
     if error.validator == "uniqueItems":
         twice = next(x for i, x in enumerate(error.instance) if x in error.instance[:i])
@@ -219,18 +224,14 @@ def load_policy(path: str | Path) -> Mapping[str, Any]:
 def check_policy(policy: Any, name: str, where: str | Path) -> None:
     """Hold a policy against its schema and the rules between its keys (``EC10``, ``EC11``)."""
     validate(policy, load_schema(name), where)
-    relations = _RELATIONS.get(name, _none)
-    for holds, key, rule, remedy in relations(policy):
+    relations = _RELATIONS.get(name)
+    for holds, key, rule, remedy in relations(policy) if relations else ():
         if not holds:
             raise ConfigError("EC11", where, f"key {key!r}: {rule}", remedy)
 
 
 # Rules between keys, which a JSON Schema cannot say: (holds, key, rule, remedy).
 Relations = Iterator[tuple[bool, str, str, str]]
-
-
-def _none(policy: Mapping[str, Any]) -> Relations:
-    yield from ()
 
 
 def _of_jitter(policy: Mapping[str, Any]) -> Relations:

@@ -7,13 +7,12 @@ is read from the measured table (:mod:`scripts.search.choice`).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from scripts.errors import ConfigError
-from scripts.policies import load_schema, parse_yaml, validate
+from scripts.policies import load_schema, nearest, parse_yaml, validate
 from scripts.scorers.gates import GATES
 from scripts.scorers.truth.judgement import TESTS
 
@@ -143,9 +142,8 @@ def _require_known(
 ) -> None:
     """Refuse a name that is not known (``EC11``); the remedy is the nearest one, or all."""
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        remedy = f"did you mean {close[0]!r}" if close else f"one of {', '.join(sorted(known))}"
-        raise ConfigError("EC11", path, f"key {where!r}: {name!r} is no {what}", remedy)
+        rule = f"key {where!r}: {name!r} is no {what}"
+        raise ConfigError("EC11", path, rule, nearest(name, known))
 
 
 def load_knobs(path: str | Path) -> Ranges:
